@@ -1,0 +1,32 @@
+# make demo: set up and run the main job.   make test: set up and run all tests.   make quick: tests of a minute.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test quick bench lint setup clean
+
+demo: setup
+	$(BIN)/ibshift run szt
+
+test: setup
+	$(BIN)/pytest
+
+quick: setup
+	$(BIN)/pytest -m "not slow"
+
+bench: setup
+	$(BIN)/python tests/benchmarks/kernel.py
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,1 @@
+"""Sweeps and deployments that come with ibshift."""

@@ -1,0 +1,313 @@
+"""The command `ibshift`."""
+
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from flows.config import ConfigError, load_config, parse_config, parse_overrides
+from flows.plan import STAGES, Plan, State, build_plan, planned_settings, survey, sweep_folder
+from tasks.store import Damaged, Result, Store
+from tasks.unit import failure
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="How the information I(X;T_l) in a noisy network reacts when the input law shifts.\n\n"
+    "Start with [bold]ibshift plan szt[/], then [bold]ibshift run szt[/]. Everything is kept in the workspace: after a "
+    "crash, a kill or a change of a setting the same command makes only what is missing.",
+)
+console = Console()
+
+Sweep = Annotated[str, typer.Argument(help="Name of a sweep that comes with ibshift (szt), or path of a YAML file.")]
+Workspace = Annotated[
+    Path, typer.Option("--workspace", "-w", envvar="IBSHIFT_WORKSPACE", help="Folder of all results.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a setting: training.epochs=2000, shifts.0.sizes=[0,0.1].")
+]
+WORKSPACE = Path("workspace")
+
+
+def _chosen_stages(only: str | None, from_stage: str | None) -> tuple[str, ...]:
+    for option, name in (("--only", only), ("--from-stage", from_stage)):
+        if name is not None and name not in STAGES:
+            raise ConfigError(f"{option} must be one of {', '.join(STAGES)}, got {name!r}")
+    if only and from_stage:
+        raise ConfigError("--only and --from-stage exclude each other")
+    if only:
+        return (only,)
+    return STAGES[STAGES.index(from_stage) :] if from_stage else STAGES
+
+
+@app.command()
+def run(
+    sweep: Sweep,
+    workspace: Workspace = WORKSPACE,
+    overrides: Overrides = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes at once; 0 works in this one, without Ray.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="Run this stage alone.")] = None,
+    from_stage: Annotated[str | None, typer.Option(help="Start at this stage; earlier ones must be complete.")] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on after failed cells; mark them in the tables.")
+    ] = False,
+    no_prefect: Annotated[bool, typer.Option("--no-prefect", help="Run without a Prefect server.")] = False,
+) -> None:
+    """Run a sweep, or go on with it: makes what is missing, then tables, report and MLflow.
+
+    Exit code 0: done. 1: work failed. 2: a setting is wrong. 130 or 143: stopped.
+    """
+    settings = parse_overrides(overrides or [])
+    config = load_config(sweep, settings)
+    stages = _chosen_stages(only, from_stage)
+    from flows.launch import Launch, writable
+    from flows.study import open_run
+
+    opened = open_run(config, writable(workspace), workers)
+    opened.stages, opened.keep_going = stages, keep_going
+    raise typer.Exit(Launch(opened, sweep, settings, console, use_prefect=not no_prefect).execute())
+
+
+@app.command()
+def plan(
+    sweep: Sweep,
+    workspace: Workspace = WORKSPACE,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every unit as JSON.")] = False,
+) -> None:
+    """Show what a run would make, why, and what it would cost."""
+    states = survey(build_plan(load_config(sweep, parse_overrides(overrides or []))), Store(workspace))
+    if as_json:
+        sys.stdout.write(json.dumps([_as_json(state) for state in states], indent=1) + "\n")
+        return
+    console.print(_stage_table(sweep, states))
+    reasons = Counter((state.unit.stage, state.state, state.reason) for state in states if state.state != "ready")
+    for (stage, name, reason), count in list(reasons.items())[:20]:
+        console.print(f"  {count:5} x {stage} {name}: {reason}", highlight=False, soft_wrap=True)
+    if len(reasons) > 20:
+        console.print(f"  and {len(reasons) - 20} more reasons: --json lists every unit", highlight=False)
+
+
+def _as_json(state: State) -> dict[str, Any]:
+    unit = state.unit
+    return {
+        "stage": unit.stage,
+        "unit": unit.label,
+        "identity": unit.identity,
+        "state": state.state,
+        "reason": state.reason,
+        "seconds": round(unit.cost, 3),
+        "bytes": round(unit.size),
+    }
+
+
+def _stage_table(title: str, states: list[State]) -> Table:
+    """Counts by stage and state, and what is left to do."""
+    table = Table(title=title, title_justify="left")
+    for column in ("stage", "units", "ready", "missing", "stale", "failed", "damaged", "core seconds", "MB"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    total: Counter[str] = Counter()
+    for stage in STAGES:
+        mine = [state for state in states if state.unit.stage == stage]
+        counts = Counter(state.state for state in mine)
+        counts |= {"units": len(mine)}
+        left = [state.unit for state in mine if state.state != "ready"]
+        counts |= {"seconds": sum(unit.cost for unit in left), "bytes": sum(unit.size for unit in left)}  # type: ignore[dict-item]
+        total.update(counts)
+        table.add_row(stage, *_figures(counts))
+    table.add_section()
+    table.add_row("all", *_figures(total))
+    return table
+
+
+def _figures(counts: Counter[str]) -> list[str]:
+    shown = [str(counts[key]) for key in ("units", "ready", "missing", "stale", "failed", "damaged")]
+    return [*shown, f"{counts['seconds']:.0f}", f"{counts['bytes'] / 1e6:.0f}"]
+
+
+@app.command()
+def status(workspace: Workspace = WORKSPACE) -> None:
+    """Show every sweep of the workspace: what is ready, failed or damaged, and where its results are."""
+    store, plans = Store(workspace), list(_known_plans(workspace))
+    if not plans:
+        console.print(f"no sweep was run in {workspace} yet: ibshift run szt", highlight=False)
+    for known in plans:
+        console.print(_stage_table(known.config.name, survey(known, store)))
+        report = sweep_folder(workspace, known.config.name) / "report.html"
+        console.print(f"  report: {report if report.exists() else 'not yet'}", highlight=False, soft_wrap=True)
+
+
+def _known_plans(workspace: Path) -> list[Plan]:
+    """The plans of all sweeps that were run in a workspace, with the settings of their last run."""
+    folders = sorted((workspace / "sweeps").glob("*/plan.json"))
+    settings = [planned_settings(Store(workspace), path.parent.name) for path in folders]
+    return [build_plan(parse_config(values, "plan.json")) for values in settings if values]
+
+
+@app.command()
+def why(
+    cell: Annotated[str, typer.Argument(help="Label of a unit (or the end of one), or the beginning of an identity.")],
+    workspace: Workspace = WORKSPACE,
+) -> None:
+    """Say what a unit is made from, what state it is in and why, and how it went."""
+    store = Store(workspace)
+    found = [
+        state
+        for known in _known_plans(workspace)
+        for state in survey(known, store)
+        if state.unit.label.endswith(cell) or state.unit.identity.startswith(cell)
+    ]
+    if not found:
+        raise ConfigError(
+            f"cell must name a unit of a sweep in {workspace} (ibshift plan szt --json lists them), got {cell!r}"
+        )
+    journal = store.journal()
+    for state in found[:5]:
+        unit = state.unit
+        console.print(f"[bold]{unit.stage} {unit.label}[/]  {unit.identity}", highlight=False)
+        console.print(f"  state     {state.state}  {state.reason}", highlight=False, soft_wrap=True)
+        console.print(f"  settings  {json.dumps(unit.settings)[:2000]}", highlight=False, soft_wrap=True)
+        for name, source in list(unit.inputs.items())[:20]:
+            console.print(f"  input     {name}: {source.stage} {source.label} {source.identity}", highlight=False)
+        for name, digest in unit.recipe["code"].items():
+            console.print(f"  code      {name} {digest}", highlight=False)
+        for entry in (entry for entry in journal if entry.get("identity") == unit.identity):
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["time"]))
+            console.print(f"  journal   {when} {entry['event']} {entry.get('seconds', '')}", highlight=False)
+        failed = failure(store, unit.identity)
+        if failed:
+            console.print(failed["traceback"] or failed["message"], highlight=False, markup=False)
+    if len(found) > 5:
+        console.print(f"and {len(found) - 5} more units end like this: give more of the label", highlight=False)
+
+
+@app.command()
+def verify(workspace: Workspace = WORKSPACE) -> None:
+    """Read every stored file and check it against its manifest; damaged results are set aside. Exit code 1 if any."""
+    store, damaged, checked = Store(workspace), [], 0
+    for stage in STAGES:
+        for identity in sorted(store.published(stage)):
+            try:
+                Result(store, stage, identity).verify()
+            except Damaged as error:
+                damaged.append(str(error))
+            checked += 1
+    for line in damaged:
+        console.print(f"[red]damaged[/] {line}", highlight=False, soft_wrap=True)
+    console.print(f"{checked} results checked, {len(damaged)} damaged", highlight=False)
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sync(sweep: Sweep, workspace: Workspace = WORKSPACE, overrides: Overrides = None) -> None:
+    """Bring MLflow up to date with the results on disk; makes everything anew if its database is gone."""
+    known = _finished(sweep, workspace, overrides)
+    from flows.mirror import mirror
+    from tasks.tracking import TrackingError
+
+    try:
+        result = mirror(known, Store(workspace.resolve()))
+    except TrackingError as error:
+        console.print(f"[bold red]failed[/]: {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    console.print(
+        f"{result.written} runs written, {result.whole} were up to date, {result.seconds:.1f} s: ibshift ui",
+        highlight=False,
+    )
+
+
+def _finished(sweep: str, workspace: Path, overrides: list[str] | None) -> Plan:
+    known = build_plan(load_config(sweep, parse_overrides(overrides or [])))
+    unfinished = [
+        state for state in survey(known, Store(workspace)) if state.unit.stage == "report" and state.state != "ready"
+    ]
+    if unfinished or not (sweep_folder(workspace, known.config.name) / "results.json").exists():
+        raise ConfigError(f"{sweep} has no finished results in {workspace} for these settings: ibshift run {sweep}")
+    return known
+
+
+@app.command()
+def report(
+    sweep: Sweep,
+    workspace: Workspace = WORKSPACE,
+    overrides: Overrides = None,
+    browse: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Make tables and report again from the stored cells, and say where they are."""
+    config = load_config(sweep, parse_overrides(overrides or []))
+    from flows.launch import Launch, writable
+    from flows.study import open_run
+
+    opened = open_run(config, writable(workspace), workers=0)
+    opened.stages = STAGES[STAGES.index("bounds") :]
+    code = Launch(opened, sweep, {}, console, use_prefect=False).execute()
+    if code == 0 and browse:
+        typer.launch(str(opened.folder / "report.html"))
+    raise typer.Exit(code)
+
+
+@app.command()
+def ui(
+    workspace: Workspace = WORKSPACE,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MLflow page.")] = 5000,
+) -> None:
+    """Show the MLflow and Prefect pages of the workspace on loopback, until Ctrl-C."""
+    from flows.launch import writable
+    from flows.pages import show_pages
+
+    raise typer.Exit(show_pages(writable(workspace), port, console))
+
+
+@app.command()
+def serve(
+    sweep: Sweep,
+    workspace: Workspace = WORKSPACE,
+    overrides: Overrides = None,
+    cron: Annotated[str | None, typer.Option(help='When to run, in UTC, as in "0 3 * * *".')] = None,
+    every: Annotated[float | None, typer.Option(min=1, help="Seconds between runs.")] = None,
+) -> None:
+    """Run a sweep on a schedule, and on demand from the Prefect page, until Ctrl-C."""
+    settings = parse_overrides(overrides or [])
+    load_config(sweep, settings)
+    from flows.launch import writable
+    from flows.serving import serve_sweep
+
+    raise typer.Exit(serve_sweep(sweep, writable(workspace), settings, cron=cron, every=every))
+
+
+@app.command()
+def doctor(workspace: Workspace = WORKSPACE) -> None:
+    """Check this machine: versions, disk, workspace, servers. Exit code 1 if something would break a run."""
+    from flows.doctor import examine
+
+    rows = examine(workspace)
+    table = Table(show_header=False, box=None)
+    for name, good, found in rows:
+        table.add_row("[green]ok[/]" if good else "[red]bad[/]", name, found)
+    console.print(table)
+    if not all(good for _, good, _ in rows):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: a wrong setting is one line and exit code 2."""
+    try:
+        app()
+    except ConfigError as error:
+        sys.stderr.write(f"ibshift: {error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""The settings of a sweep: typed, documented, and refused in one line when they are wrong."""
+
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+import deployments
+from ib_core.shifts import FAMILIES, Unreachable, shifted
+
+MAX_CELLS = 100_000
+
+
+class ConfigError(ValueError):
+    """A setting is wrong; the message is one line for the user."""
+
+
+class Settings(BaseModel):
+    """Frozen settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _distinct(values: list) -> list:
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"values must be distinct, got {repeated[0]} more than once")
+    return values
+
+
+class Data(Settings):
+    """The input law."""
+
+    source: Literal["szt"] = Field("szt", description="szt: the 4096 patterns of Shwartz-Ziv and Tishby (2017)")
+
+
+class Network(Settings):
+    """The noisy networks: one for each beta and seed."""
+
+    widths: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
+        [10, 7, 5, 4, 3], min_length=1, max_length=32, description="widths of the hidden layers"
+    )
+    activation: Literal["tanh", "relu"] = "tanh"
+    betas: list[Positive] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
+    seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
+
+    _check_betas = field_validator("betas", "seeds")(_distinct)
+
+
+class Training(Settings):
+    """Adam on the cross-entropy of noisy passes."""
+
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    checkpoints: Annotated[int, Field(ge=1, le=1000)] = Field(6, description="log-spaced epochs from 1 to the last")
+    learning_rate: Positive = 4e-4
+    batch_size: Count = 256
+    train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.8
+
+
+class Shifts(Settings):
+    """One family of shifts and its sizes."""
+
+    family: str = Field(description=f"one of {', '.join(FAMILIES)}")
+    sizes: list[Annotated[float, Field(ge=0)]] = Field(
+        min_length=1,
+        description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units",
+    )
+    parameters: dict[str, int | float] = Field({}, description="further arguments of the family")
+
+    _check_sizes = field_validator("sizes")(_distinct)
+
+    @model_validator(mode="after")
+    def _check_family(self) -> "Shifts":
+        if self.family not in FAMILIES:
+            raise ValueError(
+                f"family must be one of {', '.join(FAMILIES)}, got {self.family!r}"
+                + _did_you_mean(self.family, FAMILIES)
+            )
+        known = list(inspect.signature(FAMILIES[self.family].apply).parameters)[2:]
+        for key in self.parameters:
+            if key not in known:
+                raise ValueError(
+                    f"{self.family} takes {known or 'no parameters'}{_did_you_mean(key, known)}, got {key!r}"
+                )
+        if FAMILIES[self.family].metric == "tv" and max(self.sizes) > 1:
+            raise ValueError(f"sizes in TV must be in [0, 1], got {max(self.sizes)}")
+        return self
+
+
+class Estimator(Settings):
+    """Sample propagation."""
+
+    stored_passes: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        16, description="noisy passes per atom that form the mixture; the bracket narrows like 1/stored_passes"
+    )
+    fresh_passes: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        4, description="further passes, for the held-out lower end"
+    )
+    target_stderr: Positive = Field(0.02, description="standard error (nats) at which a cell stops drawing")
+    max_draws: Count | None = Field(None, description="most draws of a cell; none leaves it to the estimator")
+    seed: Seed = 0
+
+
+class Resources(Settings):
+    """Where the work runs; changes no number."""
+
+    workers: Annotated[int, Field(ge=0, le=100_000)] | None = Field(
+        None, description="processes at once; none: one per core; 0: no Ray"
+    )
+    gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit")
+    ray_address: str | None = Field(None, description="Ray cluster to join")
+    max_cells: Count = Field(MAX_CELLS, description="refuse grids above this")
+
+
+class SweepConfig(Settings):
+    """A sweep: networks x epochs x layers x shifted laws."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    data: Data = Data()
+    network: Network = Network()
+    training: Training = Training()
+    shifts: list[Shifts] = Field(min_length=1)
+    estimator: Estimator = Estimator()
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> "SweepConfig":
+        families = [shift.family for shift in self.shifts]
+        for family in families:
+            if families.count(family) > 1:
+                raise ValueError(f"shifts: {family} appears twice; give it one list of sizes")
+        sizes = sum(len(shift.sizes) for shift in self.shifts)
+        network = self.network
+        cells = len(network.betas) * len(network.seeds) * self.training.checkpoints * len(network.widths) * (1 + sizes)
+        if cells > self.resources.max_cells:
+            raise ValueError(
+                f"the grid has {cells:,} estimates (betas x seeds x checkpoints x layers x laws), "
+                f"resources.max_cells allows {self.resources.max_cells:,}"
+            )
+        return self
+
+    def check_reachable(self) -> None:
+        """Refuse sizes that a reweighting cannot reach, with the range that it can."""
+        from tasks.data import reference_law
+
+        law = reference_law(self.data.source)
+        for index, shift in enumerate(self.shifts):
+            for size in shift.sizes if not FAMILIES[shift.family].moves_atoms else []:
+                try:
+                    shifted(shift.family, law, size, **shift.parameters)
+                except (Unreachable, IndexError) as error:
+                    raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {error}") from error
+
+
+def sweep_path(sweep: str) -> Path:
+    """The YAML file of a sweep given by path or by the name of one that comes with ibshift."""
+    if "/" in sweep or sweep.endswith((".yaml", ".yml")):
+        path = Path(sweep)
+        if not path.is_file():
+            raise ConfigError(f"sweep must be a YAML file or a name, found no file {sweep}")
+        return path
+    shipped = {path.stem: path for path in sorted((Path(deployments.__file__).parent / "sweeps").glob("*.yaml"))}
+    if sweep not in shipped:
+        raise ConfigError(
+            f"sweep must be a path or one of {', '.join(shipped)}{_did_you_mean(sweep, shipped)}, got {sweep!r}"
+        )
+    return shipped[sweep]
+
+
+def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> SweepConfig:
+    """Read and check the settings of a sweep.
+
+    Args:
+        sweep: name of a sweep that comes with ibshift, or path of a YAML file.
+        overrides: values by the dotted names of their settings, list items by number: {"shifts.0.sizes": [0.1]}.
+
+    Raises:
+        ConfigError: one line that names the setting, what it must be and what it was.
+    """
+    path = sweep_path(sweep)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError(f"{place}: not YAML: {getattr(error, 'problem', None) or 'unreadable text'}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a sweep must be a mapping of settings, got {type(values).__name__}")
+    for key, value in (overrides or {}).items():
+        _override(values, key, value)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: dict[str, Any], source: str) -> SweepConfig:
+    """Check settings that are plain values already; `source` names them in an error."""
+    try:
+        config = SweepConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_one_line(error)}") from error
+    config.check_reachable()
+    return config
+
+
+def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
+    """What `--set` was given: "key=value" each, the value read as YAML."""
+    overrides = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set must be key=value, got {text!r}")
+        try:
+            overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {key}: the value must be YAML, got {value!r}") from error
+    return overrides
+
+
+def _override(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set one dotted key in place; list items by number."""
+    *path, last = key.split(".")
+    node: Any = values
+    try:
+        for part in path:
+            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+        node[int(last) if isinstance(node, list) else last] = value
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
+        raise ConfigError(f"--set {key}: there is no such place in the settings") from error
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first error of a validation, in words: setting, what it must be, what it was."""
+    problem = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(problem["loc"][:-1])
+        return (
+            f"{field}: unknown setting{_did_you_mean(str(problem['loc'][-1]), known)}; known here: {', '.join(known)}"
+        )
+    message = problem["msg"].removeprefix("Value error, ")
+    found = problem["input"]
+    shown = "" if isinstance(found, dict) or problem["type"] in ("value_error", "missing") else f", got {found!r}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{field + ': ' if field else ''}{message[0].lower()}{message[1:]}{shown}{more}"
+
+
+def _keys_at(loc: tuple) -> list[str]:
+    """The settings that exist at a place in the configuration."""
+    model: Any = SweepConfig
+    for part in loc:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            inner = [
+                arg for arg in getattr(annotation, "__args__", ()) if inspect.isclass(arg) and issubclass(arg, Settings)
+            ]
+            model = inner[0] if inner else annotation
+    return list(model.model_fields)
+
+
+def _did_you_mean(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

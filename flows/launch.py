@@ -1,0 +1,175 @@
+"""One `ibshift run`: servers and workers start side by side, then the study runs as a Prefect flow or plainly."""
+
+import os
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flows.config import ConfigError
+from flows.console import ConsoleObserver
+from flows.plan import State, survey
+from flows.prefect_server import PrivateServer, ServerUnavailable
+from flows.process import signals
+from flows.study import NotReady, Run, StageFailed, shift_sweep_stages
+from tasks import tracking
+from tasks.fanout import PoolDied
+from tasks.progress import Stopped
+
+EXIT = {"SIGINT": 130, "SIGTERM": 143, "cancelled": 130}
+
+
+@dataclass
+class Launch:
+    """What to run and how.
+
+    Attributes:
+        run: the sweep, its store and workers.
+        sweep: as the user named it; with `settings` (dotted overrides) the parameters of the flow run.
+        use_prefect: whether to show the run on a Prefect server.
+    """
+
+    run: Run
+    sweep: str
+    settings: dict[str, Any]
+    console: Console
+    use_prefect: bool = True
+
+    def execute(self) -> int:
+        """Run it and say how it ended: exit code 0, 1 (work failed), 2 (refused), 130 or 143 (stopped)."""
+        run, observer = self.run, ConsoleObserver(self.console)
+        run.observer = observer
+        try:
+            return self._execute(survey(run.plan(), run.store))
+        except Stopped as stopped:
+            return self._stopped(str(stopped))
+        except KeyboardInterrupt:
+            return self._stopped("SIGINT")
+        except NotReady as error:
+            raise ConfigError(str(error)) from error
+        except (StageFailed, PoolDied) as error:
+            return self._failed(str(error))
+        finally:
+            observer.close()
+            run.pool.close()
+
+    def _execute(self, states: list[State]) -> int:
+        run = self.run
+        missing = [state for state in states if state.unit.stage in run.stages and state.state != "ready"]
+        seconds = sum(state.unit.cost for state in missing) / max(1, run.pool.workers)
+        estimate = f", about {seconds:.0f} s on {run.pool.workers or 1} workers" if missing else ""
+        cells = sum(state.unit.stage == "information" for state in missing)
+        self.console.print(
+            f"[bold]{run.config.name}[/]: {len(states)} units, {len(missing)} to make; "
+            f"{cells} cells to compute{estimate}",
+            highlight=False,
+        )
+        # The slow starts overlap: the server and the database in processes of their own, Ray in this one.
+        server = PrivateServer(run.store.workspace / "prefect") if self.use_prefect else None
+        if server:
+            server.start()
+        database = tracking.prepare_in_background(run.store.workspace, os.environ.get("MLFLOW_TRACKING_URI"))
+        try:
+            if missing:
+                run.pool.start()
+            if server:
+                try:
+                    server.wait()
+                except ServerUnavailable as error:
+                    self.console.print(
+                        f"[yellow]warning[/]: no Prefect server ({error}); going on without it", highlight=False
+                    )
+                    server.close()
+                    server = None
+            return self._with_prefect(server) if server else self._plain()
+        finally:
+            if server:
+                server.close()
+            if database:
+                database.wait()
+
+    def _plain(self) -> int:
+        with signals(self.run.stop):
+            shift_sweep_stages(self.run, lambda _, work: work())
+        return self._done()
+
+    def _with_prefect(self, server: PrivateServer) -> int:
+        os.environ.update(server.client_environment())
+        from prefect.flow_engine import run_flow
+
+        from flows import prefect_runs
+        from flows.shift_sweep import prepared, shift_sweep
+
+        workspace = self.run.store.workspace
+        prefect_runs.reap(workspace)
+        parameters = {"sweep": self.sweep, "settings": self.settings, "workspace": str(workspace)}
+        # Somebody pressed Retry for this very run: go on under its id.
+        adopted = prefect_runs.adopt_retry(workspace, lambda found: found.parameters == parameters)
+        with prepared(self.run):
+            if adopted:
+                with adopted.lock:
+                    state = run_flow(shift_sweep, adopted.flow_run, parameters, return_type="state")
+            else:
+                with prefect_runs.owned_run(workspace):
+                    state = shift_sweep(**parameters, return_state=True)
+        flow_run_id = state.state_details.flow_run_id
+        prefect_runs.drain(flow_run_id, n_tasks=self.run.stages_begun)
+        self.console.print(
+            f"  Prefect      {server.url}/runs/flow-run/{flow_run_id} (while `ibshift ui` is open)",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if state.is_completed():
+            return self._done()
+        if state.is_cancelled():
+            return self._stopped(self.run.stop.why or "cancelled")
+        error = state.result(raise_on_failure=False)
+        if isinstance(error, (NotReady, StageFailed, PoolDied, Stopped)):
+            raise error
+        return self._failed(f"{type(error).__name__}: {error}", error if isinstance(error, BaseException) else None)
+
+    def _done(self) -> int:
+        run, counts = self.run, self.run.counts
+        self.console.print(
+            f"[bold green]done[/]: {counts['computed']} computed, {counts['reused']} reused, {counts['failed']} failed",
+            highlight=False,
+        )
+        if (run.folder / "report.html").exists():
+            self.console.print(
+                f"  results      {run.folder}\n  report       {run.folder / 'report.html'}",
+                highlight=False,
+                soft_wrap=True,
+            )
+        return 0
+
+    def _stopped(self, why: str) -> int:
+        self.console.print(f"stopped ({why}): finished work is kept, the same command goes on", highlight=False)
+        return EXIT.get(why, 1)
+
+    def _failed(self, message: str, error: BaseException | None = None) -> int:
+        self.console.print(f"[bold red]failed[/]: {message}", highlight=False, soft_wrap=True)
+        if error is not None:
+            path = self.run.store.workspace / "error.txt"
+            path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            self.console.print(f"  details in {path}", highlight=False, soft_wrap=True)
+        return 1
+
+
+def writable(workspace: Path) -> Path:
+    """The workspace folder, made if need be.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    probe = workspace / f".probe.{os.getpid()}"
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"workspace must be a folder that can be written, got {workspace} ({error.strerror})"
+        ) from error
+    return workspace.resolve()

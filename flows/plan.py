@@ -1,0 +1,280 @@
+"""From settings to units: what a sweep consists of, what of it is stored, and why the rest is not."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.config import SweepConfig
+from ib_core.epochs import log_spaced_epochs
+from ib_core.shifts import FAMILIES
+from tasks.store import Store
+from tasks.unit import Unit, failure
+
+STAGES = ("data", "training", "activations", "information", "bounds", "report")
+REFERENCE = "reference"
+
+# Rough seconds on one core and bytes, measured on two shared cores: for the plan's estimate and nothing else.
+SECONDS_PER_STEP = 0.8e-3  # one minibatch of training
+SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
+SECONDS_PER_VALUE = 25e-9  # one signal value: propagated, written, hashed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The units of a sweep by stage, in the order in which they can be made."""
+
+    config: SweepConfig
+    stages: dict[str, list[Unit]]
+
+    def __iter__(self) -> Iterator[Unit]:
+        for units in self.stages.values():
+            yield from units
+
+    def index(self) -> dict[str, dict[str, str]]:
+        """Identity by stage and label: what the next plan compares itself with."""
+        return {stage: {unit.label: unit.identity for unit in units} for stage, units in self.stages.items()}
+
+
+@dataclass(frozen=True)
+class State:
+    """What the store knows of a unit: "ready", or "missing", "stale", "failed", "damaged" and why."""
+
+    unit: Unit
+    state: str
+    reason: str = ""
+
+
+def build_plan(config: SweepConfig, lost: frozenset[str] = frozenset()) -> Plan:
+    """All units of a sweep.
+
+    Args:
+        config: the settings.
+        lost: labels of units that failed and are left out of the tables (as `--keep-going` does), "stage label".
+    """
+    stages: dict[str, list[Unit]] = {stage: [] for stage in STAGES}
+    laws, moved = _laws(config)
+    stages["data"] = list(dict.fromkeys(laws.values()))
+    shared = [name for name in laws if (name not in moved and laws[name].settings["size"] > 0) or name == REFERENCE]
+    # Laws on the same atoms are weight columns of one cell; each moved law has atoms and cells of its own.
+    groups = {REFERENCE: shared} | {name: [name] for name in moved}
+    collected = _Collected(config, laws, moved, lost)
+    for beta in config.network.betas:
+        for seed in config.network.seeds:
+            network = _network(config, laws[REFERENCE], beta, seed)
+            stages["training"].append(network)
+            place = {"network": architecture(config), "beta": beta, "seed": seed}
+            collected.network(network, place)
+            for epoch in _epochs(config):
+                for group, columns in groups.items():
+                    activations = _activations(config, network, laws[group], epoch, group)
+                    stages["activations"].append(activations)
+                    collected.activations(activations, {**place, "epoch": epoch, "laws": columns})
+                    for layer in range(1, len(config.network.widths) + 1):
+                        cell = _cell(config, activations, {name: laws[name] for name in columns}, layer, beta)
+                        stages["information"].append(cell)
+                        collected.cell(cell, {**place, "epoch": epoch, "layer": layer}, columns)
+    bounds = collected.unit()
+    stages["bounds"] = [bounds]
+    stages["report"] = [Unit("report", config.name, {}, {"tables": bounds}, cost=8.0, size=4e6)]
+    return Plan(config, stages)
+
+
+def architecture(config: SweepConfig) -> str:
+    """Name of the network: "tanh-12-10-7-5-4-3-2"."""
+    return "-".join([config.network.activation, *(str(width) for width in _widths(config))])
+
+
+def _widths(config: SweepConfig) -> list[int]:
+    n_inputs, n_classes = {"szt": (12, 2)}[config.data.source]
+    return [n_inputs, *config.network.widths, n_classes]
+
+
+def _epochs(config: SweepConfig) -> list[int]:
+    return log_spaced_epochs(config.training.epochs, config.training.checkpoints)
+
+
+def _laws(config: SweepConfig) -> tuple[dict[str, Unit], list[str]]:
+    """The data unit of every law by its name, and the names of the moved ones; size 0 is the reference itself."""
+    base = {"source": config.data.source, "family": None, "size": 0.0, "parameters": {}}
+    reference = Unit("data", REFERENCE, base, cost=0.1, size=5e5)
+    laws, moved = {REFERENCE: reference}, []
+    for shift in config.shifts:
+        for size in shift.sizes:
+            name = f"{shift.family}/{size!r}"
+            if size == 0:
+                laws[name] = reference
+                continue
+            settings = {**base, "family": shift.family, "size": size, "parameters": shift.parameters}
+            laws[name] = Unit("data", name, settings, cost=3.0, size=5e5)
+            if FAMILIES[shift.family].moves_atoms:
+                moved.append(name)
+    return laws, moved
+
+
+def _network(config: SweepConfig, law: Unit, beta: float, seed: int) -> Unit:
+    training = config.training
+    settings = {
+        **training.model_dump(),
+        "widths": _widths(config),
+        "activation": config.network.activation,
+        "beta": beta,
+        "seed": seed,
+    }
+    steps = training.epochs * training.train_fraction * _atoms(config) / training.batch_size
+    label = f"b{beta!r}/s{seed}"
+    return Unit("training", label, settings, {"law": law}, SECONDS_PER_STEP * steps, 1e4 * training.checkpoints)
+
+
+def _activations(config: SweepConfig, network: Unit, law: Unit, epoch: int, group: str) -> Unit:
+    passes = config.estimator.stored_passes + config.estimator.fresh_passes
+    values = _atoms(config) * passes * sum(config.network.widths)
+    settings = {
+        "epoch": epoch,
+        "stored_passes": config.estimator.stored_passes,
+        "fresh_passes": config.estimator.fresh_passes,
+    }
+    label = f"{network.label}/e{epoch:07d}/{group}"
+    return Unit(
+        "activations", label, settings, {"network": network, "law": law}, SECONDS_PER_VALUE * values, 5.0 * values
+    )
+
+
+def _cell(config: SweepConfig, activations: Unit, laws: dict[str, Unit], layer: int, beta: float) -> Unit:
+    estimator = config.estimator
+    settings = {
+        "layer": layer,
+        "beta": beta,
+        "laws": list(laws),
+        "target_stderr": estimator.target_stderr,
+        "max_draws": estimator.max_draws,
+        "seed": estimator.seed,
+    }
+    inputs = {"activations": activations} | {f"law {name}": law for name, law in laws.items()}
+    centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
+    draws = 2 * max(4 * _atoms(config), 1.0 / estimator.target_stderr**2)
+    return Unit(
+        "information", f"{activations.label}/L{layer}", settings, inputs, SECONDS_PER_PAIR * draws * centres, 1e5
+    )
+
+
+def _atoms(config: SweepConfig) -> int:
+    return {"szt": 4096}[config.data.source]
+
+
+class _Collected:
+    """Gathers what the tables are made of: inputs by name, and their coordinates as settings."""
+
+    def __init__(self, config: SweepConfig, laws: dict[str, Unit], moved: list[str], lost: frozenset[str]) -> None:
+        self.config, self.lost = config, lost
+        self.inputs: dict[str, Unit] = {f"law {name}": unit for name, unit in laws.items()}
+        self.settings: dict[str, Any] = {
+            # Where the work runs changes no number.
+            "config": config.model_dump(exclude={"resources"}),
+            "laws": {},
+            **{kind: {} for kind in ("networks", "activations", "cells", "failed")},
+        }
+        metrics = {shift.family: FAMILIES[shift.family].metric for shift in config.shifts}
+        for name, unit in laws.items():
+            family, _, size = name.partition("/")
+            kind = "moved" if name in moved else "reweighted" if unit.settings["size"] > 0 else "reference"
+            metric = metrics.get(family, "none")
+            self.settings["laws"][name] = {"shift": family, "size": float(size or 0), "metric": metric, "kind": kind}
+
+    def network(self, unit: Unit, place: dict[str, Any]) -> None:
+        self._enter("networks", "network", unit, place)
+
+    def activations(self, unit: Unit, place: dict[str, Any]) -> None:
+        passes = unit.settings["stored_passes"] + unit.settings["fresh_passes"]
+        self._enter("activations", "activations", unit, {**place, "n_passes": passes})
+
+    def cell(self, unit: Unit, place: dict[str, Any], columns: list[str]) -> None:
+        if f"{unit.stage} {unit.label}" in self.lost:
+            self.settings["failed"][unit.label] = {**place, "laws": columns}
+        else:
+            self._enter("cells", "cell", unit, place)
+
+    def _enter(self, kind: str, prefix: str, unit: Unit, place: dict[str, Any]) -> None:
+        if f"{unit.stage} {unit.label}" not in self.lost:
+            self.settings[kind][unit.label] = place
+            self.inputs[f"{prefix} {unit.label}"] = unit
+
+    def unit(self) -> Unit:
+        return Unit("bounds", self.config.name, self.settings, self.inputs, cost=4.0, size=2e6)
+
+
+def survey(plan: Plan, store: Store) -> list[State]:
+    """The state of every unit, from directory listings and, where something is missing, from what was there before."""
+    published = {stage: store.published(stage) for stage in plan.stages}
+    before = previous_index(store, plan.config.name)
+    states = []
+    for unit in plan:
+        if unit.identity in published[unit.stage]:
+            result = store.get(unit.stage, unit.identity)
+            whole = result is not None and result.looks_whole()
+            states.append(State(unit, "ready") if whole else State(unit, "damaged", "a file is missing or cut short"))
+            continue
+        failed = failure(store, unit.identity)
+        old = before.get(unit.stage, {}).get(unit.label)
+        if failed:
+            states.append(State(unit, "failed", failed["message"]))
+        elif old is None or old == unit.identity:
+            states.append(State(unit, "missing", "never made" if old is None else "made before, no longer stored"))
+        else:
+            states.append(State(unit, "stale", why_stale(unit, old, store)))
+    return states
+
+
+def why_stale(unit: Unit, old: str, store: Store) -> str:
+    """What differs between a unit and the result that stood in its place before: setting, code, or an input's."""
+    result = store.get(unit.stage, old)
+    if result is None:
+        return "made before from other settings, no longer stored"
+    before, now = result.manifest["recipe"], unit.recipe
+    reasons = _changed_settings(before["settings"], now["settings"])
+    files = {**before["code"], **now["code"]}
+    reasons += [f"code {name} changed" for name in files if before["code"].get(name) != now["code"].get(name)]
+    if not reasons:
+        for name, source in unit.inputs.items():
+            earlier = before["inputs"].get(name)
+            if earlier is None:
+                reasons.append(f"{name} is new")
+            elif earlier != source.identity:
+                reasons.append(f"{name}: {why_stale(source, earlier, store)}")
+        reasons += [f"{name} is gone" for name in before["inputs"] if name not in unit.inputs]
+    counted = Counter(reason.split(": ")[-1] for reason in reasons)
+    return "; ".join(list(counted)[:3]) or "made from other inputs"
+
+
+def _changed_settings(before: Any, now: Any, place: str = "") -> list[str]:
+    """Dotted names of the settings that differ, with both values."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = [*now, *(key for key in before if key not in now)]
+        changes = [_changed_settings(before.get(key), now.get(key), f"{place}.{key}" if place else key) for key in keys]
+        return [change for part in changes for change in part]
+    return [] if before == now else [f"setting {place} {json.dumps(before)} -> {json.dumps(now)}"]
+
+
+def previous_index(store: Store, sweep: str) -> dict[str, dict[str, str]]:
+    """Identities that stood for each stage and label after the last run of this sweep."""
+    return _last_run(store, sweep).get("units", {})
+
+
+def planned_settings(store: Store, sweep: str) -> dict[str, Any]:
+    """The settings of the last run of this sweep; empty if there was none."""
+    return _last_run(store, sweep).get("config", {})
+
+
+def _last_run(store: Store, sweep: str) -> dict[str, Any]:
+    path = sweep_folder(store.workspace, sweep) / "plan.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def sweep_folder(workspace: Path, sweep: str) -> Path:
+    """Where people find the tables, figures and report of a sweep."""
+    return workspace / "sweeps" / sweep

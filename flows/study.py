@@ -1,0 +1,265 @@
+"""The shift sweep: data -> training -> activations -> information -> bounds -> report -> tracking.
+
+`shift_sweep_stages` is the table of contents. It knows no server: `flows.shift_sweep` runs it with every stage as a
+Prefect task, `ibshift run --no-prefect` as it is.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from flows.config import SweepConfig
+from flows.plan import STAGES, Plan, build_plan, previous_index, survey, sweep_folder
+from tasks.fanout import Pool
+from tasks.progress import Observer, Stop
+from tasks.store import Damaged, Result, Store, copy_file, write_text
+from tasks.unit import Unit
+
+# A damaged input sends the sweep back to the stage that makes it; more often than this, the disk is to blame.
+MAX_REPAIRS = 3
+
+
+class StageFailed(Exception):
+    """Units of a stage failed; what finished is stored."""
+
+
+class NotReady(Exception):
+    """A stage that was asked for alone lacks results of earlier stages."""
+
+
+class InputDamaged(Exception):
+    """A result that a unit needed was damaged and set aside; its stage has to make it again."""
+
+
+@dataclass
+class Run:
+    """One execution of a sweep.
+
+    Attributes:
+        config: the settings.
+        store: the workspace's results.
+        pool: workers.
+        observer: hears of progress.
+        stop: a request to stop.
+        stages: names of the stages to run, in order.
+        keep_going: whether to go on after failed units, leaving them out of the tables.
+        lost: failed units and all that depend on them, "stage label".
+        counts: units computed, reused, failed so far.
+        stages_begun: how many times a stage was entered.
+    """
+
+    config: SweepConfig
+    store: Store
+    pool: Pool
+    observer: Observer = field(default_factory=Observer)
+    stop: Stop = field(default_factory=Stop)
+    stages: Sequence[str] = STAGES
+    keep_going: bool = False
+    lost: set[str] = field(default_factory=set)
+    stages_begun: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: {"computed": 0, "reused": 0, "failed": 0})
+
+    @property
+    def folder(self) -> Path:
+        """Where people find the results."""
+        return sweep_folder(self.store.workspace, self.config.name)
+
+    def plan(self) -> Plan:
+        return build_plan(self.config, frozenset(self.lost))
+
+
+def open_run(config: SweepConfig, workspace: Path, workers: int | None = None) -> Run:
+    """A run of a sweep in a workspace; workers default to the settings', these to one per core."""
+    chosen = next((n for n in (workers, config.resources.workers) if n is not None), os.cpu_count() or 1)
+    pool = Pool(workspace, chosen, config.resources.gpus, config.resources.ray_address)
+    return Run(config, Store(workspace), pool)
+
+
+StageRunner = Callable[[str, Callable[[], None]], None]
+
+
+def shift_sweep_stages(run: Run, stage: StageRunner) -> None:
+    """Which information does each layer hold, how does it react to every shift, and what do the theorems allow?
+
+    Args:
+        run: settings, store, workers.
+        stage: runs one named stage: `lambda name, work: work()`, or as a Prefect task.
+
+    Raises:
+        StageFailed: units failed (with `keep_going`: after everything else was made).
+        Stopped: somebody asked.
+    """
+    run.store.sweep_drafts()
+    stage = _counted(run, stage)
+    try:
+        with_repairs(run, stage)
+    finally:
+        _write_index(run)
+    if STAGES[-1] in run.stages:
+        stage("tracking", partial(show_in_mlflow, run))
+    if run.lost:
+        raise StageFailed(
+            f"{run.counts['failed']} units failed and are marked in the tables: ibshift status shows them"
+        )
+
+
+def _counted(run: Run, stage: StageRunner) -> StageRunner:
+    def counted(name: str, work: Callable[[], None]) -> None:
+        run.stages_begun += 1
+        stage(name, work)
+
+    return counted
+
+
+def with_repairs(run: Run, stage: StageRunner) -> None:
+    """Run the stages in order; when a stored input turns out damaged, begin again: all that is whole is reused."""
+    for attempt in range(MAX_REPAIRS + 1):
+        try:
+            for name in run.stages:
+                stage(name, partial(make_stage, run, name))
+                run.stop.check()
+            return
+        except InputDamaged as error:
+            run.observer.message(str(error))
+            if attempt == MAX_REPAIRS:
+                raise StageFailed(f"stored results keep getting damaged, the disk may be failing: {error}") from error
+            _verify(run)
+
+
+def _verify(run: Run) -> None:
+    """Where one result is damaged others may be: set them all aside now, not one at each attempt."""
+    for unit in run.plan():
+        result = run.store.get(unit.stage, unit.identity)
+        if result:
+            with suppress(Damaged):
+                result.verify()
+
+
+def make_stage(run: Run, name: str) -> None:
+    """Make the missing units of one stage; the last stage also puts tables and report where people look.
+
+    Raises:
+        InputDamaged: an input was set aside.
+        StageFailed: a unit failed and `keep_going` is off, or nothing of the stage is left.
+        NotReady: an earlier stage is incomplete.
+    """
+    plan = run.plan()
+    units = [unit for unit in plan.stages[name] if not _loses(run, unit)]
+    ready = [unit for unit in units if _whole(run, unit)]
+    missing = [unit for unit in units if unit not in set(ready)]
+    _require_inputs(run, missing)
+    run.observer.begin(name, len(units), len(ready))
+    run.counts["reused"] += len(ready)
+    rows = [{"unit": unit.label, "state": "reused", "seconds": 0.0, "attempts": 0, "message": ""} for unit in ready]
+    failed, damaged = [], ""
+    # The most expensive first: no worker is left alone with a long unit at the end.
+    for ended in run.pool.map(sorted(missing, key=lambda unit: -unit.cost), run.stop):
+        if ended.state == "damaged":
+            damaged = ended.message
+            continue
+        run.counts[ended.state] += 1
+        run.observer.advance(name, ended.label, ended.state, ended.seconds)
+        rows.append(
+            {"unit": ended.label, **{key: getattr(ended, key) for key in ("state", "seconds", "attempts", "message")}}
+        )
+        if ended.state == "failed":
+            failed.append(ended)
+            run.lost.add(f"{name} {ended.label}")
+            if not run.keep_going:
+                break
+    run.observer.end(name, rows)
+    if damaged:
+        raise InputDamaged(damaged)
+    if failed and (not run.keep_going or len(failed) == len(units)):
+        raise StageFailed(f"{name} {failed[0].label}: {failed[0].message}")
+    if name == STAGES[-1]:
+        publish(run, plan)
+
+
+def _loses(run: Run, unit: Unit) -> bool:
+    """Whether a unit, or anything it is made from, failed in this run."""
+    if f"{unit.stage} {unit.label}" not in run.lost and any(_loses(run, source) for source in unit.inputs.values()):
+        run.lost.add(f"{unit.stage} {unit.label}")
+    return f"{unit.stage} {unit.label}" in run.lost
+
+
+def _whole(run: Run, unit: Unit) -> bool:
+    """Whether a unit's result is stored; one with a missing or shortened file is set aside."""
+    result = run.store.get(unit.stage, unit.identity)
+    if result is None:
+        return False
+    if not result.looks_whole():
+        run.observer.message(str(run.store.set_aside(result, "a file is missing or cut short")))
+        return False
+    return True
+
+
+def _require_inputs(run: Run, units: list[Unit]) -> None:
+    sources = {source.identity: source for unit in units for source in unit.inputs.values()}
+    absent = [source for source in sources.values() if run.store.get(source.stage, source.identity) is None]
+    if not absent:
+        return
+    if absent[0].stage in run.stages:
+        raise InputDamaged(f"{absent[0].stage} {absent[0].label} disappeared and will be made again")
+    raise NotReady(f"stage {absent[0].stage} has {len(absent)} results missing ({absent[0].label}, ...): run it first")
+
+
+def publish(run: Run, plan: Plan) -> None:
+    """Copy tables, figures and report to the folder that people open; each file in one atomic step."""
+    sources = [
+        Result(run.store, unit.stage, unit.identity) for unit in (*plan.stages["bounds"], *plan.stages["report"])
+    ]
+    stamp = run.folder / "results.json"
+    wanted = json.dumps({source.stage: source.identity for source in sources})
+    names = [name for source in sources for name in source.manifest["files"]]
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and all((run.folder / n).exists() for n in names):
+        return
+    for source in sources:
+        for name in source.manifest["files"]:
+            copy_file(source.file(name), run.folder / name)
+    write_text(stamp, wanted)
+
+
+def show_in_mlflow(run: Run) -> None:
+    """Bring MLflow up to date; results never wait for it, so a failure is one line and `ibshift sync` later."""
+    from flows.mirror import mirror
+
+    run.observer.begin("tracking", 1, 0)
+    row = {"unit": run.config.name, "state": "computed", "seconds": 0.0, "attempts": 1, "message": ""}
+    try:
+        result = mirror(run.plan(), run.store)
+        row |= {
+            "seconds": round(result.seconds, 1),
+            "message": f"{result.written} runs written, {result.whole} up to date",
+        }
+    except Exception as error:  # whatever it is, the results stand and the mirror can be made again
+        row |= {"state": "failed", "message": str(error)}
+        run.observer.message(f"warning: {error}; the results are whole, run `ibshift sync {run.config.name}` later")
+    run.observer.end("tracking", [row])
+
+
+def _write_index(run: Run) -> None:
+    """Remember which result stands for each label, so that the next plan can say what changed."""
+    index, known = previous_index(run.store, run.config.name), run.plan().index()
+    for stage, units in known.items():
+        published = run.store.published(stage)
+        kept = {label: index.get(stage, {}).get(label) for label in units}
+        index[stage] = {label: name if name in published else kept[label] for label, name in units.items()}
+        index[stage] = {label: name for label, name in index[stage].items() if name}
+    run.folder.mkdir(parents=True, exist_ok=True)
+    text = {"sweep": run.config.name, "config": run.config.model_dump(), "units": index}
+    write_text(run.folder / "plan.json", json.dumps(text, indent=1))
+
+
+def summary(run: Run) -> list[dict[str, object]]:
+    """States of all units after the run, one row per stage."""
+    rows = []
+    states = survey(run.plan(), run.store)
+    for stage in STAGES:
+        mine = [state for state in states if state.unit.stage == stage]
+        rows.append({"stage": stage, "units": len(mine), "ready": sum(state.state == "ready" for state in mine)})
+    return rows

@@ -1,0 +1,28 @@
+"""A number with its standard error, and how two of them combine."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Every interval that we publish is this many standard errors wide on either side.
+WIDTH = 3.0
+
+
+class Estimate(NamedTuple):
+    """A Monte Carlo estimate in nats; both members are floats, or arrays (K,) for K laws at once."""
+
+    value: Any
+    stderr: Any
+
+
+def interval(estimate: Estimate, width: float = WIDTH) -> tuple[Any, Any]:
+    """The interval value -+ width standard errors."""
+    return estimate.value - width * estimate.stderr, estimate.value + width * estimate.stderr
+
+
+def independent_difference(a: Estimate, b: Estimate) -> Estimate:
+    """a - b for two estimates from independent draws, whose variances add.
+
+    Laws that share their draws have a smaller error: use `LayerInformation.difference` for those.
+    """
+    return Estimate(a.value - b.value, np.hypot(a.stderr, b.stderr))

@@ -1,0 +1,104 @@
+"""The atoms of a mixture, prepared once, so that many points can be held against them."""
+
+import math
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from ib_core.mixture.torch_kernel import TorchKernel
+
+ROWS = 64  # points of one tile; with float64 sums for 1e5 atoms that is 50 MiB
+NUMBA_WIDTH = 16  # from here on a matrix product is faster than explicit differences
+EXACT_BYTES = 2**25  # of a tile of exact squared distances
+# |t|^2 + |s|^2 - 2 t.s in float64 errs by about 2e-16 |t|^2: beyond this square it would cost 1e-7 nats.
+EXPANDED_REACH = 1e9
+
+
+class Kernel(Protocol):
+    """What a backend offers; coordinates are in units of beta."""
+
+    smallest: float  # a sum of weights times kernels below this, or above `largest`, may have lost digits
+    largest: float
+    reach: float  # with a nearest centre further than this (in nats), sums are not accurate to 1e-5
+    width: int  # columns of `out`, at least N
+
+    def sums(self, points: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None: ...
+
+    def nearest(self, points: np.ndarray) -> np.ndarray: ...
+
+
+class OwnAtom(NamedTuple):
+    """How a point sees the atom that it was drawn from, exactly."""
+
+    atom: np.ndarray  # (m,) index of that atom
+    shift: np.ndarray  # (m,) half the squared distance to its nearest centre, in units of beta
+    kernel: np.ndarray  # (m,) sum_k exp(shift - |t - s_k|^2 / 2), in [1, n_x]
+
+
+class Atoms:
+    """N Gaussian mixtures p_j with n_x equally weighted centres each; everything below is in units of beta.
+
+    Args:
+        centres: (N, n_x, d) signals.
+        beta: standard deviation of the noise.
+        backend: "numba" or "torch"; by default numba for d <= 16 on a CPU.
+        device: where torch computes; None is the CPU.
+    """
+
+    def __init__(self, centres: np.ndarray, beta: float, backend: str | None = None, device: str | None = None) -> None:
+        self.beta = beta
+        self.n, self.n_passes, self.d = centres.shape
+        # The middle of the range keeps coordinates small, whatever the offset of the layer.
+        self.origin = (centres.min((0, 1)) + centres.max((0, 1))) / 2
+        self.centres = self.scaled(centres)
+        if backend not in ("numba", "torch", None):
+            raise ValueError(f'backend must be "numba", "torch" or None, got {backend!r}')
+        on_cpu = device is None or torch.device(device).type == "cpu"
+        numba_wanted = backend == "numba" or (backend is None and self.d <= NUMBA_WIDTH and on_cpu)
+        try:
+            if numba_wanted:
+                from ib_core.mixture.numba_kernel import NumbaKernel
+        except ModuleNotFoundError:
+            if backend == "numba":
+                raise
+            numba_wanted = False
+        self.kernel: Kernel = NumbaKernel(self.centres) if numba_wanted else TorchKernel(self.centres, device)
+        # Added to ln sum_k exp(-|t - s_k|^2 / 2) it gives a log density.
+        self.log_constant = -self.d * (math.log(beta) + 0.5 * math.log(2 * math.pi)) - math.log(self.n_passes)
+
+    def scaled(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., d) in units of beta from the common origin."""
+        return (points - self.origin) / self.beta
+
+    def own(self, points: np.ndarray, atom: np.ndarray) -> OwnAtom:
+        """Each point (m, d) against its own atom (m,), from float64 differences."""
+        shift, kernel = np.empty(len(points)), np.empty(len(points))
+        rows = max(1, EXACT_BYTES // (8 * self.n_passes * self.d))
+        for first in range(0, len(points), rows):
+            tile = slice(first, first + rows)
+            offsets = self.centres[atom[tile]] - points[tile, None]  # (rows, n_x, d)
+            squares = np.einsum("mkd,mkd->mk", offsets, offsets) / 2
+            shift[tile] = squares.min(1)
+            kernel[tile] = np.exp(shift[tile, None] - squares).sum(1)
+        return OwnAtom(atom, shift, kernel)
+
+    def sums(self, points: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None:
+        """sum_k exp(shift - |t - s_jk|^2 / 2) into `out` (m, kernel.width); NaN where only `exact` is right."""
+        self.kernel.sums(points, np.minimum(shift, self.kernel.reach), out)
+        lost = shift > self.kernel.reach
+        if isinstance(self.kernel, TorchKernel):
+            lost |= np.square(points).sum(1) > EXPANDED_REACH
+        out[lost] = np.nan
+
+    def exact(self, points: np.ndarray) -> np.ndarray:
+        """(m, N) of ln sum_k exp(-|t - s_jk|^2 / 2) from float64 differences, with each atom's own maximum."""
+        centres = torch.from_numpy(self.centres.reshape(-1, self.d))
+        logs = np.empty((len(points), self.n))
+        rows = max(1, EXACT_BYTES // (8 * len(centres)))
+        for first in range(0, len(points), rows):
+            tile = torch.from_numpy(points[first : first + rows])
+            distances = torch.cdist(tile, centres, compute_mode="donot_use_mm_for_euclid_dist")
+            exponents = (distances.square_() / -2).reshape(len(tile), self.n, self.n_passes)
+            logs[first : first + rows] = torch.logsumexp(exponents, 2)
+        return logs

@@ -1,0 +1,110 @@
+"""Stratified draws from the atoms of a mixture, with controls whose means are known."""
+
+import numpy as np
+
+from ib_core.mixture.atoms import Atoms
+from ib_core.streams import stream
+
+BLOCK_POINTS = 2048  # of one block at least, so that few atoms do not mean many small blocks
+HEAVY = 4.0  # an atom with more than so many times the mean weight gets more draws
+SHAPE_BYTES = 2**27  # of the atoms' own covariance matrices, beyond which a control is left out
+
+
+class Draws:
+    """Draws t = s + z around signals s of each atom, in units of beta, block after block.
+
+    A *unit* is one signal of each atom with the noise around it; the signals of an atom come in a random order, all
+    of them before one comes again. Where the signals are the channel itself (`sample` is false), every copy of a heavy
+    atom is a stratum of its own. Where they are a sample of the channel, a unit averages `repeat` draws and all copies
+    of the atom, and there are no more units than signals.
+
+    Antithetic pairs (z, -z) were tried: at equal cost they are worse than independent draws with these controls on
+    noisy layers, since a pair uses up two draws on one signal.
+
+    Args:
+        atoms: the mixtures.
+        signals: (N, passes, d) in units of beta.
+        weights: (N, K); atoms without weight in any column are not drawn.
+        sample: whether the signals are a sample of the channel, or the channel.
+        seed, name: key of the random streams.
+    """
+
+    def __init__(
+        self, atoms: Atoms, signals: np.ndarray, weights: np.ndarray, sample: bool, seed: int, name: str
+    ) -> None:
+        self.atoms, self.signals, self.key = atoms, signals, (seed, name)
+        self.active = np.flatnonzero(weights.any(1))
+        n, passes = len(self.active), signals.shape[1]
+        largest = weights[self.active].max(1)
+        self.copies = np.maximum(1, (largest * n / HEAVY).astype(int))
+        self.atom = np.repeat(self.active, self.copies)
+        self.sample = sample
+        self.max_units = passes if sample else None
+        self.units = max(1, BLOCK_POINTS // len(self.atom))
+        if sample:
+            self.units = passes if self.units >= passes else 1
+        self.repeat = max(1, BLOCK_POINTS // (len(self.atom) * self.units)) if sample and self.units == passes else 1
+        self.points = self.units * self.repeat * len(self.atom)  # in a block
+        # Strata of the estimate, with their weights.
+        self.stratum_atom = self.active if sample else self.atom
+        share = np.ones(n) if sample else np.repeat(1 / self.copies, self.copies)
+        self.weights = weights[self.stratum_atom] * share[:, None]
+        # The largest weight of a single draw in a unit, (K,).
+        self.largest_share = (weights[self.active] / (self.copies * self.repeat)[:, None]).max(0)
+
+        rng = stream(*self.key, "order")
+        self.order = rng.permutation(passes)
+        self.first = rng.integers(passes, size=len(self.atom))
+        if sample:
+            self.first = np.repeat(self.first[:n], self.copies)
+        self._shape_controls()
+
+    def _shape_controls(self) -> None:
+        """Precision matrices of the output under equal weights and, where they fit into memory, of each atom's."""
+        centres, identity = self.atoms.centres, np.eye(self.atoms.d)
+        means = centres.mean(1)  # (N, d)
+        self.middle = means.mean(0)
+        offsets = (centres - self.middle).reshape(-1, self.atoms.d)
+        self.precision = np.linalg.inv(offsets.T @ offsets / len(offsets) + identity)
+        self.own_precision = None
+        if centres.shape[1] > 1 and 8 * len(centres) * self.atoms.d**2 <= SHAPE_BYTES:
+            offsets = centres - means[:, None]
+            spread = offsets.swapaxes(1, 2) @ offsets / centres.shape[1]
+            self.own_middle, self.own_precision = means, np.linalg.inv(spread + identity)
+
+    def block(self, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points (m, d), their atoms (m,) and controls (m, 2 or 3), in order (unit, repeat, copy of an atom)."""
+        passes = self.signals.shape[1]
+        unit = np.arange(block * self.units, (block + 1) * self.units)
+        noise = stream(*self.key, "noise", block).standard_normal(
+            (self.units, self.repeat, len(self.atom), self.atoms.d)
+        )
+        centres = self.signals[self.atom, self.order[(self.first + unit[:, None]) % passes]]
+        centres = np.broadcast_to(centres[:, None], noise.shape).reshape(-1, self.atoms.d)
+        noise = noise.reshape(centres.shape)
+        atom = np.tile(self.atom, self.units * self.repeat)
+        controls = [(np.square(noise).sum(1) - self.atoms.d) / 2]
+        stretched = noise @ self.precision
+        controls.append(_excess(noise, stretched, centres - self.middle) - np.trace(self.precision) / 2)
+        if self.own_precision is not None:
+            precision = self.own_precision[atom]
+            stretched = (noise[:, None] @ precision)[:, 0]
+            trace = np.trace(precision, axis1=1, axis2=2)
+            controls.append(_excess(noise, stretched, centres - self.own_middle[atom]) - trace / 2)
+        return centres + noise, atom, np.stack(controls, axis=1)
+
+    def by_unit(self, values: np.ndarray) -> list[np.ndarray]:
+        """Values (..., m, K) of a block as one (..., strata, K) for each unit."""
+        *before, _, columns = values.shape
+        values = values.reshape(*before, self.units, self.repeat, len(self.atom), columns)
+        if self.sample:
+            values = values.mean(-3, keepdims=True)
+            if len(self.atom) > len(self.active):
+                starts = np.cumsum(self.copies) - self.copies
+                values = np.add.reduceat(values, starts, axis=-2) / self.copies[:, None]
+        return [values[..., unit, 0, :, :] for unit in range(self.units)]
+
+
+def _excess(noise: np.ndarray, stretched: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """z A (s - mean) + z A z / 2, what noise adds to the Mahalanobis form; its mean is tr(A) / 2."""
+    return np.einsum("md,md->m", stretched, offsets + noise / 2)

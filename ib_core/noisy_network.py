@@ -1,0 +1,104 @@
+"""The noisy network: T_0 = X, S_l = f_l(T_{l-1}), T_l = S_l + Z_l with Z_l ~ N(0, beta^2 I) after the activation."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ib_core.streams import stream
+
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
+# |S_j| <= half width: what the capacity caps and several bounds need; None where there is no bound.
+HALF_WIDTH: dict[str, float | None] = {"tanh": 1.0, "relu": None}
+
+# Noise streams and matrix products run over fixed blocks of atoms: the bits do not depend on how many atoms there are.
+ATOM_BLOCK = 512
+
+
+class NoisyNetwork(nn.Module):
+    """A multilayer perceptron with Gaussian noise after every hidden activation and none after the read-out.
+
+    Args:
+        widths: (d_0, d_1, ..., d_L, classes): input, hidden layers, read-out.
+        activation: "tanh" or "relu".
+        beta: standard deviation of the noise.
+        seed: seed of the initial weights.
+    """
+
+    def __init__(self, widths: Sequence[int], activation: str, beta: float, seed: int) -> None:
+        super().__init__()
+        self.beta = beta
+        self.activation = ACTIVATIONS[activation]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        rng = stream(seed, "weights")
+        with torch.no_grad():
+            for layer in self.layers:
+                bound = math.sqrt(6 / (layer.in_features + layer.out_features))  # Glorot and Bengio 2010
+                layer.weight.copy_(torch.from_numpy(rng.uniform(-bound, bound, layer.weight.shape)))
+                layer.bias.zero_()
+
+    def forward(self, x: Tensor, noise: torch.Generator) -> Tensor:
+        """Logits (n, classes) of inputs (n, d_0) after one noisy pass."""
+        hidden = x
+        for layer in self.layers[:-1]:
+            signal = self.activation(layer(hidden))
+            hidden = signal + self.beta * torch.randn(signal.shape, generator=noise)
+        return self.layers[-1](hidden)
+
+    def lipschitz(self) -> list[float]:
+        """A Lipschitz constant of X -> S_l for each hidden layer: products of spectral norms (activations have 1)."""
+        norms = [float(torch.linalg.matrix_norm(layer.weight.detach().double(), 2)) for layer in self.layers[:-1]]
+        return list(np.cumprod(norms))
+
+
+class Passes(NamedTuple):
+    """Noisy passes of every atom through a network.
+
+    Attributes:
+        signals: S_l for l = 1..L, each (N, n_passes, d_l) float32; (N, 1, d_1) for l = 1, a function of X.
+        logits: (N, n_passes, classes) float32.
+    """
+
+    signals: list[np.ndarray]
+    logits: np.ndarray
+
+
+@torch.no_grad()
+def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str) -> Passes:
+    """Propagate every atom `n_passes` times with independent noise.
+
+    The noise of an atom depends on (seed, purpose, layer, block of atoms) alone, so laws that move the atoms meet the
+    same noise as the reference.
+
+    Args:
+        network: the trained network.
+        atoms: (N, d_0).
+        n_passes: noisy passes per atom.
+        seed: key of the noise streams.
+        purpose: names the family of passes: "stored" and "fresh" are independent.
+    """
+    blocks = [
+        _propagate(network, atoms[start : start + ATOM_BLOCK], n_passes, seed, purpose, start // ATOM_BLOCK)
+        for start in range(0, len(atoms), ATOM_BLOCK)
+    ]
+    signals = [np.concatenate(parts) for parts in zip(*(block.signals for block in blocks), strict=True)]
+    return Passes(signals, np.concatenate([block.logits for block in blocks]))
+
+
+def _propagate(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str, block: int) -> Passes:
+    """The passes of one block of atoms."""
+    n = len(atoms)
+    padded = np.zeros((ATOM_BLOCK, 1, atoms.shape[1]), np.float32)
+    padded[:n, 0] = atoms
+    hidden, signals = torch.from_numpy(padded), []
+    for index, layer in enumerate(network.layers[:-1], start=1):
+        signal = network.activation(layer(hidden))
+        signals.append(signal[:n].numpy())
+        rng = stream(seed, "passes", purpose, index, block)
+        noise = rng.standard_normal((ATOM_BLOCK, n_passes, signal.shape[-1]), np.float32)
+        hidden = signal + network.beta * torch.from_numpy(noise)
+    return Passes(signals, network.layers[-1](hidden)[:n].numpy())

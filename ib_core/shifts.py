@@ -1,0 +1,148 @@
+"""Shifts P_X -> P_X' of the input law, each with its size set in a metric.
+
+A *reweighting* keeps the atoms and changes their weights; a *moved* law keeps the weights and changes the atoms. A
+family is one function `(law, size, **parameters) -> Shift`, entered with `@family(metric)`: that is all it needs.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import logsumexp
+
+from ib_core.divergences import kl_divergence, total_variation, wasserstein
+from ib_core.input_law import InputLaw
+from ib_core.streams import stream
+
+
+class Unreachable(ValueError):
+    """The family cannot reach the size that was asked for."""
+
+
+class Shift(NamedTuple):
+    """A shifted law and the parameter that gives it its size (mixing weight, tilt or scale)."""
+
+    law: InputLaw
+    parameter: float
+
+
+class Family(NamedTuple):
+    """A family of shifts: the metric of its sizes, whether it moves atoms, and its function."""
+
+    metric: Literal["tv", "kl", "w2"]
+    moves_atoms: bool
+    apply: Callable[..., Shift]
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def family(metric: Literal["tv", "kl", "w2"], *, moves_atoms: bool = False) -> Callable:
+    """Enter a function `(law, size, **parameters) -> Shift` into `FAMILIES` under its own name."""
+
+    def enter(apply: Callable[..., Shift]) -> Callable[..., Shift]:
+        FAMILIES[apply.__name__] = Family(metric, moves_atoms, apply)
+        return apply
+
+    return enter
+
+
+def shifted(name: str, law: InputLaw, size: float, **parameters) -> Shift:
+    """Apply a family; size 0 is the law itself, bit for bit.
+
+    Args:
+        name: a key of `FAMILIES`.
+        law: the reference law.
+        size: distance to the reference in the family's metric (TV in [0, 1], KL in nats, W_2 in input units).
+
+    Raises:
+        KeyError: no such family.
+        Unreachable: the family has no law at that distance; the message gives the reachable range.
+    """
+    if size == 0:
+        return Shift(law, 0.0)
+    return FAMILIES[name].apply(law, size, **parameters)
+
+
+def _mix(law: InputLaw, contaminant: np.ndarray, size: float) -> Shift:
+    """(1 - a) P + a Q at TV = a TV(P, Q) = size."""
+    reach = total_variation(law.weights, contaminant)
+    if size > reach:
+        raise Unreachable(f"a mixture with this contaminant reaches TV in [0, {reach:.6g}], asked for {size:g}")
+    a = size / reach
+    return Shift(law.reweighted((1 - a) * law.weights + a * contaminant), a)
+
+
+@family("tv")
+def contamination(law: InputLaw, size: float, atom: int = -1) -> Shift:
+    """Huber contamination (1 - a) P + a delta_x with the last atom, or `atom`, as x: extremal for the TV bound."""
+    contaminant = np.zeros(len(law.weights))
+    contaminant[atom] = 1
+    return _mix(law, contaminant, size)
+
+
+@family("tv")
+def class_prior(law: InputLaw, size: float, label: int = 1) -> Shift:
+    """Label shift: mass moves to class `label` until TV = size; the laws within the classes stay."""
+    contaminant = np.where(law.labels == label, law.weights, 0.0)
+    if not contaminant.any():
+        raise Unreachable(f"no atom of the law has label {label}")
+    return _mix(law, contaminant / contaminant.sum(), size)
+
+
+def _tilt(law: InputLaw, feature: np.ndarray, size: float) -> Shift:
+    """P'_i proportional to P_i exp(theta f_i) with theta > 0 at D(P' || P) = size: the exponential family through P."""
+    support = law.weights > 0
+    f = np.where(support, feature - feature[support].max(), 0.0)
+    reach = -math.log(law.weights[support & (f == 0)].sum())
+    if not 0 < size < reach:
+        raise Unreachable(f"this tilt reaches KL in [0, {reach:.6g}) nats, asked for {size:g}")
+    log_weights = np.log(law.weights, where=support, out=np.full(len(f), -np.inf))
+
+    def tilted(theta: float) -> np.ndarray:
+        exponent = log_weights + theta * f
+        return np.exp(exponent - logsumexp(exponent))
+
+    upper = 1.0
+    while kl_divergence(tilted(upper), law.weights) < size:
+        upper *= 2
+    theta = brentq(lambda t: kl_divergence(tilted(t), law.weights) - size, 0, upper, xtol=1e-15, rtol=1e-14)
+    weights = tilted(theta)
+    return Shift(law.reweighted(weights / weights.sum()), theta)
+
+
+@family("kl")
+def hamming_tilt(law: InputLaw, size: float) -> Shift:
+    """Exponential tilt by the sum of the inputs (the Hamming weight of a bit pattern)."""
+    return _tilt(law, law.atoms.sum(axis=1), size)
+
+
+@family("kl")
+def class_tilt(law: InputLaw, size: float, label: int = 1) -> Shift:
+    """Exponential tilt by the indicator of class `label`."""
+    return _tilt(law, (law.labels == label).astype(float), size)
+
+
+@family("w2", moves_atoms=True)
+def gaussian_displacement(law: InputLaw, size: float, seed: int = 0) -> Shift:
+    """Every atom moves by its own Gaussian step, all scaled together until W_2(P, P') = size.
+
+    The steps are the same at every size. While each moved atom stays nearest to its own origin, W_2 is the
+    root mean square of the steps; beyond, it is found by optimal transport and the scale is solved for it.
+    """
+    steps = stream(seed, "gaussian_displacement").standard_normal(law.atoms.shape)
+    steps /= math.sqrt(float(law.weights @ (steps**2).sum(axis=1)))
+
+    def distance(scale: float) -> float:
+        return wasserstein(law, law.moved(law.atoms + scale * steps), 2).value
+
+    scale = size
+    excess = distance(scale) - size
+    if abs(excess) > 1e-9 * size:
+        upper = size
+        while distance(upper) < size:
+            upper *= 1.1
+        scale = brentq(lambda s: distance(s) - size, size, upper, xtol=1e-9 * size, rtol=1e-9)
+    return Shift(law.moved(law.atoms + scale * steps), scale)

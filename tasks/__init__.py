@@ -1,0 +1,1 @@
+"""Stages, store and workers of ibshift: files in, files out."""

@@ -1,0 +1,122 @@
+"""The tidy tables of a sweep, gathered from the results of its units."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tasks.activations import read_signals
+from tasks.fingerprint import fingerprint
+from tasks.store import Result, identity
+from tasks.tables import read_law, read_table
+
+COORDINATES = ["network", "beta", "seed", "epoch", "layer", "shift", "size", "metric"]
+INFORMATION = [
+    *("sweep", *COORDINATES, "split", "quantity", "estimator", "value", "stderr", "lower", "upper"),
+    *("n_atoms", "n_passes", "draws", "saturation", "status", "device", "code"),
+]
+
+
+def laws(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:
+    """One row per law: its coordinates and its distances from the reference."""
+    rows = []
+    for name, coordinates in settings["laws"].items():
+        facts = json.loads(inputs[f"law {name}"].file("law.json").read_text(encoding="utf-8"))
+        facts["kl"] = math.inf if facts["kl"] is None else facts["kl"]
+        rows.append({"law": name, **coordinates, **facts})
+    return pd.DataFrame(rows)
+
+
+def history(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:
+    """Loss and accuracy of every network by epoch."""
+    frames = []
+    for name, coordinates in settings["networks"].items():
+        frame = read_table(inputs[f"network {name}"].file("history.parquet")).to_pandas()
+        for position, (key, value) in enumerate(coordinates.items()):
+            frame.insert(position, key, value)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd.DataFrame) -> pd.DataFrame:
+    """All estimates, with deviations of moved laws from their reference cell and the accuracy under each law."""
+    places = laws.set_index("law")[["shift", "size", "metric"]]
+    frames = []
+    for name, coordinates in settings["cells"].items():
+        frame = read_table(inputs[f"cell {name}"].file("estimates.parquet")).to_pandas()
+        frames.append(frame.assign(**coordinates, status="ok"))
+    lost = {"quantity": "I_X_T", "estimator": "plug_in", "status": "failed"}
+    for coordinates in settings["failed"].values():
+        place = {key: part for key, part in coordinates.items() if key != "laws"}
+        frames.append(pd.DataFrame([{**place, "law": law, **lost} for law in coordinates["laws"]]))
+    frames.append(_accuracy(settings, inputs))
+    table = pd.concat(frames, ignore_index=True)
+    table = _moved_deviations(table, set(laws.law[laws.kind == "moved"]))
+    table = _reference_rows(table, laws).join(places, on="law")
+    table = table.assign(
+        sweep=settings["config"]["name"], split="all", device="cpu", code=identity(fingerprint("information"))[:12]
+    )
+    order = {name: rank for rank, name in enumerate(laws.law)}
+    table = table.assign(rank=table.law.map(order)).sort_values(
+        ["network", "beta", "seed", "epoch", "layer", "rank", "quantity", "estimator"], kind="stable"
+    )
+    whole = {name: table[name].astype("Int64") for name in ("n_atoms", "n_passes", "draws")}
+    return table.assign(**whole)[INFORMATION].reset_index(drop=True)
+
+
+def _accuracy(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:
+    """P(correct read-out) under each law, from the passes of its atoms: layer 0 stands for the read-out."""
+    weights = {name: read_law(inputs[f"law {name}"].file("law.parquet")).weights for name in settings["laws"]}
+    rows = []
+    for name, coordinates in settings["activations"].items():
+        correct = read_table(inputs[f"activations {name}"].file("readout.parquet"))["correct"].to_numpy()
+        for law in coordinates["laws"]:
+            value = float(weights[law] @ correct)
+            # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
+            spread = math.sqrt(float(weights[law] ** 2 @ (correct * (1 - correct)) / coordinates["n_passes"]))
+            place = {key: part for key, part in coordinates.items() if key != "laws"}
+            estimate = {"value": value, "stderr": spread, "lower": value - 3 * spread, "upper": value + 3 * spread}
+            labels = {"law": law, "layer": 0, "quantity": "accuracy", "estimator": "noisy_forward", "status": "ok"}
+            rows.append({**place, **labels, **estimate, "n_atoms": len(correct)})
+    return pd.DataFrame(rows)
+
+
+def _moved_deviations(table: pd.DataFrame, moved: set[str]) -> pd.DataFrame:
+    """Replace the deviation of a moved law, whose cell knows no reference, by the difference of two cells."""
+    keys = ["network", "beta", "seed", "epoch", "layer", "estimator"]
+    values = table[table.quantity == "I_X_T"]
+    reference = values[values.law == "reference"].set_index(keys)[["value", "stderr"]]
+    rows = (table.quantity == "dI_X_T") & table.law.isin(moved)
+    ours = values[values.law.isin(moved)].set_index([*keys, "law"])[["value", "stderr"]]
+    wanted = table.loc[rows, [*keys, "law"]]
+    mine = ours.reindex(pd.MultiIndex.from_frame(wanted)).to_numpy()
+    theirs = reference.reindex(pd.MultiIndex.from_frame(wanted[keys])).to_numpy()
+    value, stderr = mine[:, 0] - theirs[:, 0], np.hypot(mine[:, 1], theirs[:, 1])
+    table.loc[rows, ["value", "stderr"]] = np.column_stack([value, stderr])
+    table.loc[rows, ["lower", "upper"]] = np.column_stack([value - 3 * stderr, value + 3 * stderr])
+    return table
+
+
+def _reference_rows(table: pd.DataFrame, laws: pd.DataFrame) -> pd.DataFrame:
+    """Size 0 of every family is the reference itself: the same numbers under the family's name."""
+    reference = table[table.law == "reference"]
+    zeros = [reference.assign(law=name) for name in laws.law[(laws["size"] == 0) & (laws.law != "reference")]]
+    return pd.concat([table, *zeros], ignore_index=True)
+
+
+def signals(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:
+    """One stored pass per atom of the deepest layer at the last epoch, under the reference law: the scatter of S_L."""
+    last = max(coordinates["epoch"] for coordinates in settings["activations"].values())
+    labels = read_law(inputs["law reference"].file("law.parquet")).labels
+    deepest = len(settings["config"]["network"]["widths"])
+    frames = []
+    for name, coordinates in settings["activations"].items():
+        if coordinates["epoch"] == last and "reference" in coordinates["laws"]:
+            stored, _ = read_signals(inputs[f"activations {name}"], deepest)
+            place = {key: coordinates[key] for key in ("network", "beta", "seed", "epoch")}
+            points = {"layer": deepest, "atom": np.arange(len(labels)), "label": labels, "s": list(stored[:, 0])}
+            frames.append(pd.DataFrame({**place, **points}))
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,173 @@
+"""How every figure looks: fixed colours, the axis of shift sizes, labels at line ends, and the PNG writer."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+
+WIDTH = 11.0  # inches; at 110 dpi a little wider than the page's column
+DPI = 110
+# Okabe and Ito's colour-blind safe colours, ordered from cool (early layers) to warm (late layers).
+LAYER_COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#555555", "#A6761D")
+LAYER_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# Away from the layers' hues, and told apart by their dashes alone in a grey print.
+THEOREM_COLOURS = ("#332288", "#882255", "#6699CC", "#999933", "#777777", "#000000")
+THEOREM_DASHES: tuple[Any, ...] = ((0, (5, 1.5)), (0, (1, 1.2)), (0, (7, 2, 1.5, 2)), (0, (2.5, 2)), "-", (0, (9, 2)))
+CLASS_COLOURS = ("#3B4CC0", "#B40426")
+VACUOUS: dict[str, Any] = {"facecolor": "#f1f1f1", "edgecolor": "#d2d2d2", "hatch": "////"}
+DASHED, DOTTED = (0, (4, 2)), (0, (1, 2))
+INK, FAINT = "#222222", "#8a8a8a"
+METRIC_LABELS = {"tv": "TV(P, P′)", "kl": "KL(P′ ‖ P), nats", "w2": "W₂(P, P′), input units"}
+SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e9e9e9",
+    "grid.linewidth": 0.7,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.5,
+    "text.parse_math": False,
+}
+
+
+class Label(NamedTuple):
+    """A line's name at the height where the line ends."""
+
+    y: float
+    text: str
+    colour: str
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """matplotlib's own defaults plus ours, whatever this machine's matplotlibrc says; restored afterwards."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        yield
+
+
+def colour(layer: int) -> str:
+    """The layer's colour, the same in every figure."""
+    return LAYER_COLOURS[(layer - 1) % len(LAYER_COLOURS)]
+
+
+def marker(layer: int) -> str:
+    """The layer's marker, the same in every figure."""
+    return LAYER_MARKERS[(layer - 1) % len(LAYER_MARKERS)]
+
+
+def sheet(
+    rows: int,
+    columns: int,
+    panel: float,
+    gaps: tuple[float, float],
+    bar: bool = False,
+    top: float = 0.64,
+    **options: Any,
+) -> tuple[Figure, np.ndarray]:
+    """A figure of the house's width and its axes (rows, columns), panels `panel` inches high, gaps in inches.
+
+    Margins are fixed, `top` holds the legend and the titles: matplotlib's own layouts draw every tick twice.
+    """
+    left, right, bottom = 0.8, 0.95 if bar else 0.12, 0.5
+    width = min((WIDTH - left - right - (columns - 1) * gaps[0]) / columns, 5.0)
+    height = top + bottom + rows * panel + (rows - 1) * gaps[1]
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI)
+    edge = left + columns * width + (columns - 1) * gaps[0]
+    frame = {"left": left / WIDTH, "right": edge / WIDTH, "bottom": bottom / height, "top": 1 - top / height}
+    grid = {**frame, "wspace": gaps[0] / width, "hspace": gaps[1] / panel}
+    return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid, **options)
+
+
+def legend(figure: Figure, handles: Sequence[Any], text: str = "") -> None:
+    """One line of keys at the top of the sheet, after a bold `text`."""
+    height = figure.get_figheight()
+    figure.text(0.012, 1 - 0.2 / height, text, fontweight="bold", fontsize=10, va="center")
+    figure.legend(
+        handles=handles, ncols=len(handles), loc="center", bbox_to_anchor=(0.5 + 0.03 * bool(text), 1 - 0.2 / height),
+        columnspacing=1.4, handlelength=2.2,
+    )  # fmt: skip
+
+
+def colour_bar(figure: Figure, panels: np.ndarray, mappable: ScalarMappable, label: str) -> None:
+    """A colour bar as high as the panels, at their right."""
+    edge, low, high = panels[0, -1].get_position().x1, panels[-1, -1].get_position().y0, panels[0, -1].get_position().y1
+    axes = figure.add_axes((edge + 0.12 / WIDTH, low, 0.14 / WIDTH, high - low))
+    figure.colorbar(mappable, cax=axes, label=label, format="{x:g}")
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, the same bytes for the same figure: no version, no date."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def place(sizes: Sequence[float], grid: Sequence[float]) -> np.ndarray:
+    """Positions on the size axis: sizes, or ln(1 + size / smallest) once the grid spans more than a decade."""
+    positive = [size for size in grid if size > 0]
+    wide = bool(positive) and max(positive) > 10 * min(positive)
+    return np.log1p(np.asarray(sizes) / min(positive)) if wide else np.asarray(sizes, dtype=float)
+
+
+def size_axis(axes: Axes, grid: Sequence[float], metric: str, room: float = 0.16) -> None:
+    """Ticks at the sizes that were run, and room at the right for labels."""
+    positions = place(grid, grid)
+    span = float(np.ptp(positions)) or 1.0
+    axes.set_xlim(positions.min() - 0.04 * span, positions.max() + room * span)
+    axes.set_xticks(positions, [f"{size:g}" for size in grid])
+    axes.set_xlabel(METRIC_LABELS.get(metric, metric))
+
+
+def end_labels(axes: Axes, x: float, labels: Iterable[Label], panel: float) -> None:
+    """Names at line ends, pushed apart just enough that none covers another; limits must be final."""
+    low, high = axes.get_ylim()
+    gap = 9.5 / 72 / panel * (high - low)
+    ordered = sorted((label for label in labels if np.isfinite(label.y)), key=lambda label: label.y)
+    heights = np.array([label.y for label in ordered])
+    for _ in range(200):  # relax: neighbours closer than the gap move apart by half of what is missing
+        missing = gap - np.diff(heights)
+        if (missing <= 1e-9).all():
+            break
+        push = np.maximum(missing, 0) / 2
+        heights[1:] += push
+        heights[:-1] -= push
+    for label, height in zip(ordered, heights, strict=True):
+        axes.annotate(
+            label.text, (x, height), (5, 0), textcoords="offset points", va="center", color=label.colour,
+            fontsize=8, fontweight="bold", annotation_clip=False,
+        )  # fmt: skip
+
+
+def band(axes: Axes, x: Any, line: Any, ink: str) -> None:
+    """The bracket between columns lower and upper of `line`: faint, since several overlap, and its lower edge."""
+    axes.fill_between(x, line["lower"], line["upper"], color=ink, alpha=0.12, lw=0)
+    axes.plot(x, line["lower"], color=ink, lw=0.6, alpha=0.8)
+
+
+def shade_vacuous(axes: Axes, x0: float | None = None, y0: float | None = None) -> None:
+    """Hatch where no bound says more than the trivial one: from x0 on, or from height y0 up."""
+    if x0 is not None:
+        axes.axvspan(x0, axes.get_xlim()[1], lw=0, zorder=0, **VACUOUS)
+    if y0 is not None:
+        axes.axhspan(y0, axes.get_ylim()[1], lw=0, zorder=0, **VACUOUS)

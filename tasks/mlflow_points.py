@@ -1,0 +1,69 @@
+"""Which MLflow metrics the tables of a sweep become: names, steps and values of every cell."""
+
+import numpy as np
+import pandas as pd
+
+NETWORK = ["network", "beta", "seed"]
+CELL = [*NETWORK, "shift", "size"]
+
+
+def at_final_epoch(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each network's last epoch."""
+    return frame[frame["epoch"] == frame.groupby(NETWORK)["epoch"].transform("max")]
+
+
+def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """Every metric point of every cell, long: the columns of CELL, epoch, final, name, step, value."""
+    plug_in = good[good["estimator"] == "plug_in"]
+    value = {quantity: plug_in[plug_in["quantity"] == quantity] for quantity in ("I_X_T", "I_T_Y", "dI_X_T")}
+    accuracy = good[good["quantity"] == "accuracy"]
+    deviation = bounds[bounds["concerns"] == "deviation"]
+    relative = _relative_deviation(value["dI_X_T"], value["I_X_T"])
+    parts = [
+        _named(value["I_X_T"], "I_X_T/L"),
+        _named(value["I_X_T"], "I_X_T_low/L", column="lower"),
+        _named(value["I_X_T"], "I_X_T_high/L", column="upper"),
+        _named(value["I_T_Y"], "I_T_Y/L"),
+        _named(value["dI_X_T"], "dI_X_T/L"),
+        *(
+            _named(at_final_epoch(rows), f"bound_{theorem}/L", column="bound")
+            for theorem, rows in deviation.groupby("theorem")
+        ),
+        _named(deviation[deviation["tightest"]], "bound_tightest/L", column="bound"),
+        _named(accuracy, "acc", layered=False),
+        _named(_beside(accuracy), "acc_clean", layered=False),
+        _named(relative, "rel_dev/L"),
+        _named(relative.groupby([*CELL, "epoch"], as_index=False)["value"].max(), "rel_dev_max", layered=False),
+        _named(relative, "by_layer/rel_dev", layered=False, step="layer"),
+        _named(at_final_epoch(value["I_X_T"]), "by_layer/I_X_T", layered=False, step="layer"),
+        *(
+            _named(history.assign(shift="reference", size=0.0), name, column=name, layered=False)
+            for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+        ),
+    ]
+    points = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return points[points["value"].notna()|True].drop_duplicates()
+
+
+def _named(
+    frame: pd.DataFrame, name: str, column: str = "value", layered: bool = True, step: str = "epoch"
+) -> pd.DataFrame:
+    """Rows of a table as points of a metric; `layered` appends the layer to the metric's name."""
+    names = name + frame["layer"].astype(str) if layered else name
+    taken = frame[[*CELL, "epoch"]].assign(name=names, step=frame[step].astype(int), value=frame[column].astype(float))
+    return taken
+
+
+def _relative_deviation(change: pd.DataFrame, information: pd.DataFrame) -> pd.DataFrame:
+    """|dI| / I under the reference law at the final epoch, by layer."""
+    on = [*NETWORK, "epoch", "layer"]
+    clean = information[information["shift"] == "reference"].set_index(on)["value"]
+    change = at_final_epoch(change).join(clean.rename("clean"), on=on)
+    return change.assign(value=change["value"].abs() / change["clean"].where(change["clean"] > 0))
+
+
+def _beside(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """Each law's rows with the value of the reference law at the same place."""
+    on = [*NETWORK, "epoch"]
+    clean = accuracy[accuracy["shift"] == "reference"].set_index(on)["value"]
+    return accuracy.drop(columns="value").join(clean, on=on)

@@ -1,0 +1,246 @@
+"""The content-addressed store: every result of every stage, published in one atomic step and verified when read.
+
+A result is a folder `store/<stage>/<identity>` of files and a manifest. Its identity is the hash of its recipe: the
+settings that change its numbers, the identities of its inputs and the code that makes it. What lies under its final
+name is whole: it was written elsewhere, flushed, hashed, and renamed with its manifest inside.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+class Damaged(Exception):
+    """A stored result does not match its manifest; it was set aside and will be made again."""
+
+
+class Busy(Exception):
+    """Another process is making this result right now."""
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and shortest floats: equal values, equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def identity(recipe: dict[str, Any]) -> str:
+    """The name of a result: 96 bits of the sha256 of its recipe."""
+    return hashlib.sha256(canonical(recipe).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A published result: a folder whose files are verified against the manifest when they are opened."""
+
+    store: "Store"
+    stage: str
+    identity: str
+
+    @property
+    def folder(self) -> Path:
+        return self.store.folder(self.stage, self.identity)
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self.store.set_aside(self, f"manifest unreadable: {error}") from error
+
+    def file(self, name: str) -> Path:
+        """Path of one file, after its sha256 was checked.
+
+        Raises:
+            Damaged: the file is missing or does not match; the whole result was set aside.
+        """
+        path, expected = self.folder / name, self.manifest["files"][name]["sha256"]
+        try:
+            found = _sha256(path)
+        except OSError as error:
+            raise self.store.set_aside(self, f"{name} unreadable: {error}") from error
+        if found != expected:
+            raise self.store.set_aside(self, f"{name} has sha256 {found[:8]}, its manifest says {expected[:8]}")
+        return path
+
+    def verify(self) -> None:
+        """Check every file; raise `Damaged` at the first that does not match."""
+        for name in self.manifest["files"]:
+            self.file(name)
+
+    def looks_whole(self) -> bool:
+        """Cheap check of names and sizes, without reading the files."""
+        try:
+            return all(
+                (self.folder / name).stat().st_size == entry["bytes"] for name, entry in self.manifest["files"].items()
+            )
+        except (OSError, KeyError, Damaged):
+            return False
+
+
+class Store:
+    """Results, locks and the journal of one workspace folder."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.root = workspace / "store"
+
+    def folder(self, stage: str, identity: str) -> Path:
+        return self.root / stage / identity
+
+    def scratch(self, identity: str) -> Path:
+        """Where an unfinished result may leave what its next attempt can use (training: its last checkpoint)."""
+        return self.root / ".partial" / identity
+
+    def published(self, stage: str) -> set[str]:
+        """Identities of all results of a stage: one directory listing."""
+        folder = self.root / stage
+        return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+
+    def get(self, stage: str, identity: str) -> Result | None:
+        """The published result, or None."""
+        result = Result(self, stage, identity)
+        return result if (result.folder / MANIFEST).exists() else None
+
+    @contextmanager
+    def publishing(self, stage: str, recipe: dict[str, Any]) -> Iterator[Path]:
+        """A folder to write into, published under the recipe's identity when the block ends without an error.
+
+        Call it with the identity's lock held. Files are flushed to disk and hashed as read back, the manifest is
+        written last, and one rename makes the result visible.
+        """
+        name = identity(recipe)
+        draft = self.root / ".draft" / name
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        started = time.time()
+        try:
+            yield draft
+            files = {}
+            for path in sorted(p for p in draft.rglob("*") if p.is_file()):
+                _flush(path)
+                files[path.relative_to(draft).as_posix()] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+            manifest = {
+                "stage": stage,
+                "identity": name,
+                "recipe": recipe,
+                "files": files,
+                "created_ms": round(time.time() * 1000),
+                "seconds": round(time.time() - started, 3),
+            }
+            write_text(draft / MANIFEST, json.dumps(manifest, indent=1))
+            _flush(draft)
+            final = self.folder(stage, name)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            draft.rename(final)
+            _flush(final.parent)
+            shutil.rmtree(self.scratch(name), ignore_errors=True)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+    def set_aside(self, result: Result, why: str) -> Damaged:
+        """Move a damaged result out of the way and return the error to raise."""
+        grave = self.workspace / "damaged" / f"{result.stage}-{result.identity}-{time.time_ns()}"
+        grave.parent.mkdir(parents=True, exist_ok=True)
+        if result.folder.exists():
+            result.folder.rename(grave)
+        self.record({"event": "damaged", "stage": result.stage, "identity": result.identity, "why": why})
+        return Damaged(f"{result.stage}/{result.identity}: {why}; set aside in {grave}, will be made again")
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock of one identity; the kernel drops it with the process, however that dies.
+
+        Raises:
+            Busy: somebody else holds it.
+        """
+        path = self.workspace / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                raise Busy(name) from None
+            # The last holder may have removed the file between our open and our lock.
+            if path.exists() and path.stat().st_ino == os.fstat(handle).st_ino:
+                break
+            os.close(handle)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(handle)
+
+    def record(self, entry: dict[str, Any]) -> None:
+        """Append one line to the journal: what differs from run to run (seconds, attempts, hosts) lives here."""
+        line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), **entry}) + "\n"
+        self.workspace.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.workspace / "journal.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, line.encode())
+        finally:
+            os.close(handle)
+
+    def journal(self) -> list[dict[str, Any]]:
+        """All entries of the journal; a line torn by a full disk is left out."""
+        entries = []
+        path = self.workspace / "journal.jsonl"
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                continue
+        return entries
+
+    def sweep_drafts(self) -> None:
+        """Remove drafts whose maker died."""
+        drafts = self.root / ".draft"
+        for draft in drafts.iterdir() if drafts.is_dir() else []:
+            try:
+                with self.lock(draft.name):
+                    shutil.rmtree(draft, ignore_errors=True)
+            except Busy:
+                continue
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one atomic, flushed step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    _flush(temporary)
+    temporary.replace(path)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file in one atomic step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copyfile(source, temporary)
+    temporary.replace(target)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """fsync a file or folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

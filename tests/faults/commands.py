@@ -1,0 +1,87 @@
+"""The command `ibshift` as a user runs it, in processes that tests can kill and account for."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import yaml
+
+SWEEP = {
+    "name": "small",
+    "network": {"widths": [4, 3], "betas": [0.3], "seeds": [0, 1]},
+    "training": {"epochs": 60, "checkpoints": 4, "learning_rate": 0.01, "batch_size": 512},
+    "shifts": [
+        {"family": "contamination", "sizes": [0.0, 0.2]},
+        {"family": "hamming_tilt", "sizes": [0.3]},
+        {"family": "gaussian_displacement", "sizes": [0.1]},
+    ],
+    "estimator": {"stored_passes": 4, "fresh_passes": 2, "target_stderr": 0.1, "max_draws": 8192},
+    "resources": {"workers": 2},
+}
+
+
+class Commands:
+    """Runs `ibshift` on one workspace; every process it leaves can be found again by a mark in its environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace = folder / "workspace"
+        self.sweep = folder / "small.yaml"
+        self.sweep.write_text(yaml.safe_dump(SWEEP))
+        self.mark = uuid.uuid4().hex
+
+    def start(self, *options: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "flows.cli", "run", str(self.sweep), "-w", str(self.workspace), *options]
+        environment = os.environ | {"IBSHIFT_TEST_MARK": self.mark}
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *options: str, timeout: float = 240) -> str:
+        process = self.start(*options)
+        output = process.communicate(timeout=timeout)[0]
+        assert process.returncode == 0, output
+        return output
+
+    def processes(self) -> list[psutil.Process]:
+        """Every living process that descends from a command of ours."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("IBSHIFT_TEST_MARK") == self.mark and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def wait_until_alone(self, seconds: float = 20) -> list[str]:
+        """Command lines that still run after some seconds: none, if no process survives its run."""
+        until = time.monotonic() + seconds
+        while (left := self.processes()) and time.monotonic() < until:
+            time.sleep(0.2)
+        return [" ".join(process.cmdline())[:200] for process in left]
+
+    def wait_for(self, stage: str, count: int, seconds: float = 120) -> None:
+        """Wait until so many results of a stage are published."""
+        until = time.monotonic() + seconds
+        folder = self.workspace / "store" / stage
+        while time.monotonic() < until:
+            if folder.is_dir() and len(list(folder.iterdir())) >= count:
+                return
+            time.sleep(0.02)
+        raise TimeoutError(f"{stage} never had {count} results")
+
+    def tables(self) -> dict[str, str]:
+        """sha256 of every file that people read."""
+        folder = self.workspace / "sweeps" / "small"
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -1,0 +1,111 @@
+"""Bad luck with the disk: a failed write, a flipped bit, a failing cell. Nothing finished is lost."""
+
+import errno
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+import tasks.information
+import tasks.store
+from flows.study import StageFailed
+from tasks.store import Store
+from tasks.tables import load_tables
+
+sys.path.append(str(Path(__file__).parents[1] / "flows"))
+from tiny import run_tiny, tiny  # noqa: E402
+
+
+def tables(workspace):
+    folder = workspace / "sweeps" / "tiny"
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".parquet", ".csv", ".html", ".png")
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("undisturbed")
+    run_tiny(workspace)
+    return tables(workspace)
+
+
+def test_a_full_disk_at_any_flush_loses_nothing_that_was_finished(tmp_path, undisturbed, monkeypatch):
+    real, left = tasks.store._flush, 0
+
+    def failing(path):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real(path)
+
+    monkeypatch.setattr(tasks.store, "_flush", failing)
+    published = 0
+    for left in range(1, 200, 4):  # each attempt meets the full disk later than the one before
+        try:
+            run_tiny(tmp_path)
+            break
+        except (StageFailed, OSError) as error:
+            assert "No space left" in str(error)
+        now = sum(1 for _ in (tmp_path / "store").glob("[a-z]*/*/manifest.json"))
+        assert now >= published
+        published = now
+    assert tables(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("stage", ["data", "training", "activations", "information"])
+def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, undisturbed, stage):
+    run_tiny(tmp_path)
+    after = {"data": "training", "training": "activations", "activations": "information", "information": "bounds"}
+    for later in list(after.values())[list(after).index(stage) :]:
+        for folder in (tmp_path / "store" / later).iterdir():
+            folder.rename(tmp_path / f"gone-{folder.name}")
+    for path in (tmp_path / "store" / stage).rglob("*.*"):
+        if path.name != "manifest.json":
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 4
+            path.write_bytes(content)
+    run_tiny(tmp_path)
+    assert tables(tmp_path) == undisturbed
+    assert any((tmp_path / "damaged").iterdir())
+
+
+def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undisturbed, monkeypatch):
+    real = tasks.information.layer_information
+
+    def failing(passes, *args, **kwargs):
+        if passes.shape[2] == 3:  # the first layer
+            raise FloatingPointError("planted")
+        return real(passes, *args, **kwargs)
+
+    monkeypatch.setattr(tasks.information, "layer_information", failing)
+    with pytest.raises(StageFailed, match="planted"):
+        run_tiny(tmp_path)
+    with pytest.raises(StageFailed, match="4 units failed"):
+        run_tiny(tmp_path, keep_going=True)
+    found = load_tables(tmp_path / "sweeps" / "tiny").information
+    assert set(found[found.status == "failed"].layer) == {1}
+    assert found[(found.layer == 2) & (found.quantity == "I_X_T")].status.eq("ok").all()
+    assert len(list((tmp_path / "failed").iterdir())) == 4
+
+    monkeypatch.setattr(tasks.information, "layer_information", real)
+    run_tiny(tmp_path)
+    assert tables(tmp_path) == undisturbed
+    assert not list((tmp_path / "failed").iterdir())
+    events = [entry["event"] for entry in Store(tmp_path).journal()]
+    assert events.count("failed") == 5
+
+
+def test_the_tiny_sweep_keeps_its_promises(tmp_path):
+    run_tiny(tmp_path, tiny())
+    found = load_tables(tmp_path / "sweeps" / "tiny")
+    deviations = found.information[found.information.quantity == "dI_X_T"]
+    zero = deviations[deviations["size"] == 0]
+    assert len(zero) and (zero.value == 0).all() and (zero.stderr == 0).all()
+    assert found.bounds.holds.all()
+    brackets = found.information[found.information.quantity == "I_X_T"]
+    assert (brackets.lower <= brackets.upper).all()

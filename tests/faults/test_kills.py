@@ -1,0 +1,84 @@
+"""Whatever kills a run, the same command ends with the same bytes, nothing finished is made twice, nobody is left."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+from tasks.store import Store
+
+pytestmark = pytest.mark.slow
+
+
+def computed(workspace) -> Counter:
+    return Counter(entry["identity"] for entry in Store(workspace).journal() if entry["event"] == "computed")
+
+
+def check(commands, undisturbed):
+    assert commands.wait_until_alone() == []
+    assert commands.tables() == undisturbed
+    assert set(computed(commands.workspace).values()) == {1}
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("IBSHIFT_KILLS", "3"))))
+def test_sigkill_at_a_random_moment(commands, undisturbed, seed):
+    moment = random.Random(seed)
+    stage, count = moment.choice(
+        [("data", 1), ("training", 1), ("activations", 5), ("information", 3), ("information", 20)]
+    )
+    process = commands.start(*moment.choice([(), ("--no-prefect",)]))
+    commands.wait_for(stage, count)
+    time.sleep(moment.uniform(0, 0.5))
+    os.killpg(process.pid, signal.SIGKILL) if moment.random() < 0.5 else process.kill()
+    process.wait()
+    assert commands.wait_until_alone() == []
+    commands.run()
+    check(commands, undisturbed)
+
+
+def test_killed_workers_are_replaced_while_the_run_goes_on(commands, undisturbed):
+    process = commands.start("--no-prefect")
+    commands.wait_for("activations", 2)
+    for _ in range(3):
+        workers = [each for each in commands.processes() if "ray::make" in " ".join(each.cmdline())]
+        if workers:
+            workers[0].kill()
+        time.sleep(1)
+    output = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, output
+    check(commands, undisturbed)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("options", [(), ("--no-prefect",)], ids=["prefect", "plain"])
+def test_a_signal_stops_within_seconds_and_the_same_command_goes_on(commands, undisturbed, number, code, options):
+    process = commands.start(*options)
+    commands.wait_for("information", 2)
+    asked = time.monotonic()
+    process.send_signal(number)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == code, output
+    assert "the same command goes on" in output and "Traceback" not in output
+    assert time.monotonic() - asked < 20
+    assert commands.wait_until_alone() == []
+    commands.run("--no-prefect")
+    check(commands, undisturbed)
+
+
+def test_two_runs_at_once_share_the_work(commands, undisturbed):
+    first, second = commands.start(), commands.start()
+    for process in (first, second):
+        output = process.communicate(timeout=300)[0]
+        assert process.returncode == 0, output
+    check(commands, undisturbed)
+
+
+def test_a_second_run_computes_nothing(commands):
+    commands.run()
+    before = commands.tables()
+    assert "0 cells to compute" in commands.run()
+    assert commands.tables() == before
+    assert set(computed(commands.workspace).values()) == {1}

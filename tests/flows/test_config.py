@@ -1,0 +1,54 @@
+"""Settings: what is wrong is said in one line that names it."""
+
+import pytest
+
+from flows.config import ConfigError, load_config, parse_overrides
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("network.betas=[0]", "network.betas.0: .*greater than 0, got 0"),
+        ("network.betas=[-0.1]", "network.betas.0: .*greater than 0, got -0.1"),
+        ("network.widths=[]", "network.widths: .*at least 1 item"),
+        ("shifts.0.sizes=[1.5]", r"sizes in TV must be in \[0, 1\], got 1.5"),
+        ("shifts.1.sizes=[9]", r"hamming_tilt.*reaches KL in \[0, 8.31777\) nats, asked for 9"),
+        ("shifts.1.family=hamming_tlt", "did you mean hamming_tilt"),
+        ("shifts.0.sizes=[0.1, 0.1]", "distinct, got 0.1 more than once"),
+        ("shifts.0.parameters={atm: 3}", "did you mean atom"),
+        ("name=../x", "name: .*got '../x'"),
+        ("network.betaz=[1]", "did you mean betas"),
+        ("estimator.passes=3", "estimator.passes: unknown setting"),
+        ("training.epochs=many", "training.epochs: .*got 'many'"),
+        ("estimator.target_stderr=.nan", "target_stderr"),
+        (f"network.seeds={list(range(10_000))}", "the grid has 11,400,000 estimates.*max_cells allows 100,000"),
+        ("shifts.9.sizes=[0]", "no such place"),
+        ("oops", "key=value"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(override, expected):
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config("szt", parse_overrides([override]))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a: [1", "sweep.yaml:.*not YAML"), ("- 1", "must be a mapping"), ("name: x", "shifts: field required")],
+)
+def test_a_wrong_file_is_one_line(tmp_path, text, expected):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=expected):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize("sweep", ["stz", "no/such.yaml"])
+def test_an_unknown_sweep_is_refused(sweep):
+    with pytest.raises(ConfigError, match="sweep must be"):
+        load_config(sweep)
+
+
+def test_overrides_reach_their_place():
+    config = load_config("szt", parse_overrides(["training.epochs=7", "shifts.0.sizes=[0.0, 0.25]"]))
+    assert config.training.epochs == 7 and config.shifts[0].sizes == [0.0, 0.25]

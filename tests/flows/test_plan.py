@@ -1,0 +1,74 @@
+"""The plan: what is stored, what is not, and why."""
+
+import shutil
+
+from flows.plan import STAGES, build_plan, survey
+from tasks.store import Store
+from tiny import run_tiny, tiny
+
+
+def states(config, workspace):
+    return {(state.unit.stage, state.unit.label): state for state in survey(build_plan(config), Store(workspace))}
+
+
+def stale(config, workspace):
+    return {stage for (stage, _), state in states(config, workspace).items() if state.state == "stale"}
+
+
+def test_labels_are_unique_and_inputs_come_before(tmp_path):
+    plan, seen = build_plan(tiny()), set()
+    for unit in plan:
+        assert all(id(source) in seen for source in unit.inputs.values())
+        seen.add(id(unit))
+    labels = [(unit.stage, unit.label) for unit in plan]
+    assert len(set(labels)) == len(labels)
+
+
+def test_reweightings_share_a_cell_and_moved_laws_have_their_own():
+    plan = build_plan(tiny())
+    columns = [cell.settings["laws"] for cell in plan.stages["information"]]
+    assert sorted(map(tuple, columns)) == sorted(
+        [("reference", "contamination/0.2"), ("gaussian_displacement/0.1",)] * 4  # 2 epochs x 2 layers
+    )
+
+
+def test_ten_thousand_cells_are_planned_quickly_and_refused_never():
+    config = tiny(network={"betas": [0.1 + k / 100 for k in range(50)], "seeds": list(range(25))})
+    assert len(build_plan(config).stages["information"]) == 10_000
+
+
+def test_a_change_makes_stale_what_depends_on_it_and_says_why(tmp_path):
+    run_tiny(tmp_path)
+    assert {state.state for state in states(tiny(), tmp_path).values()} == {"ready"}
+
+    changed = tiny(estimator={"target_stderr": 0.05})
+    assert stale(changed, tmp_path) == {"information", "bounds", "report"}
+    cell = states(changed, tmp_path)["information", "b0.5/s0/e0000001/reference/L1"]
+    assert cell.reason == "setting target_stderr 0.1 -> 0.05"
+
+    assert stale(tiny(training={"learning_rate": 0.02}), tmp_path) == set(STAGES[1:])
+    assert stale(tiny(resources={"workers": 7}), tmp_path) == set()
+
+
+def test_a_change_of_code_is_named(tmp_path, monkeypatch):
+    run_tiny(tmp_path)
+    from tasks import unit
+
+    real = unit.fingerprint
+    monkeypatch.setattr(
+        unit, "fingerprint", lambda stage: real(stage) | ({"ib_core.bounds": "new"} if stage == "bounds" else {})
+    )
+    assert stale(tiny(), tmp_path) == {"bounds", "report"}
+    assert states(tiny(), tmp_path)["bounds", "tiny"].reason == "code ib_core.bounds changed"
+
+
+def test_missing_and_damaged_are_told_apart(tmp_path):
+    run_tiny(tmp_path)
+    (cell, *_), (law, *_) = (sorted((tmp_path / "store" / stage).iterdir()) for stage in ("information", "data"))
+    shutil.rmtree(cell)
+    (law / "law.parquet").write_bytes(b"")
+    found = [state for state in states(tiny(), tmp_path).values() if state.state != "ready"]
+    assert sorted((state.unit.stage, state.state) for state in found) == [
+        ("data", "damaged"),
+        ("information", "missing"),
+    ]

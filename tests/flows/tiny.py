@@ -1,0 +1,32 @@
+"""A sweep of seconds: one small network, one layer pair, a reweighting and a moved law."""
+
+from pathlib import Path
+
+from flows.config import SweepConfig
+from flows.study import Run, open_run, shift_sweep_stages
+
+TINY = {
+    "name": "tiny",
+    "network": {"widths": [3, 2], "betas": [0.5], "seeds": [0]},
+    "training": {"epochs": 2, "checkpoints": 2, "learning_rate": 0.01, "batch_size": 1024},
+    "shifts": [
+        {"family": "contamination", "sizes": [0.0, 0.2]},
+        {"family": "gaussian_displacement", "sizes": [0.0, 0.1]},
+    ],
+    "estimator": {"stored_passes": 2, "fresh_passes": 2, "target_stderr": 0.1, "max_draws": 8192},
+    "resources": {"workers": 0},
+}
+
+
+def tiny(**sections) -> SweepConfig:
+    """The tiny sweep, with some sections changed."""
+    return SweepConfig.model_validate({**TINY, **{key: TINY.get(key, {}) | part for key, part in sections.items()}})
+
+
+def run_tiny(workspace: Path, config: SweepConfig | None = None, **attributes) -> Run:
+    """Run the tiny sweep to its report, in this process and without servers."""
+    run = open_run(config or tiny(), workspace)
+    for name, value in attributes.items():
+        setattr(run, name, value)
+    shift_sweep_stages(run, lambda name, work: work() if name != "tracking" else None)
+    return run

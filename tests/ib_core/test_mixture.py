@@ -1,0 +1,154 @@
+"""log_density against its slow twin: float64 differences, pair by pair."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+
+from ib_core.mixture import log_density
+from ib_core.mixture.atoms import Atoms
+from ib_core.mixture.order import spatial_order
+from ib_core.mixture.quadrature import quadrature_entropy
+
+BACKENDS = ["numba", "torch"]
+
+
+def twin(points, centres, beta, weights=None):
+    """ln p(t) as the formula says."""
+    weights = np.full(len(centres), 1 / len(centres)) if weights is None else weights
+    squares = np.square(points[:, None] - centres).sum(2)
+    with np.errstate(divide="ignore"):
+        logs = np.log(weights) - squares / (2 * beta**2)
+    return logsumexp(logs, axis=1) - points.shape[1] * math.log(beta * math.sqrt(2 * math.pi))
+
+
+def layer(rng, n, d, activation):
+    signals = rng.normal(size=(n, d))
+    return np.tanh(2 * signals) if activation == "tanh" else np.maximum(signals, 0) + 10
+
+
+def assert_close(found, truth):
+    # Where the density is e^-1e10, the last digit of a float64 is itself worth more than 1e-5.
+    np.testing.assert_allclose(found, truth, rtol=1e-13, atol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0.005, 0.1, 2.0])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize(
+    ("backend", "d"), [*[("numba", d) for d in (1, 3, 7, 16)], *[("torch", d) for d in (1, 7, 64, 256)]]
+)
+def test_every_point_is_within_1e_5_of_the_twin(backend, d, beta, activation):
+    rng = np.random.default_rng(d)
+    centres = layer(rng, 300, d, activation)
+    near = centres[:80] + beta * rng.normal(size=(80, d))
+    tail = centres[:40] + 8 * beta * rng.normal(size=(40, d))
+    elsewhere = 100 * rng.normal(size=(20, d))
+    points = np.concatenate([near, tail, elsewhere])
+    assert_close(log_density(points, centres, beta, backend=backend), twin(points, centres, beta))
+
+
+def test_without_numba_torch_takes_over(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ib_core.mixture.numba_kernel", None)
+    centres = np.random.default_rng(0).normal(size=(20, 2))
+    assert_close(log_density(centres, centres, 0.1), twin(centres, centres, 0.1))
+    with pytest.raises(ModuleNotFoundError):
+        log_density(centres, centres, 0.1, backend="numba")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_weights_may_vanish_on_all_that_is_near(backend):
+    rng = np.random.default_rng(0)
+    centres = np.concatenate([rng.normal(size=(100, 3)), rng.normal(size=(100, 3)) + 50])
+    weights = np.stack([np.full(200, 1 / 200), np.eye(200)[0], np.r_[np.zeros(100), np.full(100, 0.01)]], axis=1)
+    weights = np.concatenate([weights, np.r_[np.full(199, 1e-30), 1 - 199e-30][:, None]], axis=1)
+    points = centres + 0.1 * rng.normal(size=centres.shape)
+    found = log_density(points, centres, 0.1, weights=weights, backend=backend)
+    for k in range(weights.shape[1]):
+        assert_close(found[:, k], twin(points, centres, 0.1, weights[:, k]))
+
+
+def test_float32_input_is_taken_exactly():
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(50, 5)).astype(np.float32) + np.float32(10)
+    points = torch.from_numpy(centres[:20] + np.float32(0.01))
+    assert_close(log_density(points, centres, 0.005), twin(points.double().numpy(), centres.astype(float), 0.005))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_point_has_the_same_bits_alone_and_among_others(backend):
+    rng = np.random.default_rng(2)
+    centres, points = rng.normal(size=(500, 4)), rng.normal(size=(150, 4))
+    weights = rng.dirichlet(np.ones(500), size=3).T
+    together = log_density(points, centres, 0.3, weights=weights, backend=backend)
+    alone = [log_density(points[i : i + 1], centres, 0.3, weights=weights, backend=backend)[0] for i in (0, 70, 149)]
+    np.testing.assert_array_equal(together[[0, 70, 149]], alone)
+
+
+def test_columns_agree_with_one_by_one_evaluation():
+    rng = np.random.default_rng(3)
+    centres, points = rng.normal(size=(400, 6)), rng.normal(size=(100, 6))
+    weights = rng.dirichlet(np.ones(400), size=20).T
+    together = log_density(points, centres, 0.5, weights=weights)
+    apart = np.stack([log_density(points, centres, 0.5, weights=w) for w in weights.T], axis=1)
+    np.testing.assert_allclose(together, apart, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_kernel_sums_of_many_passes_skip_nothing_that_counts(backend):
+    rng = np.random.default_rng(4)
+    passes = np.tanh(rng.normal(size=(130, 1, 3)) + 0.1 * rng.normal(size=(130, 70, 3)))
+    atoms = Atoms(passes[spatial_order(passes.mean(1), np.zeros(130))], 0.02, backend)
+    points = atoms.centres[::4, 3] + rng.normal(size=(33, 3))
+    nearest = atoms.kernel.nearest(points)
+    squares = np.square(points[:, None, None] - atoms.centres).sum(3) / 2
+    np.testing.assert_allclose(nearest, squares.min((1, 2)), rtol=1e-5)
+    sums = np.empty((33, atoms.kernel.width))
+    atoms.sums(points, nearest, sums)
+    np.testing.assert_allclose(sums[:, :130], np.exp(nearest[:, None, None] - squares).sum(2), rtol=1e-5, atol=1e-25)
+
+
+def test_atoms_of_a_group_stand_together_in_spatial_order():
+    rng = np.random.default_rng(5)
+    group_of = rng.integers(3, size=1000)
+    order = spatial_order(rng.normal(size=(1000, 4)), group_of)
+    assert sorted(order) == list(range(1000))
+    assert (np.diff(group_of[order]) >= 0).all()
+
+
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("distance", [0.0, 2.0, 5.5, 8.0, 40.0])
+def test_quadrature_is_within_1e_9(d, distance):
+    centres = np.zeros((2, d))
+    centres[1, 0] = distance
+    t = np.arange(-12, distance + 12, 1e-3)
+    density = (np.exp(-(t**2) / 2) + np.exp(-((t - distance) ** 2) / 2)) / math.sqrt(8 * math.pi)
+    truth = -float((density * np.log(density)).sum()) * 1e-3 + (d - 1) * 0.5 * math.log(2 * math.pi * math.e)
+    assert abs(quadrature_entropy(centres, np.full(2, 0.5)) - truth) < 1e-9
+
+
+def test_quadrature_declines_what_it_cannot_afford():
+    assert quadrature_entropy(np.zeros((4, 3)), np.full(4, 0.25)) is None
+    assert quadrature_entropy(np.array([[0.0], [1e9]]), np.full(2, 0.5)) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(points=np.zeros(3)), r"points must have shape \(m, d\)"),
+        (dict(points=np.zeros((3, 1))), "points have 1 coordinates, centres 2"),
+        (dict(centres=np.array([[0.0, np.nan], [np.inf, np.nan]])), "2 of 4 are NaN and 1 are infinite"),
+        (dict(beta=0.0), "beta must be positive"),
+        (dict(weights=np.array([0.5, 0.6])), "sum to 1 within 1e-9"),
+        (dict(weights=np.array([1.5, -0.5])), "weights must not be negative"),
+        (dict(weights=np.ones(3) / 3), "one row for each of the 2 atoms"),
+        (dict(backend="jax"), "backend must be"),
+    ],
+)
+def test_refusals_name_the_argument(arguments, message):
+    valid = dict(points=np.zeros((3, 2)), centres=np.zeros((2, 2)), beta=1.0)
+    call = {**valid, **arguments}
+    with pytest.raises(ValueError, match=message):
+        log_density(call.pop("points"), call.pop("centres"), call.pop("beta"), **call)

@@ -1,0 +1,70 @@
+"""Shifts reach the size they were asked for, in the metric they were asked for, or say what they can reach."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ib_core import szt
+from ib_core.divergences import divergences, wasserstein
+from ib_core.input_law import InputLaw
+from ib_core.shifts import FAMILIES, Unreachable, shifted
+
+LAW = szt.law()
+
+
+@pytest.mark.parametrize("family", [name for name, f in FAMILIES.items() if not f.moves_atoms])
+@pytest.mark.parametrize("size", [1e-3, 0.1, 0.45])
+def test_reweightings_hit_their_size(family, size):
+    law = shifted(family, LAW, size).law
+    p, q = LAW.weights, law.weights
+    found = {"tv": 0.5 * np.abs(p - q).sum(), "kl": (q[q > 0] * np.log(q[q > 0] / p[q > 0])).sum()}
+    assert found[FAMILIES[family].metric] == pytest.approx(size, rel=1e-9)
+    assert (law.atoms == LAW.atoms).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_size_zero_is_the_reference_itself(family):
+    assert shifted(family, LAW, 0.0).law is LAW
+
+
+@pytest.mark.parametrize(("family", "size"), [("contamination", 1.0), ("hamming_tilt", 8.4), ("class_tilt", 0.67)])
+def test_unreachable_sizes_are_refused_with_the_range(family, size):
+    with pytest.raises(Unreachable, match="reaches"):
+        shifted(family, LAW, size)
+
+
+def test_a_small_displacement_has_w2_equal_to_its_root_mean_square():
+    law = shifted("gaussian_displacement", LAW, 0.2).law
+    steps = np.linalg.norm(law.atoms - LAW.atoms, axis=1)
+    assert math.sqrt((steps**2).mean()) == pytest.approx(0.2, rel=1e-12)
+
+
+def test_a_large_displacement_is_solved_against_exact_transport():
+    rng = np.random.default_rng(0)
+    law = InputLaw(rng.standard_normal((60, 2)), np.full(60, 1 / 60), np.zeros(60, int))
+    moved = shifted("gaussian_displacement", law, 1.5).law
+    assert wasserstein(law, moved, 2).value == pytest.approx(1.5, rel=1e-6)
+    assert math.sqrt(((moved.atoms - law.atoms) ** 2).sum(axis=1).mean()) > 1.5
+
+
+def test_moved_laws_have_no_finite_kl():
+    found = divergences(LAW, shifted("gaussian_displacement", LAW, 0.1).law)
+    assert found.tv.value == pytest.approx(1) and found.kl.value == math.inf
+
+
+def test_point_contamination_moves_every_pattern_to_one():
+    law = shifted("contamination", LAW, 0.3).law
+    distance = np.sqrt(12 - LAW.atoms.sum(axis=1))  # to the pattern of ones
+    moved = LAW.weights - np.minimum(LAW.weights, law.weights)
+    found = divergences(LAW, law)
+    assert found.w1.value == pytest.approx(moved @ distance, rel=1e-9)
+    assert found.w2.value == pytest.approx(math.sqrt(moved @ distance**2), rel=1e-9)
+
+
+def test_w2_of_a_product_tilt_on_the_cube_is_that_of_its_coordinates():
+    # A tilt by the Hamming weight makes the bits independent with P(1) = s: the optimal coupling raises each bit
+    # on its own, and the expected squared distance is 12 (s - 1/2).
+    tilt = shifted("hamming_tilt", LAW, 0.3)
+    s = 1 / (1 + math.exp(-tilt.parameter))
+    assert divergences(LAW, tilt.law).w2.value == pytest.approx(math.sqrt(12 * (s - 0.5)), rel=1e-9)

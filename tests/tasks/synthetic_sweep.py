@@ -1,0 +1,211 @@
+"""A small sweep made up from formulas: the tables a real one would write, in milliseconds and the same every time.
+
+The numbers have the shape of real ones (information falls with depth and noise, rises and then shrinks a little over
+training, bounds are the theorems' own), so that figures and pages made from them can be judged by eye.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tasks.tables import SweepTables, write_tables
+
+SWEEP = "szt"
+NETWORK = "tanh-12-10-7-5-4-3-2"
+WIDTHS = (10, 7, 5, 4, 3)
+N_ATOMS = 4096
+BETAS, SEEDS, EPOCHS = (0.1, 0.5), (0, 1), (1, 4, 16, 64, 256, 1000)
+FAMILIES = {
+    "contamination": ("tv", (0.0, 0.05, 0.1, 0.2)),
+    "hamming_tilt": ("kl", (0.0, 0.01, 0.05, 0.2)),
+    "class_tilt": ("kl", (0.0, 0.01, 0.05, 0.2)),
+    "gaussian_displacement": ("w2", (0.0, 0.1, 0.2, 0.4)),
+}
+LAWS = [("reference", "none", 0.0)] + [(f, metric, size) for f, (metric, sizes) in FAMILIES.items() for size in sizes]
+
+
+def synthetic_tables(betas: tuple = BETAS, seeds: tuple = SEEDS, epochs: tuple = EPOCHS, seed: int = 0) -> SweepTables:
+    """All tables of the made-up sweep."""
+    rng = np.random.default_rng(seed)
+    information, bounds, history = [], [], []
+    for beta in betas:
+        for network_seed in seeds:
+            wobble = 1 + 0.02 * rng.standard_normal()
+            for epoch in epochs:
+                where = {"sweep": SWEEP, "network": NETWORK, "beta": beta, "seed": network_seed, "epoch": epoch}
+                history.append({**{k: where[k] for k in ("network", "beta", "seed", "epoch")}, **_history(epoch, beta)})
+                for shift, metric, size in LAWS:
+                    law = {"shift": shift, "size": size, "metric": metric}
+                    accuracy = _accuracy(epoch, beta) - 0.2 * _strength(shift, size)
+                    information.append(where | law | _row(0, "accuracy", "noisy_forward", accuracy, 0.002, half=0.006))
+                    for layer, width in enumerate(WIDTHS, start=1):
+                        clean = wobble * _information(layer, beta, epoch)
+                        change = -clean * _strength(shift, size) * (1.4 - 0.2 * layer)
+                        information += [where | law | row for row in _layer_rows(layer, width, beta, clean, change)]
+                        if shift != "reference":
+                            bounds += [where | law | row for row in _bound_rows(layer, beta, law, abs(change))]
+    return SweepTables(
+        information=pd.DataFrame(information),
+        bounds=pd.DataFrame(bounds),
+        laws=pd.DataFrame([_law(*law) for law in LAWS]),
+        history=pd.DataFrame(history),
+        signals=_signals(rng, betas, seeds, epochs[-1]),
+        config={"name": SWEEP, "betas": list(betas), "seeds": list(seeds), "estimator": {"n_passes": 20, "draws": 4}},
+        sweep=SWEEP,
+    )
+
+
+def write_synthetic_sweep(folder: Path, tables: SweepTables) -> Path:
+    """Write what `workspace/sweeps/<sweep>/` holds for these tables; returns `folder`."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    write_tables(tables, folder)
+    (folder / "plan.json").write_text(json.dumps({"sweep": tables.sweep, "cells": 480}))
+    (folder / "report.html").write_text("<!doctype html><title>szt</title><h1>A report</h1>")
+    (folder / "figures" / "information_vs_shift.png").write_bytes(_ONE_PIXEL)
+    return folder
+
+
+def _strength(shift: str, size: float) -> float:
+    """How strongly a law of this size pulls on the information: linear in TV and W_2, a square root in KL."""
+    rate = {"contamination": 0.9, "hamming_tilt": 0.25, "class_tilt": 0.12, "gaussian_displacement": 0.5}
+    return 0.0 if size == 0 else rate[shift] * (math.sqrt(size) if FAMILIES[shift][0] == "kl" else size)
+
+
+def _information(layer: int, beta: float, epoch: int) -> float:
+    """Nats in a layer: less with depth and noise; a rise with fitting and a slow compression after it."""
+    depth = math.exp(-0.42 * (layer - 1) * (beta / 0.1) ** 0.25)
+    fitting = 0.45 + 0.6 * (1 - math.exp(-epoch / 40)) - 0.03 * math.log(1 + epoch / 100)
+    return math.log(N_ATOMS) * (0.1 / beta) ** 0.3 * depth * (fitting if layer > 1 else 1)
+
+
+def _accuracy(epoch: int, beta: float) -> float:
+    return 0.5 + (0.48 - 0.2 * beta) * (1 - math.exp(-epoch / 60))
+
+
+def _history(epoch: int, beta: float) -> dict:
+    train = _accuracy(epoch, beta)
+    loss = 0.69 * math.exp(-epoch / 80) + 0.05
+    return {"train_loss": loss, "train_accuracy": train, "test_loss": 1.1 * loss, "test_accuracy": train - 0.01}
+
+
+def _row(layer: int, quantity: str, estimator: str, value: float, stderr: float, half: float = 0.0) -> dict:
+    saturation = value / math.log(N_ATOMS) if quantity == "I_X_T" else math.nan
+    return {
+        **{"layer": layer, "split": "all", "quantity": quantity, "estimator": estimator, "value": value},
+        **{"stderr": stderr, "lower": value - half, "upper": value + half, "n_atoms": N_ATOMS, "n_passes": 20},
+        **{"draws": 4, "saturation": saturation, "status": "ok", "device": "cpu", "code": "0" * 12},
+    }
+
+
+def _layer_rows(layer: int, width: int, beta: float, clean: float, change: float) -> list[dict]:
+    """One layer under one law: brackets, label information, entropies and the difference to the clean law."""
+    value, gap, stderr = clean + change, 0.02 * layer, 0.004
+    label = min(0.69, 0.25 * value)
+    noise = 0.5 * width * math.log(2 * math.pi * math.e * beta**2)
+    rows = [
+        _row(layer, "I_X_T", "plug_in", value + gap, stderr),
+        _row(layer, "I_X_T", "held_out", value - gap, stderr),
+        _row(layer, "I_T_Y", "plug_in", label, 0.001),
+        _row(layer, "I_T_Y", "held_out", label - 0.01, 0.001),
+        _row(layer, "dI_X_T", "plug_in", change, 0.002, half=0.006),
+        _row(layer, "dI_X_T", "held_out", 0.99 * change, 0.002, half=0.006),
+        _row(layer, "h_T", "plug_in", value + noise, stderr),
+        _row(layer, "h_T_given_X", "plug_in", noise, stderr),
+    ]
+    for low, high in ((rows[1], rows[0]), (rows[3], rows[2])):
+        bracket = {"lower": low["value"] - 3 * low["stderr"], "upper": high["value"] + 3 * high["stderr"]}
+        low.update(bracket)
+        high.update(bracket)
+    return rows
+
+
+def _law(shift: str, metric: str, size: float) -> dict:
+    """The row of the laws table: a moved law has TV 1 and infinite KL, a reweighted one has them finite."""
+    tv, kl, w2 = _distances(metric, size)
+    how = "coupling upper bound" if metric == "w2" else "exact"
+    kind = "reference" if shift == "reference" else "moved" if metric == "w2" else "reweighted"
+    return {
+        **{"law": f"{shift}-{size!r}", "shift": shift, "size": size, "metric": metric, "kind": kind},
+        **{
+            "parameter": size,
+            "n_atoms": N_ATOMS,
+            "entropy": math.log(N_ATOMS) * (1 - 0.1 * tv),
+            "p_label_1": 2118 / 4096,
+        },
+        **{
+            "tv": tv,
+            "tv_how": "exact",
+            "kl": kl,
+            "kl_how": "exact",
+            "w1": 0.9 * w2,
+            "w1_how": how,
+            "w2": w2,
+            "w2_how": how,
+        },
+    }
+
+
+def _distances(metric: str, size: float) -> tuple[float, float, float]:
+    """TV, KL and W_2 of a law whose size is given in one of them."""
+    if metric == "w2" and size > 0:
+        return 1.0, math.inf, size
+    tv = math.sqrt(size / 2) if metric == "kl" else size
+    kl = size if metric == "kl" else size * math.log(1 + 9 * size)
+    return tv, kl, 2 * tv
+
+
+def _bound_rows(layer: int, beta: float, law: dict, measured: float) -> list[dict]:
+    """The shift theorems and the estimation risk for one layer and law."""
+    tv, kl, w2 = _distances(law["metric"], law["size"])
+    capacity = min(d * math.log(1 + 2 / (beta * math.sqrt(2 * math.pi * math.e))) for d in WIDTHS[:layer])
+    cap = min(math.log(N_ATOMS), capacity)
+    pinsker = min(math.sqrt(kl / 2), math.sqrt(1 - math.exp(-kl)))
+    found = {
+        "tv_seed": tv * math.log(N_ATOMS - 1) + _binary_entropy(tv),
+        "tv_capacity": tv * capacity + _binary_entropy(min(tv, 0.5)),
+        "kl_seed": pinsker * math.log(N_ATOMS - 1) + _binary_entropy(min(pinsker, 0.5)) if kl < math.inf else math.inf,
+        "w2": math.sqrt(WIDTHS[layer - 1]) * 1.5**layer / beta * 2 * w2,
+    }
+    tightest = min(found, key=lambda name: found[name])
+    rows = [
+        _bound_row(layer, name, "deviation", bound, measured, cap, tightest=name == tightest)
+        for name, bound in found.items()
+    ]
+    return [*rows, _bound_row(layer, "estimation_risk", "estimation", 0.3 * layer, math.nan, cap, tightest=False)]
+
+
+def _bound_row(
+    layer: int, theorem: str, concerns: str, bound: float, measured: float, cap: float, tightest: bool
+) -> dict:
+    return {
+        **{"layer": layer, "theorem": theorem, "concerns": concerns, "bound": bound, "measured": measured},
+        **{"measured_stderr": 0.002, "slack": bound - measured, "cap": cap, "vacuous": bound >= cap},
+        **{"holds": not measured - 0.006 > bound, "tightest": tightest, "note": ""},
+    }
+
+
+def _binary_entropy(p: float) -> float:
+    return 0.0 if p in (0, 1) else -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+
+def _signals(rng: np.random.Generator, betas: tuple, seeds: tuple, epoch: int) -> pd.DataFrame:
+    """Signals of the deepest layer at the final epoch: two classes, a little apart, 64 atoms a network."""
+    rows = []
+    for beta in betas:
+        for seed in seeds:
+            for atom in range(64):
+                s = np.tanh(rng.normal(1.5 if atom % 2 else -1.5, 0.8, WIDTHS[-1])).tolist()
+                where = {"network": NETWORK, "beta": beta, "seed": seed, "epoch": epoch, "layer": len(WIDTHS)}
+                rows.append(where | {"atom": atom, "label": atom % 2, "s": s})
+    return pd.DataFrame(rows)
+
+
+_ONE_PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
