@@ -75,6 +75,9 @@ class Shifts(Settings):
         description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units",
     )
     parameters: dict[str, int | float] = Field({}, description="further arguments of the family")
+    epochs: Literal["all", "last"] = Field(
+        "all", description="checkpoints to measure; moved atoms need cells of their own, reweightings come for free"
+    )
 
     _check_sizes = field_validator("sizes")(_distinct)
 
@@ -91,6 +94,8 @@ class Shifts(Settings):
                 raise ValueError(
                     f"{self.family} takes {known or 'no parameters'}{_did_you_mean(key, known)}, got {key!r}"
                 )
+        if self.epochs == "last" and not FAMILIES[self.family].moves_atoms:
+            raise ValueError(f"epochs must be all for {self.family}: reweightings share the cells of the reference")
         if FAMILIES[self.family].metric == "tv" and max(self.sizes) > 1:
             raise ValueError(f"sizes in TV must be in [0, 1], got {max(self.sizes)}")
         return self

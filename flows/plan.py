@@ -60,6 +60,9 @@ def build_plan(config: SweepConfig, lost: frozenset[str] = frozenset()) -> Plan:
     shared = [name for name in laws if (name not in moved and laws[name].settings["size"] > 0) or name == REFERENCE]
     # Laws on the same atoms are weight columns of one cell; each moved law has atoms and cells of its own.
     groups = {REFERENCE: shared} | {name: [name] for name in moved}
+    only_last = {
+        f"{shift.family}/{size!r}" for shift in config.shifts if shift.epochs == "last" for size in shift.sizes
+    }
     collected = _Collected(config, laws, moved, lost)
     for beta in config.network.betas:
         for seed in config.network.seeds:
@@ -69,6 +72,8 @@ def build_plan(config: SweepConfig, lost: frozenset[str] = frozenset()) -> Plan:
             collected.network(network, place)
             for epoch in _epochs(config):
                 for group, columns in groups.items():
+                    if group in only_last and epoch != _epochs(config)[-1]:
+                        continue
                     activations = _activations(config, network, laws[group], epoch, group)
                     stages["activations"].append(activations)
                     collected.activations(activations, {**place, "epoch": epoch, "laws": columns})

@@ -13,7 +13,10 @@ def at_final_epoch(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """Every metric point of every cell, long: the columns of CELL, epoch, final, name, step, value."""
+    """Every metric point of every cell, long: the columns of CELL, epoch, name, step, value.
+
+    MLflow takes a millisecond for four points, so each theorem's bound is logged at the final epoch alone.
+    """
     plug_in = good[good["estimator"] == "plug_in"]
     value = {quantity: plug_in[plug_in["quantity"] == quantity] for quantity in ("I_X_T", "I_T_Y", "dI_X_T")}
     accuracy = good[good["quantity"] == "accuracy"]
@@ -42,7 +45,7 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
         ),
     ]
     points = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    return points[points["value"].notna()|True].drop_duplicates()
+    return points[np.isfinite(points["value"])].drop_duplicates()
 
 
 def _named(
@@ -50,8 +53,7 @@ def _named(
 ) -> pd.DataFrame:
     """Rows of a table as points of a metric; `layered` appends the layer to the metric's name."""
     names = name + frame["layer"].astype(str) if layered else name
-    taken = frame[[*CELL, "epoch"]].assign(name=names, step=frame[step].astype(int), value=frame[column].astype(float))
-    return taken
+    return frame[[*CELL, "epoch"]].assign(name=names, step=frame[step].astype(int), value=frame[column].astype(float))
 
 
 def _relative_deviation(change: pd.DataFrame, information: pd.DataFrame) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
     x, y = torch.tensor(law.atoms, dtype=torch.float32), torch.tensor(law.labels)
     train, test = (torch.from_numpy(part) for part in split(len(x), settings["train_fraction"], seed))
     network = NoisyNetwork(settings["widths"], settings["activation"], settings["beta"], seed)
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"], fused=True)
     kept = log_spaced_epochs(settings["epochs"], settings["checkpoints"])
     scratch.mkdir(parents=True, exist_ok=True)
     done = 0

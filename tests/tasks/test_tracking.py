@@ -186,6 +186,11 @@ def test_every_cell_names_its_input_laws_by_digest(synced):
     assert len({digest for _, digest in found}) == N_CELLS
 
 
+def test_times_come_from_the_sweep_so_that_a_replay_writes_equal_points(synced):
+    wrong = f"select count(*) from metrics where timestamp != {synced[1].created_ms} + step"
+    assert query(synced[0], wrong) == [(0,)]
+
+
 def test_a_second_sync_writes_nothing(synced):
     workspace, record = synced
     before = contents(workspace)
