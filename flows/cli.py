@@ -114,25 +114,20 @@ def _as_json(state: State) -> dict[str, Any]:
 def _stage_table(title: str, states: list[State]) -> Table:
     """Counts by stage and state, and what is left to do."""
     table = Table(title=title, title_justify="left")
-    for column in ("stage", "units", "ready", "missing", "stale", "failed", "damaged", "core seconds", "MB"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
-    total: Counter[str] = Counter()
+    for column in ("stage", "units", "ready", "missing", "stale", "failed", "damaged", "core s", "MB"):
+        table.add_column(column, justify="left" if column == "stage" else "right", no_wrap=True)
     for stage in STAGES:
-        mine = [state for state in states if state.unit.stage == stage]
-        counts = Counter(state.state for state in mine)
-        counts |= {"units": len(mine)}
-        left = [state.unit for state in mine if state.state != "ready"]
-        counts |= {"seconds": sum(unit.cost for unit in left), "bytes": sum(unit.size for unit in left)}  # type: ignore[dict-item]
-        total.update(counts)
-        table.add_row(stage, *_figures(counts))
+        table.add_row(stage, *_figures([state for state in states if state.unit.stage == stage]))
     table.add_section()
-    table.add_row("all", *_figures(total))
+    table.add_row("all", *_figures(states))
     return table
 
 
-def _figures(counts: Counter[str]) -> list[str]:
-    shown = [str(counts[key]) for key in ("units", "ready", "missing", "stale", "failed", "damaged")]
-    return [*shown, f"{counts['seconds']:.0f}", f"{counts['bytes'] / 1e6:.0f}"]
+def _figures(states: list[State]) -> list[str]:
+    counts = Counter(state.state for state in states)
+    left = [state.unit for state in states if state.state != "ready"]
+    shown = [len(states), *(counts[name] for name in ("ready", "missing", "stale", "failed", "damaged"))]
+    return [*map(str, shown), f"{sum(unit.cost for unit in left):.0f}", f"{sum(unit.size for unit in left) / 1e6:.0f}"]
 
 
 @app.command()

@@ -107,6 +107,7 @@ class Launch:
         parameters = {"sweep": self.sweep, "settings": self.settings, "workspace": str(workspace)}
         # Somebody pressed Retry for this very run: go on under its id.
         adopted = prefect_runs.adopt_retry(workspace, lambda found: found.parameters == parameters)
+        state: Any
         with prepared(self.run):
             if adopted:
                 with adopted.lock:

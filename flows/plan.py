@@ -103,7 +103,7 @@ def _epochs(config: SweepConfig) -> list[int]:
 
 def _laws(config: SweepConfig) -> tuple[dict[str, Unit], list[str]]:
     """The data unit of every law by its name, and the names of the moved ones; size 0 is the reference itself."""
-    base = {"source": config.data.source, "family": None, "size": 0.0, "parameters": {}}
+    base: dict[str, Any] = {"source": config.data.source, "family": None, "size": 0.0, "parameters": {}}
     reference = Unit("data", REFERENCE, base, cost=0.1, size=5e5)
     laws, moved = {REFERENCE: reference}, []
     for shift in config.shifts:

@@ -246,10 +246,9 @@ def _write_index(run: Run) -> None:
     """Remember which result stands for each label, so that the next plan can say what changed."""
     index, known = previous_index(run.store, run.config.name), run.plan().index()
     for stage, units in known.items():
-        published = run.store.published(stage)
-        kept = {label: index.get(stage, {}).get(label) for label in units}
-        index[stage] = {label: name if name in published else kept[label] for label, name in units.items()}
-        index[stage] = {label: name for label, name in index[stage].items() if name}
+        published, before = run.store.published(stage), index.get(stage, {})
+        now = {label: name if name in published else before.get(label) for label, name in units.items()}
+        index[stage] = {label: name for label, name in now.items() if name is not None}
     run.folder.mkdir(parents=True, exist_ok=True)
     text = {"sweep": run.config.name, "config": run.config.model_dump(), "units": index}
     write_text(run.folder / "plan.json", json.dumps(text, indent=1))

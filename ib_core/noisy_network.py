@@ -33,10 +33,11 @@ class NoisyNetwork(nn.Module):
         super().__init__()
         self.beta = beta
         self.activation = ACTIVATIONS[activation]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        linears = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        self.layers = nn.ModuleList(linears)
         rng = stream(seed, "weights")
         with torch.no_grad():
-            for layer in self.layers:
+            for layer in linears:
                 bound = math.sqrt(6 / (layer.in_features + layer.out_features))  # Glorot and Bengio 2010
                 layer.weight.copy_(torch.from_numpy(rng.uniform(-bound, bound, layer.weight.shape)))
                 layer.bias.zero_()
@@ -51,8 +52,8 @@ class NoisyNetwork(nn.Module):
 
     def lipschitz(self) -> list[float]:
         """A Lipschitz constant of X -> S_l for each hidden layer: products of spectral norms (activations have 1)."""
-        norms = [float(torch.linalg.matrix_norm(layer.weight.detach().double(), 2)) for layer in self.layers[:-1]]
-        return list(np.cumprod(norms))
+        weights = [weight.detach().double() for name, weight in self.named_parameters() if name.endswith("weight")]
+        return list(np.cumprod([float(torch.linalg.matrix_norm(weight, 2)) for weight in weights[:-1]]))
 
 
 class Passes(NamedTuple):

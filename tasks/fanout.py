@@ -56,7 +56,7 @@ class Pool:
             local: dict[str, Any] = {"num_cpus": self.workers, "include_dashboard": False}
             ray.init(
                 address=self.address,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 log_to_driver=False,
                 configure_logging=False,
                 runtime_env={"env_vars": _ONE_THREAD},

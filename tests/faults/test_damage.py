@@ -14,7 +14,7 @@ from tasks.store import Store
 from tasks.tables import load_tables
 
 sys.path.append(str(Path(__file__).parents[1] / "flows"))
-from tiny import run_tiny, tiny  # noqa: E402
+from tiny import run_tiny, tiny
 
 
 def tables(workspace):
@@ -34,18 +34,20 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_full_disk_at_any_flush_loses_nothing_that_was_finished(tmp_path, undisturbed, monkeypatch):
-    real, left = tasks.store._flush, 0
+    real, calls, limit = tasks.store._flush, 0, 0
 
     def failing(path):
-        nonlocal left
-        left -= 1
-        if left == 0:
+        nonlocal calls
+        calls += 1
+        if calls == limit:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         real(path)
 
     monkeypatch.setattr(tasks.store, "_flush", failing)
     published = 0
-    for left in range(1, 200, 4):  # each attempt meets the full disk later than the one before
+    # Each attempt meets the full disk later than the one before.
+    for limit in range(1, 200, 4):  # noqa: B007
+        calls = 0
         try:
             run_tiny(tmp_path)
             break

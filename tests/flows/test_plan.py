@@ -2,9 +2,10 @@
 
 import shutil
 
+from tiny import run_tiny, tiny
+
 from flows.plan import STAGES, build_plan, survey
 from tasks.store import Store
-from tiny import run_tiny, tiny
 
 
 def states(config, workspace):
