@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from flows.config import ConfigError, load_config, parse_config, parse_overrides
+from flows.config import ConfigError, describe_settings, load_config, parse_config, parse_overrides
 from flows.plan import STAGES, Plan, State, build_plan, planned_settings, survey, sweep_folder
 from tasks.store import Damaged, Result, Store
 from tasks.unit import failure
@@ -128,6 +128,15 @@ def _figures(states: list[State]) -> list[str]:
     left = [state.unit for state in states if state.state != "ready"]
     shown = [len(states), *(counts[name] for name in ("ready", "missing", "stale", "failed", "damaged"))]
     return [*map(str, shown), f"{sum(unit.cost for unit in left):.0f}", f"{sum(unit.size for unit in left) / 1e6:.0f}"]
+
+
+@app.command()
+def settings() -> None:
+    """List every setting of a sweep: its name for --set, its default and meaning."""
+    table = Table("setting", "default", "meaning")
+    for row in describe_settings():
+        table.add_row(*row)
+    console.print(table)
 
 
 @app.command()

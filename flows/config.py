@@ -2,9 +2,10 @@
 
 import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -49,7 +50,7 @@ class Network(Settings):
     widths: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
         [10, 7, 5, 4, 3], min_length=1, max_length=32, description="widths of the hidden layers"
     )
-    activation: Literal["tanh", "relu"] = "tanh"
+    activation: Literal["tanh", "relu"] = Field("tanh", description="tanh or relu")
     betas: list[Positive] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
@@ -59,11 +60,11 @@ class Network(Settings):
 class Training(Settings):
     """Adam on the cross-entropy of noisy passes."""
 
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1000, description="passes over the training part")
     checkpoints: Annotated[int, Field(ge=1, le=1000)] = Field(6, description="log-spaced epochs from 1 to the last")
-    learning_rate: Positive = 4e-4
-    batch_size: Count = 256
-    train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    learning_rate: Positive = Field(4e-4, description="step size of Adam")
+    batch_size: Count = Field(256, description="inputs per step")
+    train_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.8, description="part of the atoms to train on")
 
 
 class Shifts(Settings):
@@ -111,15 +112,17 @@ class Estimator(Settings):
         4, description="further passes, for the held-out lower end"
     )
     target_stderr: Positive = Field(0.02, description="standard error (nats) at which a cell stops drawing")
-    max_draws: Count | None = Field(None, description="most draws of a cell; none leaves it to the estimator")
-    seed: Seed = 0
+    max_draws: Count | None = Field(
+        None, description="most draws for each end of a cell's bracket; null leaves it to the estimator"
+    )
+    seed: Seed = Field(0, description="key of the estimator's draws")
 
 
 class Resources(Settings):
     """Where the work runs; changes no number."""
 
     workers: Annotated[int, Field(ge=0, le=100_000)] | None = Field(
-        None, description="processes at once; none: one per core; 0: no Ray"
+        None, description="processes at once; null: one per core; 0: no Ray"
     )
     gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit")
     ray_address: str | None = Field(None, description="Ray cluster to join")
@@ -129,7 +132,9 @@ class Resources(Settings):
 class SweepConfig(Settings):
     """A sweep: networks x epochs x layers x shifted laws."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="lower case, digits, - and _: names the folder of results"
+    )
     data: Data = Data()
     network: Network = Network()
     training: Training = Training()
@@ -273,3 +278,18 @@ def _keys_at(loc: tuple) -> list[str]:
 def _did_you_mean(word: str, known: Any) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def describe_settings(model: type[BaseModel] = SweepConfig, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Name, default and meaning of every setting."""
+    for name, found in model.model_fields.items():
+        inner = next((each for each in (found.annotation, *get_args(found.annotation)) if _is_settings(each)), None)
+        if inner:
+            yield from describe_settings(inner, f"{prefix}{name}." + ("<n>." if inner is not found.annotation else ""))
+        else:
+            default = "required" if found.is_required() else json.dumps(found.default)
+            yield f"{prefix}{name}", default, found.description or ""
+
+
+def _is_settings(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Settings)

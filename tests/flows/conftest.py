@@ -1,7 +1,8 @@
-"""A Prefect server seen from outside, through its HTTP interface only."""
+"""A Prefect server seen from outside, through its HTTP interface only; and a finished tiny sweep."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
+from tiny import TINY, run_tiny
 
 HERE = Path(__file__).parent
 
@@ -96,3 +99,19 @@ def workspace(tmp_path):
             os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
     place.until(lambda: not place.processes(), limit=20)
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory):
+    """A folder with the tiny sweep's settings and its finished workspace; copy it before you change it."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    run_tiny(folder / "workspace")
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path):
+    """A copy of the finished tiny sweep."""
+    shutil.copytree(finished_once, tmp_path / "finished")
+    return tmp_path / "finished"

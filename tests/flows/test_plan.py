@@ -2,7 +2,7 @@
 
 import shutil
 
-from tiny import run_tiny, tiny
+from tiny import tiny
 
 from flows.plan import STAGES, build_plan, survey
 from tasks.store import Store
@@ -38,37 +38,37 @@ def test_ten_thousand_cells_are_planned_quickly_and_refused_never():
     assert len(build_plan(config).stages["information"]) == 10_000
 
 
-def test_a_change_makes_stale_what_depends_on_it_and_says_why(tmp_path):
-    run_tiny(tmp_path)
-    assert {state.state for state in states(tiny(), tmp_path).values()} == {"ready"}
+def test_a_change_makes_stale_what_depends_on_it_and_says_why(finished_once):
+    workspace = finished_once / "workspace"
+    assert {state.state for state in states(tiny(), workspace).values()} == {"ready"}
 
     changed = tiny(estimator={"target_stderr": 0.05})
-    assert stale(changed, tmp_path) == {"information", "bounds", "report"}
-    cell = states(changed, tmp_path)["information", "b0.5/s0/e0000001/reference/L1"]
+    assert stale(changed, workspace) == {"information", "bounds", "report"}
+    cell = states(changed, workspace)["information", "b0.5/s0/e0000001/reference/L1"]
     assert cell.reason == "setting target_stderr 0.1 -> 0.05"
 
-    assert stale(tiny(training={"learning_rate": 0.02}), tmp_path) == set(STAGES[1:])
-    assert stale(tiny(resources={"workers": 7}), tmp_path) == set()
+    assert stale(tiny(training={"learning_rate": 0.02}), workspace) == set(STAGES[1:])
+    assert stale(tiny(resources={"workers": 7}), workspace) == set()
 
 
-def test_a_change_of_code_is_named(tmp_path, monkeypatch):
-    run_tiny(tmp_path)
+def test_a_change_of_code_is_named(finished_once, monkeypatch):
+    workspace = finished_once / "workspace"
     from tasks import unit
 
     real = unit.fingerprint
     monkeypatch.setattr(
         unit, "fingerprint", lambda stage: real(stage) | ({"ib_core.bounds": "new"} if stage == "bounds" else {})
     )
-    assert stale(tiny(), tmp_path) == {"bounds", "report"}
-    assert states(tiny(), tmp_path)["bounds", "tiny"].reason == "code ib_core.bounds changed"
+    assert stale(tiny(), workspace) == {"bounds", "report"}
+    assert states(tiny(), workspace)["bounds", "tiny"].reason == "code ib_core.bounds changed"
 
 
-def test_missing_and_damaged_are_told_apart(tmp_path):
-    run_tiny(tmp_path)
-    (cell, *_), (law, *_) = (sorted((tmp_path / "store" / stage).iterdir()) for stage in ("information", "data"))
+def test_missing_and_damaged_are_told_apart(finished):
+    workspace = finished / "workspace"
+    (cell, *_), (law, *_) = (sorted((workspace / "store" / stage).iterdir()) for stage in ("information", "data"))
     shutil.rmtree(cell)
     (law / "law.parquet").write_bytes(b"")
-    found = [state for state in states(tiny(), tmp_path).values() if state.state != "ready"]
+    found = [state for state in states(tiny(), workspace).values() if state.state != "ready"]
     assert sorted((state.unit.stage, state.state) for state in found) == [
         ("data", "damaged"),
         ("information", "missing"),

@@ -1,0 +1,89 @@
+"""The command `ibshift`: what it prints and how it exits."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def ibshift(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "nope"),
+        ("run", "szt", "--set", "network.betas=[0]"),
+        ("run", "szt", "--only", "nothing"),
+        ("run", "szt", "--only", "data", "--from-stage", "report"),
+        ("run", "szt", "-w", "/proc/nowhere"),
+        ("plan", "szt", "--set", "x"),
+        ("sync", "szt"),
+        ("why", "no-such-cell"),
+        ("serve", "szt", "--cron", "* *"),
+    ],
+    ids=" ".join,
+)
+def test_nonsense_is_one_line_and_exit_code_2(arguments, tmp_path):
+    done = ibshift(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ibshift: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "plan", "status", "why", "verify", "sync", "report", "settings", "ui", "doctor", "serve"]
+)
+def test_every_command_has_a_help_that_teaches(command):
+    done = ibshift(command, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 8
+
+
+def test_only_refuses_when_its_inputs_are_missing(tmp_path):
+    done = ibshift("run", "szt", "--only", "report", "--no-prefect", "--workers", 0, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "run it first" in done.stderr
+
+
+def test_plan_as_json_lists_every_unit(finished_once):
+    done = ibshift("plan", "tiny.yaml", "--json", cwd=finished_once)
+    units = json.loads(done.stdout)
+    assert {unit["state"] for unit in units} == {"ready"}
+    assert {"stage", "unit", "identity", "state", "reason", "seconds", "bytes"} == set(units[0])
+
+
+def test_plan_says_why(finished_once):
+    done = ibshift("plan", "tiny.yaml", "--set", "estimator.target_stderr=0.05", cwd=finished_once)
+    assert "8 x information stale: setting target_stderr 0.1 -> 0.05" in done.stdout
+
+
+def test_status_and_why_know_a_finished_sweep(finished_once):
+    assert "report.html" in ibshift("status", cwd=finished_once).stdout.replace("\n", "")
+    told = ibshift("why", "e0000001/reference/L1", cwd=finished_once).stdout
+    assert "state     ready" in told and "computed" in told and "ib_core.sample_propagation" in told
+
+
+def test_verify_finds_a_flipped_bit(finished):
+    assert ibshift("verify", cwd=finished).returncode == 0
+    path = next((finished / "workspace" / "store" / "information").rglob("estimates.parquet"))
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    done = ibshift("verify", cwd=finished)
+    assert done.returncode == 1 and "1 damaged" in done.stdout
+
+
+def test_sync_rebuilds_mlflow_from_disk(finished):
+    first, second = (ibshift("sync", "tiny.yaml", cwd=finished) for _ in range(2))
+    assert first.returncode == 0 and " 0 were up to date" in first.stdout, first.stderr
+    assert second.stdout.startswith("0 runs written")
+
+
+def test_doctor_passes_here(tmp_path):
+    done = ibshift("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "fastapi" in done.stdout
