@@ -14,7 +14,7 @@ from tasks.store import Store
 from tasks.tables import load_tables
 
 sys.path.append(str(Path(__file__).parents[1] / "flows"))
-from tiny import run_tiny, tiny
+from tiny import run_tiny
 
 
 def tables(workspace):
@@ -100,14 +100,3 @@ def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undistur
     assert not list((tmp_path / "failed").iterdir())
     events = [entry["event"] for entry in Store(tmp_path).journal()]
     assert events.count("failed") == 5
-
-
-def test_the_tiny_sweep_keeps_its_promises(tmp_path):
-    run_tiny(tmp_path, tiny())
-    found = load_tables(tmp_path / "sweeps" / "tiny")
-    deviations = found.information[found.information.quantity == "dI_X_T"]
-    zero = deviations[deviations["size"] == 0]
-    assert len(zero) and (zero.value == 0).all() and (zero.stderr == 0).all()
-    assert found.bounds.holds.all()
-    brackets = found.information[found.information.quantity == "I_X_T"]
-    assert (brackets.lower <= brackets.upper).all()
