@@ -53,14 +53,15 @@ class Pool:
 
         logging.getLogger("ray").setLevel(logging.ERROR)
         if not ray.is_initialized():
+            # A cluster's workers hear of it by a runtime environment; here they inherit it, which starts them sooner.
+            os.environ.update(_ONE_THREAD)
             local: dict[str, Any] = {"num_cpus": self.workers, "include_dashboard": False}
+            remote: dict[str, Any] = {"address": self.address, "runtime_env": {"env_vars": _ONE_THREAD}}
             ray.init(
-                address=self.address,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 configure_logging=False,
-                runtime_env={"env_vars": _ONE_THREAD},
-                **({} if self.address else local),
+                **(remote if self.address else local),
             )
         self._make = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0, max_calls=0)(make)
 
