@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.config import ConfigError, describe_settings, load_config, parse_config, parse_overrides
-from flows.plan import STAGES, Plan, State, build_plan, planned_settings, survey, sweep_folder
+from flows.plan import STAGES, Plan, State, build_plan, survey
+from flows.results import planned_settings, sweep_folder
 from tasks.store import Damaged, Result, Store
 from tasks.unit import failure
 

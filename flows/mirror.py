@@ -6,7 +6,8 @@ import platform
 import subprocess
 from pathlib import Path
 
-from flows.plan import Plan, sweep_folder
+from flows.plan import Plan
+from flows.results import sweep_folder
 from tasks.store import Result, Store
 from tasks.tables import load_tables
 from tasks.tracking import SweepRecord, SyncResult, sync

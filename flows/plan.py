@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from flows.config import SweepConfig
+from flows.results import previous_index
 from ib_core.epochs import log_spaced_epochs
 from ib_core.shifts import FAMILIES
 from tasks.store import Store
@@ -260,26 +260,3 @@ def _changed_settings(before: Any, now: Any, place: str = "") -> list[str]:
         changes = [_changed_settings(before.get(key), now.get(key), f"{place}.{key}" if place else key) for key in keys]
         return [change for part in changes for change in part]
     return [] if before == now else [f"setting {place} {json.dumps(before)} -> {json.dumps(now)}"]
-
-
-def previous_index(store: Store, sweep: str) -> dict[str, dict[str, str]]:
-    """Identities that stood for each stage and label after the last run of this sweep."""
-    return _last_run(store, sweep).get("units", {})
-
-
-def planned_settings(store: Store, sweep: str) -> dict[str, Any]:
-    """The settings of the last run of this sweep; empty if there was none."""
-    return _last_run(store, sweep).get("config", {})
-
-
-def _last_run(store: Store, sweep: str) -> dict[str, Any]:
-    path = sweep_folder(store.workspace, sweep) / "plan.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def sweep_folder(workspace: Path, sweep: str) -> Path:
-    """Where people find the tables, figures and report of a sweep."""
-    return workspace / "sweeps" / sweep

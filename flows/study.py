@@ -4,7 +4,6 @@
 Prefect task, `ibshift run --no-prefect` as it is.
 """
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from flows.config import SweepConfig
-from flows.plan import STAGES, Plan, build_plan, previous_index, survey, sweep_folder
+from flows.plan import STAGES, Plan, build_plan, survey
+from flows.results import publish, sweep_folder, write_index
 from tasks.fanout import Pool
 from tasks.progress import Observer, Stop
-from tasks.store import Damaged, Result, Store, copy_file, write_text
+from tasks.store import Damaged, Store
 from tasks.unit import Unit
 
 # A damaged input sends the sweep back to the stage that makes it; more often than this, the disk is to blame.
@@ -98,7 +98,7 @@ def shift_sweep_stages(run: Run, stage: StageRunner) -> None:
     try:
         with_repairs(run, stage)
     finally:
-        _write_index(run)
+        write_index(run.store, run.config, run.plan().index())
     if STAGES[-1] in run.stages:
         stage("tracking", partial(show_in_mlflow, run))
     if run.lost:
@@ -123,7 +123,7 @@ def with_repairs(run: Run, stage: StageRunner) -> None:
                 stage(name, partial(make_stage, run, name))
                 run.stop.check()
             return
-        except InputDamaged as error:
+        except (InputDamaged, Damaged) as error:
             run.observer.message(str(error))
             if attempt == MAX_REPAIRS:
                 raise StageFailed(f"stored results keep getting damaged, the disk may be failing: {error}") from error
@@ -177,7 +177,7 @@ def make_stage(run: Run, name: str) -> None:
     if failed and (not run.keep_going or len(failed) == len(units)):
         raise StageFailed(f"{name} {failed[0].label}: {failed[0].message}")
     if name == STAGES[-1]:
-        publish(run, plan)
+        publish(run.store, run.config.name, [*plan.stages["bounds"], *plan.stages["report"]])
 
 
 def _loses(run: Run, unit: Unit) -> bool:
@@ -208,22 +208,6 @@ def _require_inputs(run: Run, units: list[Unit]) -> None:
     raise NotReady(f"stage {absent[0].stage} has {len(absent)} results missing ({absent[0].label}, ...): run it first")
 
 
-def publish(run: Run, plan: Plan) -> None:
-    """Copy tables, figures and report to the folder that people open; each file in one atomic step."""
-    sources = [
-        Result(run.store, unit.stage, unit.identity) for unit in (*plan.stages["bounds"], *plan.stages["report"])
-    ]
-    stamp = run.folder / "results.json"
-    wanted = json.dumps({source.stage: source.identity for source in sources})
-    names = [name for source in sources for name in source.manifest["files"]]
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and all((run.folder / n).exists() for n in names):
-        return
-    for source in sources:
-        for name in source.manifest["files"]:
-            copy_file(source.file(name), run.folder / name)
-    write_text(stamp, wanted)
-
-
 def show_in_mlflow(run: Run) -> None:
     """Bring MLflow up to date; results never wait for it, so a failure is one line and `ibshift sync` later."""
     from flows.mirror import mirror
@@ -240,18 +224,6 @@ def show_in_mlflow(run: Run) -> None:
         row |= {"state": "failed", "message": str(error)}
         run.observer.message(f"warning: {error}; the results are whole, run `ibshift sync {run.config.name}` later")
     run.observer.end("tracking", [row])
-
-
-def _write_index(run: Run) -> None:
-    """Remember which result stands for each label, so that the next plan can say what changed."""
-    index, known = previous_index(run.store, run.config.name), run.plan().index()
-    for stage, units in known.items():
-        published, before = run.store.published(stage), index.get(stage, {})
-        now = {label: name if name in published else before.get(label) for label, name in units.items()}
-        index[stage] = {label: name for label, name in now.items() if name is not None}
-    run.folder.mkdir(parents=True, exist_ok=True)
-    text = {"sweep": run.config.name, "config": run.config.model_dump(), "units": index}
-    write_text(run.folder / "plan.json", json.dumps(text, indent=1))
 
 
 def summary(run: Run) -> list[dict[str, object]]:

@@ -1,0 +1,69 @@
+"""The folder of a sweep that people open: its tables, figures and report, and which results they came from."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flows.config import SweepConfig
+from tasks.store import Result, Store, copy_file, write_text
+from tasks.unit import Unit
+
+
+def sweep_folder(workspace: Path, sweep: str) -> Path:
+    """Where people find the tables, figures and report of a sweep."""
+    return workspace / "sweeps" / sweep
+
+
+def publish(store: Store, sweep: str, units: Iterable[Unit]) -> None:
+    """Copy the files of these units to the folder of the sweep, each in one atomic step.
+
+    Raises:
+        Damaged: a file does not match its manifest.
+    """
+    folder = sweep_folder(store.workspace, sweep)
+    sources = [Result(store, unit.stage, unit.identity) for unit in units]
+    stamp = folder / "results.json"
+    wanted = json.dumps({source.stage: source.identity for source in sources})
+    names = [name for source in sources for name in source.manifest["files"]]
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and all((folder / n).exists() for n in names):
+        return
+    for source in sources:
+        for name in source.manifest["files"]:
+            copy_file(source.file(name), folder / name)
+    write_text(stamp, wanted)
+
+
+def write_index(store: Store, config: SweepConfig, planned: dict[str, dict[str, str]]) -> None:
+    """Remember which result stands for each label, so that the next plan can say what changed.
+
+    Args:
+        planned: identity by stage and label; one that is not stored leaves the earlier one in its place.
+    """
+    index = previous_index(store, config.name)
+    for stage, units in planned.items():
+        published, before = store.published(stage), index.get(stage, {})
+        now = {label: name if name in published else before.get(label) for label, name in units.items()}
+        index[stage] = {label: name for label, name in now.items() if name is not None}
+    folder = sweep_folder(store.workspace, config.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = {"sweep": config.name, "config": config.model_dump(), "units": index}
+    write_text(folder / "plan.json", json.dumps(text, indent=1))
+
+
+def previous_index(store: Store, sweep: str) -> dict[str, dict[str, str]]:
+    """Identities that stood for each stage and label after the last run of this sweep."""
+    return _last_run(store, sweep).get("units", {})
+
+
+def planned_settings(store: Store, sweep: str) -> dict[str, Any]:
+    """The settings of the last run of this sweep; empty if there was none."""
+    return _last_run(store, sweep).get("config", {})
+
+
+def _last_run(store: Store, sweep: str) -> dict[str, Any]:
+    path = sweep_folder(store.workspace, sweep) / "plan.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
