@@ -10,8 +10,9 @@ from ib_core.closed_forms import noise_entropy
 from ib_core.estimate import WIDTH, Estimate
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.checks import finite_array, law_columns, positive
-from ib_core.mixture.density import Groups, log_totals
+from ib_core.mixture.density import log_totals
 from ib_core.mixture.draws import Draws
+from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
 from ib_core.mixture.sampling import Sampled, sample
 
@@ -191,7 +192,7 @@ class _Layer:
 
     def variables(self, points: np.ndarray, atom: np.ndarray) -> np.ndarray:
         """At points (m, d): ln p_i - ln p, with labels ln p_y - ln p, then -ln p and -ln p_i; (3 or 4, m, K)."""
-        own = self.atoms.own(points, atom)
+        own = self.atoms.own(points, atom, self.groups.group_of[atom])
         log_own = (np.log(own.kernel) - own.shift)[:, None]
         logs = log_totals(self.atoms, points, self.groups, own)  # (1 or 2, m, K)
         log_total = logs[0]

@@ -8,8 +8,9 @@ import numpy as np
 from ib_core.estimate import Estimate
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.checks import finite_array, law_columns, positive
-from ib_core.mixture.density import log_totals, ungrouped
+from ib_core.mixture.density import log_totals
 from ib_core.mixture.draws import Draws
+from ib_core.mixture.groups import ungrouped
 from ib_core.mixture.order import spatial_order
 from ib_core.mixture.quadrature import quadrature_entropy
 from ib_core.mixture.sampling import sample
@@ -62,7 +63,7 @@ def smoothed_entropy(
     groups = ungrouped(law[:, None])
 
     def surprise(points: np.ndarray, atom: np.ndarray) -> np.ndarray:
-        return -log_totals(atoms, points, groups, atoms.own(points, atom))
+        return -log_totals(atoms, points, groups, atoms.own(points, atom, np.zeros_like(atom)))
 
     draws = Draws(atoms, atoms.centres, groups.weights, False, seed, "entropy")
     max_draws = max(64 * len(centres), 2**20) if max_draws is None else max_draws

@@ -1,39 +1,35 @@
 """The atoms of a mixture, prepared once, so that many points can be held against them."""
 
 import math
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from ib_core.mixture.groups import Groups, OwnAtom
 from ib_core.mixture.torch_kernel import TorchKernel
 
-ROWS = 64  # points of one tile; with float64 sums for 1e5 atoms that is 50 MiB
 NUMBA_WIDTH = 16  # from here on a matrix product is faster than explicit differences
 EXACT_BYTES = 2**25  # of a tile of exact squared distances
-# |t|^2 + |s|^2 - 2 t.s in float64 errs by about 2e-16 |t|^2: beyond this square it would cost 1e-7 nats.
-EXPANDED_REACH = 1e9
 
 
 class Kernel(Protocol):
     """What a backend offers; coordinates are in units of beta."""
 
-    smallest: float  # a sum of weights times kernels below this, or above `largest`, may have lost digits
-    largest: float
-    reach: float  # with a nearest centre further than this (in nats), sums are not accurate to 1e-5
-    width: int  # columns of `out`, at least N
+    rows: int  # points of one tile, always: a matrix product of another height may round differently
+    largest: float  # a total above this may have lost digits
+    reach: float  # with a nearest centre further than this (in nats), totals are not accurate to 1e-5
+    # Cutoffs in bits to try in turn, each with the smallest total that it gives well.
+    trials: Sequence[tuple[float, float]]
 
-    def sums(self, points: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None: ...
+    def prepare(self, groups: Groups) -> Any: ...
+
+    def totals(
+        self, points: np.ndarray, shift: np.ndarray, laws: Any, own: OwnAtom | None, cutoff: float
+    ) -> np.ndarray: ...
 
     def nearest(self, points: np.ndarray) -> np.ndarray: ...
-
-
-class OwnAtom(NamedTuple):
-    """How a point sees the atom that it was drawn from, exactly."""
-
-    atom: np.ndarray  # (m,) index of that atom
-    shift: np.ndarray  # (m,) half the squared distance to its nearest centre, in units of beta
-    kernel: np.ndarray  # (m,) sum_k exp(shift - |t - s_k|^2 / 2), in [1, n_x]
 
 
 class Atoms:
@@ -71,8 +67,8 @@ class Atoms:
         """Points (..., d) in units of beta from the common origin."""
         return (points - self.origin) / self.beta
 
-    def own(self, points: np.ndarray, atom: np.ndarray) -> OwnAtom:
-        """Each point (m, d) against its own atom (m,), from float64 differences."""
+    def own(self, points: np.ndarray, atom: np.ndarray, group: np.ndarray) -> OwnAtom:
+        """Each point (m, d) against its own atom (m,) of that group (m,), from float64 differences."""
         shift, kernel = np.empty(len(points)), np.empty(len(points))
         rows = max(1, EXACT_BYTES // (8 * self.n_passes * self.d))
         for first in range(0, len(points), rows):
@@ -81,15 +77,7 @@ class Atoms:
             squares = np.einsum("mkd,mkd->mk", offsets, offsets) / 2
             shift[tile] = squares.min(1)
             kernel[tile] = np.exp(shift[tile, None] - squares).sum(1)
-        return OwnAtom(atom, shift, kernel)
-
-    def sums(self, points: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None:
-        """sum_k exp(shift - |t - s_jk|^2 / 2) into `out` (m, kernel.width); NaN where only `exact` is right."""
-        self.kernel.sums(points, np.minimum(shift, self.kernel.reach), out)
-        lost = shift > self.kernel.reach
-        if isinstance(self.kernel, TorchKernel):
-            lost |= np.square(points).sum(1) > EXPANDED_REACH
-        out[lost] = np.nan
+        return OwnAtom(atom, group, shift, kernel)
 
     def exact(self, points: np.ndarray) -> np.ndarray:
         """(m, N) of ln sum_k exp(-|t - s_jk|^2 / 2) from float64 differences, with each atom's own maximum."""

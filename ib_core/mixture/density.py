@@ -1,27 +1,15 @@
 """Log-densities of Gaussian mixtures under many weight columns at once, accurate to 1e-5 nats at every point."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import logsumexp
 
-from ib_core.mixture.atoms import ROWS, Atoms, OwnAtom
+from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.checks import finite_array, law_columns, positive
+from ib_core.mixture.groups import Groups, OwnAtom, ungrouped
 from ib_core.mixture.order import spatial_order
-
-
-class Groups(NamedTuple):
-    """Consecutive atoms that share a label, under K laws."""
-
-    weights: np.ndarray  # (N, K)
-    slices: list[slice]  # of the atoms, in order and complete
-    group_of: np.ndarray  # (N,)
-
-
-def ungrouped(weights: np.ndarray) -> Groups:
-    """All N atoms as one group."""
-    return Groups(weights, [slice(0, len(weights))], np.zeros(len(weights), dtype=np.int64))
 
 
 def log_totals(atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | None = None) -> np.ndarray:
@@ -38,73 +26,49 @@ def log_totals(atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | 
         (2, m, K) float64: all atoms, own group; (1, m, K) where there is no own atom or only one group. An entry is
         -inf where the column gives no weight to the group.
     """
-    logs = np.empty((1 if own is None or len(groups.slices) == 1 else 2, len(points), groups.weights.shape[1]))
-    sums = np.empty((ROWS, atoms.kernel.width))
-    # Column after column: the product is then up to twice as fast.
-    weights = [torch.from_numpy(np.asfortranarray(groups.weights[part])) for part in groups.slices]
-    for first in range(0, len(points), ROWS):
-        # Always ROWS points: a matrix product of another height may round differently.
-        rows = np.minimum(np.arange(first, first + ROWS), len(points) - 1)
-        tile_own = None if own is None else OwnAtom(own.atom[rows], own.shift[rows], own.kernel[rows])
-        tile = _tile(atoms, points[rows], groups, weights, tile_own, sums)
-        logs[:, first : first + ROWS] = tile[:, : len(points) - first]
+    kernel, laws = atoms.kernel, atoms.kernel.prepare(groups)
+    shift = np.empty(len(points)) if own is None else own.shift.copy()
+    # A fresh pass may lie far from every stored pass of its atom, but near another atom.
+    for _, index in _tiles(np.flatnonzero(shift > kernel.reach) if own else np.arange(len(points)), kernel.rows):
+        nearest = kernel.nearest(points[index])
+        shift[index] = nearest if own is None else np.minimum(shift[index], nearest)
+
+    layers = 1 if own is None or len(groups.slices) == 1 else 2
+    logs = np.full((layers, len(points), groups.weights.shape[1]), np.nan)
+    if own is not None and layers == 2:
+        empty = np.stack([~groups.weights[part].any(0) for part in groups.slices])  # (C, K)
+        logs[1, empty[own.group]] = -np.inf
+    within = np.minimum(shift, kernel.reach)
+    for cutoff, smallest in kernel.trials:
+        for used, index in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2)) & (shift <= kernel.reach)), kernel.rows):
+            tile_own = None if own is None else own.rows(index)
+            totals = kernel.totals(points[index], within[index], laws, tile_own, cutoff)[:, :used]
+            index = index[:used]
+            good = np.isnan(logs[:, index]) & (totals > smallest) & (totals < kernel.largest)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                logs[:, index] = np.where(good, np.log(totals) - shift[index, None], logs[:, index])
+    for used, index in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2))), kernel.rows):
+        index = index[:used]
+        exact = atoms.exact(points[index])  # (rows, N)
+        logs[0, index] = _fill(logs[0, index], exact, groups.weights)
+        if own is not None and layers == 2:
+            among = own.group[index, None] == groups.group_of
+            logs[1, index] = _fill(logs[1, index], np.where(among, exact, -np.inf), groups.weights)
     return logs
 
 
-def _tile(
-    atoms: Atoms,
-    points: np.ndarray,
-    groups: Groups,
-    weights: list[torch.Tensor],
-    own: OwnAtom | None,
-    sums: np.ndarray,
-) -> np.ndarray:
-    """`log_totals` of ROWS points; `sums` (ROWS, kernel.width) is working space."""
-    shift = atoms.kernel.nearest(points) if own is None else own.shift.copy()
-    if own is not None and (far := shift > atoms.kernel.reach).any():
-        # A fresh pass may lie far from every stored pass of its atom, but near another atom.
-        shift[far] = np.minimum(shift[far], atoms.kernel.nearest(points)[far])
-    atoms.sums(points, shift, sums)
-    if own is not None:
-        sums[np.arange(len(points)), own.atom] = np.exp(shift - own.shift) * own.kernel
-    tensor = torch.from_numpy(sums)
-    by_group = np.stack([(tensor[:, part] @ w).numpy() for part, w in zip(groups.slices, weights, strict=True)])
-    total = by_group.sum(0)
-    if own is None or len(groups.slices) == 1:
-        return _logs(atoms, points, shift, total, groups.weights, None)[None]
-    label = groups.group_of[own.atom]
-    own_group = by_group[label, np.arange(len(points))]
-    return np.stack(
-        [
-            _logs(atoms, points, shift, total, groups.weights, None),
-            _logs(atoms, points, shift, own_group, groups.weights, label[:, None] == groups.group_of),
-        ]
-    )
+def _tiles(points: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Indices of points in tiles of exactly `rows`, the last one filled up, each with the number that counts."""
+    for first in range(0, len(points), rows):
+        yield min(rows, len(points) - first), points[np.minimum(np.arange(first, first + rows), len(points) - 1)]
 
 
-def _logs(
-    atoms: Atoms,
-    points: np.ndarray,
-    shift: np.ndarray,
-    totals: np.ndarray,
-    weights: np.ndarray,
-    among: np.ndarray | None,
-) -> np.ndarray:
-    """ln totals - shift; entries (row, column) that may have lost digits are redone exactly, over the atoms `among`."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(totals) - shift[:, None]
-        wrong = ~((totals > atoms.kernel.smallest) & (totals < atoms.kernel.largest))
-    rows = np.flatnonzero(wrong.any(1))
-    if not len(rows):
-        return logs
+def _fill(logs: np.ndarray, exact: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """logs (m, K) with the entries that are NaN replaced by ln sum_j w_jk exp(exact_j) for exact (m, N)."""
     with np.errstate(divide="ignore"):
-        log_weights = np.log(weights)  # (N, K)
-    exact = atoms.exact(points[rows])  # (rows, N)
-    if among is not None:
-        exact = np.where(among[rows], exact, -np.inf)
-    for column in np.flatnonzero(wrong.any(0)):
-        at = wrong[rows, column]
-        logs[rows[at], column] = logsumexp(exact[at] + log_weights[:, column], axis=1)
+        for column in np.flatnonzero(np.isnan(logs).any(0)):
+            at = np.isnan(logs[:, column])
+            logs[at, column] = logsumexp(exact[at] + np.log(weights[:, column]), axis=1)
     return logs
 
 

@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from ib_core.mixture import log_density
 from ib_core.mixture.atoms import Atoms
+from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
 from ib_core.mixture.quadrature import quadrature_entropy
 
@@ -96,8 +97,9 @@ def test_columns_agree_with_one_by_one_evaluation():
     np.testing.assert_allclose(together, apart, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("laws", [1, 6, 40])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_kernel_sums_of_many_passes_skip_nothing_that_counts(backend):
+def test_totals_of_many_passes_skip_nothing_that_counts(backend, laws):
     rng = np.random.default_rng(4)
     passes = np.tanh(rng.normal(size=(130, 1, 3)) + 0.1 * rng.normal(size=(130, 70, 3)))
     atoms = Atoms(passes[spatial_order(passes.mean(1), np.zeros(130))], 0.02, backend)
@@ -105,9 +107,16 @@ def test_kernel_sums_of_many_passes_skip_nothing_that_counts(backend):
     nearest = atoms.kernel.nearest(points)
     squares = np.square(points[:, None, None] - atoms.centres).sum(3) / 2
     np.testing.assert_allclose(nearest, squares.min((1, 2)), rtol=1e-5)
-    sums = np.empty((33, atoms.kernel.width))
-    atoms.sums(points, nearest, sums)
-    np.testing.assert_allclose(sums[:, :130], np.exp(nearest[:, None, None] - squares).sum(2), rtol=1e-5, atol=1e-25)
+    weights = rng.dirichlet(np.ones(130), size=laws).T
+    groups = Groups(weights, [slice(0, 40), slice(40, 130)], (np.arange(130) >= 40).astype(int))
+    atom = np.arange(130)[::4]
+    own = atoms.own(points, atom, groups.group_of[atom])
+    kernel = np.exp(nearest[:, None, None] - squares).sum(2)
+    same = groups.group_of[atom][:, None] == groups.group_of
+    for cutoff, smallest in atoms.kernel.trials:
+        totals = atoms.kernel.totals(points, nearest, atoms.kernel.prepare(groups), own, cutoff)
+        np.testing.assert_allclose(totals[0], kernel @ weights, rtol=1e-5, atol=smallest)
+        np.testing.assert_allclose(totals[1], (kernel * same) @ weights, rtol=1e-5, atol=smallest)
 
 
 def test_atoms_of_a_group_stand_together_in_spatial_order():

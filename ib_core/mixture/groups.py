@@ -1,0 +1,69 @@
+"""What the kernel sums are multiplied with: K laws over atoms in groups, and what is known of each point's own atom."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+CHUNK = 512  # atoms of one product: enough for the full speed of a matrix product, few enough to skip where all is far
+
+
+class Groups(NamedTuple):
+    """Consecutive atoms that share a label, under K laws."""
+
+    weights: np.ndarray  # (N, K)
+    slices: list[slice]  # of the atoms, in order and complete
+    group_of: np.ndarray  # (N,)
+
+
+def ungrouped(weights: np.ndarray) -> Groups:
+    """All N atoms as one group."""
+    return Groups(weights, [slice(0, len(weights))], np.zeros(len(weights), dtype=np.int64))
+
+
+class OwnAtom(NamedTuple):
+    """How points see the atoms that they were drawn from, exactly."""
+
+    atom: np.ndarray  # (m,) index of that atom
+    group: np.ndarray  # (m,) index of its group
+    shift: np.ndarray  # (m,) half the squared distance to its nearest centre, in units of beta
+    kernel: np.ndarray  # (m,) sum_k exp(shift - |t - s_k|^2 / 2), in [1, n_x]
+
+    def rows(self, index: np.ndarray) -> "OwnAtom":
+        """The points with these indices."""
+        return OwnAtom(*(field[index] for field in self))
+
+    def value(self, shift: np.ndarray) -> np.ndarray:
+        """(m,) of sum_k exp(shift - |t - s_k|^2 / 2)."""
+        return np.exp(shift - self.shift) * self.kernel
+
+
+class Product:
+    """Kernel sums times the weights of K laws, over all atoms and over those of the own atom's group."""
+
+    def __init__(self, groups: Groups, device: torch.device) -> None:
+        self.parts = []  # (group, its slice of at most CHUNK atoms, their weights)
+        for group, part in enumerate(groups.slices):
+            for first in range(part.start, part.stop, CHUNK):
+                atoms = slice(first, min(first + CHUNK, part.stop))
+                # Column after column: the product is then up to twice as fast.
+                self.parts.append((group, atoms, torch.from_numpy(groups.weights[atoms].T.copy()).to(device).T))
+        self.n_groups, self.n_laws = len(groups.slices), groups.weights.shape[1]
+
+    def totals(self, sums: torch.Tensor, own: OwnAtom | None, near: np.ndarray | None = None) -> np.ndarray:
+        """(2, m, K), or (1, m, K) without own atoms or with one group, from sums (m, at least N).
+
+        Args:
+            sums: of the kernel within each atom.
+            own: each point's atom.
+            near: (N,) atoms whose sums are not all 0; None is all of them.
+        """
+        by_group = sums.new_zeros((self.n_groups, len(sums), self.n_laws))
+        for group, atoms, weights in self.parts:
+            if near is None or near[atoms].any():
+                by_group[group].addmm_(sums[:, atoms], weights)
+        total = by_group.sum(0, keepdim=True)
+        if own is not None and self.n_groups > 1:
+            rows = torch.arange(len(sums), device=sums.device)
+            total = torch.cat([total, by_group[torch.from_numpy(own.group).to(sums.device), rows][None]])
+        return total.cpu().numpy()
