@@ -56,22 +56,33 @@ def _square_gaps(points, low, high, gaps):
                 row[i] += gap * gap
 
 
-def _weigh(sums, weights, first, end, total):
-    """total (K,) += weights (K, n) @ sums (n,) from column `first` to `end`; K is a multiple of 4."""
-    sums = sums[first:end]
-    for c in range(0, len(total), 4):
+def _weigh(sums, rows, weights, first, end, totals):
+    """totals (m, K) += sums (m, n) @ weights (K, n).T over `rows` and columns `first` to `end`; K is 1 or 4 c."""
+    if weights.shape[0] == 1:
+        w_0 = weights[0, first:end]
+        for i in rows:
+            values = sums[i, first:end]
+            t_0 = 0.0
+            for j in range(len(values)):
+                t_0 += np.float64(values[j]) * w_0[j]
+            totals[i, 0] += t_0
+        return
+    for c in range(0, weights.shape[0], 4):
         w_0, w_1 = weights[c, first:end], weights[c + 1, first:end]
         w_2, w_3 = weights[c + 2, first:end], weights[c + 3, first:end]
-        t_0 = t_1 = t_2 = t_3 = 0.0
-        for j in range(len(sums)):
-            t_0 += sums[j] * w_0[j]
-            t_1 += sums[j] * w_1[j]
-            t_2 += sums[j] * w_2[j]
-            t_3 += sums[j] * w_3[j]
-        total[c] += t_0
-        total[c + 1] += t_1
-        total[c + 2] += t_2
-        total[c + 3] += t_3
+        for i in rows:
+            values = sums[i, first:end]
+            t_0 = t_1 = t_2 = t_3 = 0.0
+            for j in range(len(values)):
+                value = np.float64(values[j])
+                t_0 += value * w_0[j]
+                t_1 += value * w_1[j]
+                t_2 += value * w_2[j]
+                t_3 += value * w_3[j]
+            totals[i, c] += t_0
+            totals[i, c + 1] += t_1
+            totals[i, c + 2] += t_2
+            totals[i, c + 3] += t_3
 
 
 _exp2_compiled = _compiled(_exp2, fastmath=ELEMENTWISE)
@@ -92,7 +103,8 @@ def _sums_kernel(d: int) -> Any:
         chosen = np.empty(m, np.int64)
         touched = np.empty(m, np.bool_)
         block_sums = np.empty((m, BLOCK), np.float32)
-        wide_sums = np.empty(BLOCK)
+        same = np.empty(m, np.int64)
+        multiple = segments[-1, 1] > 0
         segment = 0
         for block in range(blocks):
             touched[:] = False
@@ -119,30 +131,43 @@ def _sums_kernel(d: int) -> Any:
             first_segment = segment
             while segment < len(segments) and segments[segment, 0] == block:
                 segment += 1
+            found = 0
             for i in range(m):
                 own = own_atom[i] - block * BLOCK
-                is_own = 0 <= own < BLOCK
-                if not (touched[i] or is_own):
-                    continue
-                row = block_sums[i]
                 if touched[i]:
-                    for j in range(BLOCK):
-                        wide_sums[j] = row[j]
-                else:
-                    wide_sums[:] = 0.0
-                if is_own:
-                    wide_sums[own] = own_value[i]
-                if len(out):
-                    near[block] = True
+                    chosen[found] = i
+                    found += 1
+                    if 0 <= own < BLOCK:
+                        block_sums[i, own] = 0.0  # its exact value comes below
+            rows = chosen[:found]
+            if len(out):
+                near[block] |= found > 0
+                for i in rows:
+                    row = block_sums[i]
                     target = out[i, block * BLOCK : (block + 1) * BLOCK]
                     for j in range(BLOCK):
-                        target[j] += wide_sums[j]
+                        target[j] += row[j]
+                continue
+            for s in range(first_segment, segment):
+                group, first, end = segments[s, 1], segments[s, 2], segments[s, 3]
+                _weigh_compiled(block_sums, rows, weights[block], first, end, totals[0])
+                if multiple:
+                    found = 0
+                    for i in rows:
+                        same[found] = i
+                        found += own_group[i] == group
+                    _weigh_compiled(block_sums, same[:found], weights[block], first, end, totals[1])
+        for i in range(m):
+            own = own_atom[i]
+            if own >= 0:
+                if len(out):
+                    out[i, own] += own_value[i]
+                    near[own // BLOCK] = True
                 else:
-                    for s in range(first_segment, segment):
-                        first, end = segments[s, 2], segments[s, 3]
-                        _weigh_compiled(wide_sums, weights[block], first, end, totals[0, i])
-                        if segments[s, 1] == own_group[i]:
-                            _weigh_compiled(wide_sums, weights[block], first, end, totals[1, i])
+                    for c in range(weights.shape[1]):
+                        term = own_value[i] * weights[own // BLOCK, c, own % BLOCK]
+                        totals[0, i, c] += term
+                        totals[1, i, c] += term
 
     return _compiled(sums, fastmath=ELEMENTWISE)
 
@@ -179,7 +204,7 @@ class BlockedLaws:
         n, self.n_laws = groups.weights.shape
         self.n_groups = len(groups.slices)
         self.product = Product(groups, torch.device("cpu")) if self.n_laws > FUSED else None
-        self.weights = np.zeros((blocks, -(-self.n_laws // 4) * 4, BLOCK))
+        self.weights = np.zeros((blocks, 1 if self.n_laws == 1 else -(-self.n_laws // 4) * 4, BLOCK))
         if self.product is None:
             padded = np.zeros((blocks * BLOCK, self.n_laws))
             padded[:n] = groups.weights
