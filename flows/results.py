@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.config import SweepConfig
-from tasks.store import Result, Store, copy_file, write_text
+from tasks.store import Result, Store, copy_file, matches, write_text
 from tasks.unit import Unit
 
 
@@ -16,22 +16,22 @@ def sweep_folder(workspace: Path, sweep: str) -> Path:
 
 
 def publish(store: Store, sweep: str, units: Iterable[Unit]) -> None:
-    """Copy the files of these units to the folder of the sweep, each in one atomic step.
+    """Make the folder of the sweep hold the files of these units and no others, each copied in one atomic step.
 
     Raises:
         Damaged: a file does not match its manifest.
     """
     folder = sweep_folder(store.workspace, sweep)
     sources = [Result(store, unit.stage, unit.identity) for unit in units]
-    stamp = folder / "results.json"
-    wanted = json.dumps({source.stage: source.identity for source in sources})
-    names = [name for source in sources for name in source.manifest["files"]]
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and all((folder / n).exists() for n in names):
-        return
+    wanted = {name for source in sources for name in source.manifest["files"]} | {"plan.json", "results.json"}
     for source in sources:
-        for name in source.manifest["files"]:
-            copy_file(source.file(name), folder / name)
-    write_text(stamp, wanted)
+        for name, entry in source.manifest["files"].items():
+            if not matches(folder / name, entry):
+                copy_file(source.file(name), folder / name)
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if path.relative_to(folder).as_posix() not in wanted:
+            path.unlink()  # a figure of earlier settings
+    write_text(folder / "results.json", json.dumps({source.stage: source.identity for source in sources}))
 
 
 def write_index(store: Store, config: SweepConfig, planned: dict[str, dict[str, str]]) -> None:

@@ -63,7 +63,7 @@ def tv_capacity(epsilon: float, cap: float) -> float:
     Source: the same decomposition, with I(A) and I(B) at most C.
     """
     _check_epsilon(epsilon)
-    return epsilon * cap + float(binary_entropy(min(epsilon, 0.5)))
+    return epsilon * cap + float(binary_entropy(min(epsilon, 0.5))) if epsilon > 0 else 0.0  # the cap may be infinite
 
 
 def tv_from_kl(kappa: float) -> float:

@@ -40,7 +40,8 @@ def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
     support = p > 0
     if (q[support] == 0).any():
         return math.inf
-    return float((p[support] * np.log(p[support] / q[support])).sum())
+    # Nearly equal laws may round to -1e-17.
+    return max(0.0, float((p[support] * np.log(p[support] / q[support])).sum()))
 
 
 def wasserstein(p: InputLaw, q: InputLaw, order: int) -> Distance:

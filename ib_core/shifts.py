@@ -16,6 +16,9 @@ from ib_core.divergences import kl_divergence, total_variation, wasserstein
 from ib_core.input_law import InputLaw
 from ib_core.streams import stream
 
+# Below this a tilt is lost in the rounding of the weights.
+SMALLEST_KL = 1e-12
+
 
 class Unreachable(ValueError):
     """The family cannot reach the size that was asked for."""
@@ -97,8 +100,8 @@ def _tilt(law: InputLaw, feature: np.ndarray, size: float) -> Shift:
     support = law.weights > 0
     f = np.where(support, feature - feature[support].max(), 0.0)
     reach = -math.log(law.weights[support & (f == 0)].sum())
-    if not 0 < size < reach:
-        raise Unreachable(f"this tilt reaches KL in [0, {reach:.6g}) nats, asked for {size:g}")
+    if not SMALLEST_KL <= size < reach * (1 - 1e-12):
+        raise Unreachable(f"this tilt reaches KL 0 and [{SMALLEST_KL:g}, {reach:.6g}) nats, asked for {size:g}")
     log_weights = np.log(law.weights, where=support, out=np.full(len(f), -np.inf))
 
     def tilted(theta: float) -> np.ndarray:

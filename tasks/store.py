@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,10 +53,28 @@ class Result:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
+        """What the result was made from and of which files it consists.
+
+        Raises:
+            Damaged: it cannot be read or is not this result's; the result was set aside.
+        """
         try:
-            return json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+            return self._read_manifest()
         except (OSError, ValueError) as error:
             raise self.store.set_aside(self, f"manifest unreadable: {error}") from error
+
+    def _read_manifest(self) -> dict[str, Any]:
+        """The manifest; its recipe must be the one that this identity is the hash of."""
+        manifest = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        try:
+            if (manifest["stage"], identity(manifest["recipe"])) != (self.stage, self.identity):
+                raise ValueError("its recipe is not that of this result")
+            for name, entry in manifest["files"].items():
+                if not (isinstance(entry["sha256"], str) and isinstance(entry["bytes"], int)):
+                    raise ValueError(f"no checksum for {name}")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a manifest ({error})") from error
+        return manifest
 
     def file(self, name: str) -> Path:
         """Path of one file, after its sha256 was checked.
@@ -64,14 +82,10 @@ class Result:
         Raises:
             Damaged: the file is missing or does not match; the whole result was set aside.
         """
-        path, expected = self.folder / name, self.manifest["files"][name]["sha256"]
-        try:
-            found = _sha256(path)
-        except OSError as error:
-            raise self.store.set_aside(self, f"{name} unreadable: {error}") from error
-        if found != expected:
-            raise self.store.set_aside(self, f"{name} has sha256 {found[:8]}, its manifest says {expected[:8]}")
-        return path
+        wrong = _mismatch(self.folder / name, self.manifest["files"][name]["sha256"])
+        if wrong:
+            raise self.store.set_aside(self, wrong)
+        return self.folder / name
 
     def verify(self) -> None:
         """Check every file; raise `Damaged` at the first that does not match."""
@@ -81,11 +95,18 @@ class Result:
     def looks_whole(self) -> bool:
         """Cheap check of names and sizes, without reading the files."""
         try:
-            return all(
-                (self.folder / name).stat().st_size == entry["bytes"] for name, entry in self.manifest["files"].items()
-            )
-        except (OSError, KeyError, Damaged):
+            files = self._read_manifest()["files"]
+            return all((self.folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())
+        except (OSError, ValueError):
             return False
+
+    def is_whole(self) -> bool:
+        """Read every file and compare, without setting anything aside."""
+        try:
+            files = self._read_manifest()["files"]
+        except (OSError, ValueError):
+            return False
+        return not any(_mismatch(self.folder / name, entry["sha256"]) for name, entry in files.items())
 
 
 class Store:
@@ -110,7 +131,7 @@ class Store:
     def get(self, stage: str, identity: str) -> Result | None:
         """The published result, or None."""
         result = Result(self, stage, identity)
-        return result if (result.folder / MANIFEST).exists() else None
+        return result if result.folder.exists() else None
 
     @contextmanager
     def publishing(self, stage: str, recipe: dict[str, Any]) -> Iterator[Path]:
@@ -142,6 +163,8 @@ class Store:
             _flush(draft)
             final = self.folder(stage, name)
             final.parent.mkdir(parents=True, exist_ok=True)
+            if final.exists():
+                self._bury(Result(self, stage, name), "made again over what stood there")
             draft.rename(final)
             _flush(final.parent)
             shutil.rmtree(self.scratch(name), ignore_errors=True)
@@ -150,13 +173,18 @@ class Store:
             raise
 
     def set_aside(self, result: Result, why: str) -> Damaged:
-        """Move a damaged result out of the way and return the error to raise."""
+        """Move a damaged result out of the way, unless somebody made it again meanwhile; return the error to raise."""
+        with suppress(Busy), self.lock(result.identity):
+            if result.folder.exists() and not Result(self, result.stage, result.identity).is_whole():
+                self._bury(result, why)
+        return Damaged(f"{result.stage}/{result.identity}: {why}; set aside in damaged/, will be made again")
+
+    def _bury(self, result: Result, why: str) -> None:
+        """Move a result to the folder of damaged ones; call it with the identity's lock held."""
         grave = self.workspace / "damaged" / f"{result.stage}-{result.identity}-{time.time_ns()}"
         grave.parent.mkdir(parents=True, exist_ok=True)
-        if result.folder.exists():
-            result.folder.rename(grave)
+        result.folder.rename(grave)
         self.record({"event": "damaged", "stage": result.stage, "identity": result.identity, "why": why})
-        return Damaged(f"{result.stage}/{result.identity}: {why}; set aside in {grave}, will be made again")
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -175,8 +203,9 @@ class Store:
                 os.close(handle)
                 raise Busy(name) from None
             # The last holder may have removed the file between our open and our lock.
-            if path.exists() and path.stat().st_ino == os.fstat(handle).st_ino:
-                break
+            with suppress(FileNotFoundError):
+                if path.stat().st_ino == os.fstat(handle).st_ino:
+                    break
             os.close(handle)
         try:
             yield
@@ -188,9 +217,11 @@ class Store:
         """Append one line to the journal: what differs from run to run (seconds, attempts, hosts) lives here."""
         line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), **entry}) + "\n"
         self.workspace.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.workspace / "journal.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        handle = os.open(self.workspace / "journal.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(handle, line.encode())
+            size = os.fstat(handle).st_size
+            torn = size and os.pread(handle, 1, size - 1) != b"\n"  # by a full disk: it shall not swallow this one
+            os.write(handle, (("\n" if torn else "") + line).encode())
         finally:
             os.close(handle)
 
@@ -229,7 +260,22 @@ def copy_file(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.copyfile(source, temporary)
+    _flush(temporary)
     temporary.replace(target)
+
+
+def matches(path: Path, entry: dict[str, Any]) -> bool:
+    """Whether a file is the one that a manifest's entry describes."""
+    return not _mismatch(path, entry["sha256"])
+
+
+def _mismatch(path: Path, expected: str) -> str:
+    """What is wrong with a file that should have this sha256; empty if nothing is."""
+    try:
+        found = _sha256(path)
+    except OSError as error:
+        return f"{path.name} unreadable: {error}"
+    return "" if found == expected else f"{path.name} has sha256 {found[:8]}, its manifest says {expected[:8]}"
 
 
 def _sha256(path: Path) -> str:

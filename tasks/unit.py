@@ -13,6 +13,7 @@ import os
 import socket
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -89,8 +90,11 @@ def make(job: dict[str, Any], workspace: str) -> Ended:
 
     try:
         with store.lock(name):
-            if store.get(stage, name):
+            found = store.get(stage, name)
+            if found and found.looks_whole():
                 return ended("reused")
+            if fingerprint(stage) != job["recipe"]["code"]:
+                raise RuntimeError("the code changed while the run was going on: start it again")
             scratch = store.scratch(name)
             with store.publishing(stage, job["recipe"]) as out:
                 inputs = {key: Result(store, *reference) for key, reference in job["inputs"].items()}
@@ -98,16 +102,9 @@ def make(job: dict[str, Any], workspace: str) -> Ended:
                 build(job["recipe"]["settings"], inputs, out, scratch)
             _failure(store, name).unlink(missing_ok=True)
             result = ended("computed")
-            store.record(
-                {
-                    "event": "computed",
-                    "stage": stage,
-                    "label": job["label"],
-                    "identity": name,
-                    "seconds": result.seconds,
-                    "host": socket.gethostname(),
-                }
-            )
+            entry = {"event": "computed", "stage": stage, "label": job["label"], "identity": name}
+            with suppress(OSError):  # a full disk may refuse the note; the result itself is published
+                store.record({**entry, "seconds": result.seconds, "host": socket.gethostname()})
             return result
     except Busy:
         return ended("busy")
