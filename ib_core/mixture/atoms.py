@@ -10,7 +10,7 @@ import torch
 from ib_core.mixture.groups import Groups, OwnAtom
 from ib_core.mixture.torch_kernel import TorchKernel
 
-NUMBA_WIDTH = 16  # from here on a matrix product is faster than explicit differences
+FUSED_WIDTH = 16  # from here on a matrix product is faster than explicit differences
 EXACT_BYTES = 2**25  # of a tile of exact squared distances
 
 
@@ -38,7 +38,8 @@ class Atoms:
     Args:
         centres: (N, n_x, d) signals.
         beta: standard deviation of the noise.
-        backend: "numba" or "torch"; by default numba for d <= 16 on a CPU.
+        backend: "numba", "torch" or "triton"; by default, for d <= 16, numba on a CPU and triton on CUDA, where they
+            are installed; torch otherwise.
         device: where torch computes; None is the CPU.
     """
 
@@ -48,20 +49,29 @@ class Atoms:
         # The middle of the range keeps coordinates small, whatever the offset of the layer.
         self.origin = (centres.min((0, 1)) + centres.max((0, 1))) / 2
         self.centres = self.scaled(centres)
-        if backend not in ("numba", "torch", None):
-            raise ValueError(f'backend must be "numba", "torch" or None, got {backend!r}')
-        on_cpu = device is None or torch.device(device).type == "cpu"
-        numba_wanted = backend == "numba" or (backend is None and self.d <= NUMBA_WIDTH and on_cpu)
-        try:
-            if numba_wanted:
-                from ib_core.mixture.numba_kernel import NumbaKernel
-        except ModuleNotFoundError:
-            if backend == "numba":
-                raise
-            numba_wanted = False
-        self.kernel: Kernel = NumbaKernel(self.centres) if numba_wanted else TorchKernel(self.centres, device)
+        if backend not in ("numba", "torch", "triton", None):
+            raise ValueError(f'backend must be "numba", "torch", "triton" or None, got {backend!r}')
+        self.kernel = self._kernel(backend, device)
         # Added to ln sum_k exp(-|t - s_k|^2 / 2) it gives a log density.
         self.log_constant = -self.d * (math.log(beta) + 0.5 * math.log(2 * math.pi)) - math.log(self.n_passes)
+
+    def _kernel(self, backend: str | None, device: str | None) -> Kernel:
+        """The backend asked for, or else the fastest one that is installed."""
+        on_cpu = device is None or torch.device(device).type == "cpu"
+        wanted = backend or ("torch" if self.d > FUSED_WIDTH else "numba" if on_cpu else "triton")
+        try:
+            if wanted == "numba":
+                from ib_core.mixture.numba_kernel import NumbaKernel
+
+                return NumbaKernel(self.centres)
+            if wanted == "triton":
+                from ib_core.mixture.triton_kernel import TritonKernel
+
+                return TritonKernel(self.centres, device)
+        except ModuleNotFoundError:
+            if backend is not None:
+                raise
+        return TorchKernel(self.centres, device)
 
     def scaled(self, points: np.ndarray) -> np.ndarray:
         """Points (..., d) in units of beta from the common origin."""

@@ -89,7 +89,7 @@ def log_density(
         beta: standard deviation of the noise.
         weights: (n,) or (n, K) for K mixtures over the same centres, each column summing to 1; equal by default.
         device: where torch computes ("cuda"); None is the CPU.
-        backend: "numba" or "torch"; chosen by d and device by default.
+        backend: "numba", "torch" or "triton"; chosen by d and device by default.
 
     Returns:
         (m,), or (m, K) for weights (n, K), float64.
