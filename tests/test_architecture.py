@@ -18,8 +18,9 @@ ONLY_IN = {
     "prefect": ["flows/"],
     "ot": ["ib_core/divergences.py"],
     "numba": ["ib_core/mixture/"],
+    "triton": ["ib_core/mixture/triton_kernel.py"],
 }
-MATHEMATICS = {"torch", "numpy", "scipy", "numba", "ot"}
+MATHEMATICS = {"torch", "numpy", "scipy", "numba", "ot", "triton"}
 
 
 def modules():
