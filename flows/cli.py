@@ -13,7 +13,7 @@ from rich.table import Table
 
 from flows.config import ConfigError, describe_settings, load_config, parse_config, parse_overrides
 from flows.plan import STAGES, Plan, State, build_plan, survey
-from flows.results import planned_settings, sweep_folder
+from flows.results import lost_units, planned_settings, publish, sweep_folder
 from tasks.store import Damaged, Result, Store
 from tasks.unit import failure
 
@@ -76,7 +76,9 @@ def run(
 
     opened = open_run(config, writable(workspace), workers)
     opened.stages, opened.keep_going = stages, keep_going
-    raise typer.Exit(Launch(opened, sweep, settings, console, use_prefect=not no_prefect).execute())
+    # Retry on the Prefect page may be pressed from another folder.
+    named = str(Path(sweep).resolve()) if Path(sweep).is_file() else sweep
+    raise typer.Exit(Launch(opened, named, settings, console, use_prefect=not no_prefect).execute())
 
 
 @app.command()
@@ -221,9 +223,11 @@ def sync(sweep: Sweep, workspace: Workspace = WORKSPACE, overrides: Overrides = 
     from flows.mirror import mirror
     from tasks.tracking import TrackingError
 
+    store = Store(workspace.resolve())
     try:
-        result = mirror(known, Store(workspace.resolve()))
-    except TrackingError as error:
+        publish(store, known.config.name, [*known.stages["bounds"], *known.stages["report"]])
+        result = mirror(known, store)
+    except (TrackingError, Damaged, OSError) as error:
         console.print(f"[bold red]failed[/]: {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     console.print(
@@ -233,13 +237,14 @@ def sync(sweep: Sweep, workspace: Workspace = WORKSPACE, overrides: Overrides = 
 
 
 def _finished(sweep: str, workspace: Path, overrides: list[str] | None) -> Plan:
-    known = build_plan(load_config(sweep, parse_overrides(overrides or [])))
-    unfinished = [
-        state for state in survey(known, Store(workspace)) if state.unit.stage == "report" and state.state != "ready"
-    ]
-    if unfinished or not (sweep_folder(workspace, known.config.name) / "results.json").exists():
-        raise ConfigError(f"{sweep} has no finished results in {workspace} for these settings: ibshift run {sweep}")
-    return known
+    """The plan of a sweep whose report is stored, with all its units or without those that failed."""
+    config, store = load_config(sweep, parse_overrides(overrides or [])), Store(workspace)
+    for lost in (frozenset[str](), lost_units(store, config.name)):
+        known = build_plan(config, lost)
+        (last,) = known.stages["report"]
+        if store.get("report", last.identity):
+            return known
+    raise ConfigError(f"{sweep} has no finished results in {workspace} for these settings: ibshift run {sweep}")
 
 
 @app.command()
@@ -255,7 +260,8 @@ def report(
     from flows.study import open_run
 
     opened = open_run(config, writable(workspace), workers=0)
-    opened.stages = STAGES[STAGES.index("bounds") :]
+    opened.stages, opened.keep_going = STAGES[STAGES.index("bounds") :], True
+    opened.lost = set(lost_units(opened.store, config.name))
     code = Launch(opened, sweep, {}, console, use_prefect=False).execute()
     if code == 0 and browse:
         typer.launch(str(opened.folder / "report.html"))
@@ -280,7 +286,7 @@ def serve(
     workspace: Workspace = WORKSPACE,
     overrides: Overrides = None,
     cron: Annotated[str | None, typer.Option(help='When to run, in UTC, as in "0 3 * * *".')] = None,
-    every: Annotated[float | None, typer.Option(min=1, help="Seconds between runs.")] = None,
+    every: Annotated[float | None, typer.Option(min=1, max=1e8, help="Seconds between runs.")] = None,
 ) -> None:
     """Run a sweep on a schedule, and on demand from the Prefect page, until Ctrl-C."""
     settings = parse_overrides(overrides or [])
@@ -312,6 +318,8 @@ def main() -> None:
     except ConfigError as error:
         sys.stderr.write(f"ibshift: {error}\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

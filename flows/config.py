@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -32,9 +33,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 def _distinct(values: list) -> list:
-    repeated = sorted({value for value in values if values.count(value) > 1})
-    if repeated:
-        raise ValueError(f"values must be distinct, got {repeated[0]} more than once")
+    value, count = Counter(values).most_common(1)[0] if values else (None, 0)
+    if count > 1:
+        raise ValueError(f"values must be distinct, got {value} more than once")
     return values
 
 

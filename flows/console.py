@@ -3,6 +3,7 @@
 import time
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -48,7 +49,7 @@ class ConsoleObserver(Observer):
     def advance(self, stage: str, label: str, state: str, seconds: float) -> None:
         self.done += 1
         if state == "failed":
-            self.message(f"[red]failed[/] {stage} {label}")
+            self.message(f"failed {stage} {label}")
         if self.progress:
             self.progress.update(self.bar, completed=self.done, label=label)
         elif time.monotonic() - self.last_line > LINE_EVERY_S:
@@ -70,7 +71,7 @@ class ConsoleObserver(Observer):
         self.console.print(f"  {stage:12} {counts}  [dim]{time.monotonic() - self.began:.1f} s[/]", highlight=False)
 
     def message(self, text: str) -> None:
-        self.console.print(f"  {text}", highlight=False)
+        self.console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Take down a bar that a stop or an error left standing."""

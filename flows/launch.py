@@ -1,16 +1,20 @@
 """One `ibshift run`: servers and workers start side by side, then the study runs as a Prefect flow or plainly."""
 
 import os
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from flows.config import ConfigError
 from flows.console import ConsoleObserver
-from flows.plan import State, survey
+from flows.plan import STAGES, State, survey
 from flows.prefect_server import PrivateServer, ServerUnavailable
 from flows.process import signals
 from flows.study import NotReady, Run, StageFailed, shift_sweep_stages
@@ -41,19 +45,20 @@ class Launch:
         """Run it and say how it ended: exit code 0, 1 (work failed), 2 (refused), 130 or 143 (stopped)."""
         run, observer = self.run, ConsoleObserver(self.console)
         run.observer = observer
-        try:
-            return self._execute(survey(run.plan(), run.store))
-        except Stopped as stopped:
-            return self._stopped(str(stopped))
-        except KeyboardInterrupt:
-            return self._stopped("SIGINT")
-        except NotReady as error:
-            raise ConfigError(str(error)) from error
-        except (StageFailed, PoolDied) as error:
-            return self._failed(str(error))
-        finally:
-            observer.close()
-            run.pool.close()
+        with signals(run.stop):
+            try:
+                return self._execute(survey(run.plan(), run.store))
+            except Stopped as stopped:
+                return self._stopped(str(stopped))
+            except NotReady as error:
+                raise ConfigError(str(error)) from error
+            except (StageFailed, PoolDied) as error:
+                return self._failed(str(error))
+            except Exception as error:
+                return self._failed(f"{type(error).__name__}: {error}", error)
+            finally:
+                observer.close()
+                run.pool.close()
 
     def _execute(self, states: list[State]) -> int:
         run = self.run
@@ -67,36 +72,64 @@ class Launch:
             highlight=False,
         )
         # The slow starts overlap: the server and the database in processes of their own, Ray in this one.
-        server = PrivateServer(run.store.workspace / "prefect") if self.use_prefect else None
-        if server:
-            server.start()
+        server = self._start_server() if self.use_prefect else None
         database = tracking.prepare_in_background(run.store.workspace, os.environ.get("MLFLOW_TRACKING_URI"))
         try:
             if missing:
                 run.pool.start()
-            if server:
-                try:
-                    server.wait()
-                except ServerUnavailable as error:
-                    self.console.print(
-                        f"[yellow]warning[/]: no Prefect server ({error}); going on without it", highlight=False
-                    )
-                    server.close()
-                    server = None
-            return self._with_prefect(server) if server else self._plain()
+            run.stop.check()
+            if server and self._answers(server):
+                return self._with_prefect(server)
+            return self._plain()
         finally:
             if server:
                 server.close()
-            if database:
+            if database and database.poll() is None:
+                database.terminate()
                 database.wait()
 
+    def _start_server(self) -> PrivateServer | None:
+        try:
+            return PrivateServer(self.run.store.workspace / "prefect").start()
+        except OSError as error:
+            self._warn(f"no Prefect server ({error}); going on without it")
+            return None
+
+    def _answers(self, server: PrivateServer) -> bool:
+        try:
+            server.wait(check=self.run.stop.check)
+        except ServerUnavailable as error:
+            self._warn(f"no Prefect server ({error}); going on without it")
+            return False
+        return True
+
     def _plain(self) -> int:
-        with signals(self.run.stop):
-            shift_sweep_stages(self.run, lambda _, work: work())
+        shift_sweep_stages(self.run, lambda _, work: work())
         return self._done()
 
     def _with_prefect(self, server: PrivateServer) -> int:
+        """Run the flow; where Prefect itself fails, go on without it: the store knows what is done."""
         os.environ.update(server.client_environment())
+        observer = self.run.observer
+        try:
+            with _kept_alive(server):
+                state = self._flow(server)
+            if state.is_completed():
+                return self._done()
+            if state.is_cancelled():
+                return self._stopped(self.run.stop.why or "cancelled")
+            raise state.result(raise_on_failure=False)
+        except (NotReady, StageFailed, PoolDied, Stopped):
+            raise
+        except Exception as error:
+            if not type(error).__module__.startswith(("prefect", "httpx", "httpcore", "anyio")):
+                raise
+            self._warn(f"Prefect failed ({type(error).__name__}: {error}); going on without it")
+        self.run.observer = observer
+        return self._plain()
+
+    def _flow(self, server: PrivateServer) -> Any:
+        """The final state of the flow run, with everything about it stored on the server."""
         from prefect.flow_engine import run_flow
 
         from flows import prefect_runs
@@ -106,7 +139,8 @@ class Launch:
         prefect_runs.reap(workspace)
         parameters = {"sweep": self.sweep, "settings": self.settings, "workspace": str(workspace)}
         # Somebody pressed Retry for this very run: go on under its id.
-        adopted = prefect_runs.adopt_retry(workspace, lambda found: found.parameters == parameters)
+        whole = tuple(self.run.stages) == STAGES
+        adopted = whole and prefect_runs.adopt_retry(workspace, lambda found: found.parameters == parameters)
         state: Any
         with prepared(self.run):
             if adopted:
@@ -122,14 +156,7 @@ class Launch:
             highlight=False,
             soft_wrap=True,
         )
-        if state.is_completed():
-            return self._done()
-        if state.is_cancelled():
-            return self._stopped(self.run.stop.why or "cancelled")
-        error = state.result(raise_on_failure=False)
-        if isinstance(error, (NotReady, StageFailed, PoolDied, Stopped)):
-            raise error
-        return self._failed(f"{type(error).__name__}: {error}", error if isinstance(error, BaseException) else None)
+        return state
 
     def _done(self) -> int:
         run, counts = self.run, self.run.counts
@@ -150,12 +177,35 @@ class Launch:
         return EXIT.get(why, 1)
 
     def _failed(self, message: str, error: BaseException | None = None) -> int:
-        self.console.print(f"[bold red]failed[/]: {message}", highlight=False, soft_wrap=True)
+        self.console.print(f"[bold red]failed[/]: {escape(message)}", highlight=False, soft_wrap=True)
         if error is not None:
             path = self.run.store.workspace / "error.txt"
-            path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-            self.console.print(f"  details in {path}", highlight=False, soft_wrap=True)
+            with suppress(OSError):
+                path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+                self.console.print(f"  details in {path}", highlight=False, soft_wrap=True)
         return 1
+
+    def _warn(self, message: str) -> None:
+        self.console.print(f"[yellow]warning[/]: {escape(message)}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _kept_alive(server: PrivateServer) -> Iterator[None]:
+    """Within it, a private server that is killed is started again; Prefect's clients wait for it."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(1.0):
+            with suppress(OSError):
+                server.revive()
+
+    watcher = threading.Thread(target=watch, name="keep-server-alive", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def writable(workspace: Path) -> Path:

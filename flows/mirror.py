@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from flows.plan import Plan
@@ -16,8 +17,8 @@ from tasks.training import checkpoint_name
 PACKAGES = ("ibshift", "torch", "numpy", "scipy", "numba", "pyarrow", "ray", "prefect", "mlflow", "POT")
 
 
-def mirror(plan: Plan, store: Store) -> SyncResult:
-    """Make MLflow show the published results of a sweep.
+def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -> SyncResult:
+    """Make MLflow show the published results of a sweep; `check` may raise to stop.
 
     Raises:
         FileNotFoundError: the sweep has no published results.
@@ -47,7 +48,7 @@ def mirror(plan: Plan, store: Store) -> SyncResult:
         },
         references=_references(plan, results),
     )
-    return sync(record, store.workspace, os.environ.get("MLFLOW_TRACKING_URI"))
+    return sync(record, store.workspace, os.environ.get("MLFLOW_TRACKING_URI"), check=check)
 
 
 def _references(plan: Plan, results: dict) -> list[dict[str, object]]:

@@ -174,10 +174,11 @@ class _Collected:
 
     def __init__(self, config: SweepConfig, laws: dict[str, Unit], moved: list[str], lost: frozenset[str]) -> None:
         self.config, self.lost = config, lost
-        self.inputs: dict[str, Unit] = {f"law {name}": unit for name, unit in laws.items()}
+        self.inputs: dict[str, Unit] = {}
         self.settings: dict[str, Any] = {
             # Where the work runs changes no number.
             "config": config.model_dump(exclude={"resources"}),
+            "places": {},
             "laws": {},
             **{kind: {} for kind in ("networks", "activations", "cells", "failed")},
         }
@@ -186,7 +187,11 @@ class _Collected:
             family, _, size = name.partition("/")
             kind = "moved" if name in moved else "reweighted" if unit.settings["size"] > 0 else "reference"
             metric = metrics.get(family, "none")
-            self.settings["laws"][name] = {"shift": family, "size": float(size or 0), "metric": metric, "kind": kind}
+            place = {"shift": family, "size": float(size or 0), "metric": metric}
+            self.settings["places"][name] = place
+            if f"{unit.stage} {unit.label}" not in lost:
+                self.settings["laws"][name] = {**place, "kind": kind}
+                self.inputs[f"law {name}"] = unit
 
     def network(self, unit: Unit, place: dict[str, Any]) -> None:
         self._enter("networks", "network", unit, place)

@@ -14,6 +14,7 @@ its own slow imports meanwhile, and waits last.
 import asyncio
 import contextlib
 import fcntl
+import http.client
 import importlib.metadata
 import json
 import os
@@ -26,6 +27,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -82,8 +84,8 @@ class PrivateServer:
             self.api_url = _api_url(_last_port(self.root))
         return self
 
-    def wait(self, timeout: float = 60.0) -> Self:
-        """Return once the server answers.
+    def wait(self, timeout: float = 60.0, check: Callable[[], None] = lambda: None) -> Self:
+        """Return once the server answers; `check` is called meanwhile and may raise to stop.
 
         Raises:
             ServerUnavailable: it ended, or did not answer in `timeout` seconds.
@@ -95,8 +97,18 @@ class PrivateServer:
             if time.monotonic() > deadline:
                 whose = f"see {self.root / 'server.log'}" if self.private else "PREFECT_API_URL asks for that server"
                 raise ServerUnavailable(f"no Prefect server answers at {self.api_url} after {timeout:.0f} s ({whose})")
+            check()
             time.sleep(HEALTH_POLL_S)
         return self
+
+    def revive(self) -> None:
+        """Start the server again if it died, on the same port and database: clients that retry never notice."""
+        if self.private and self._lease is not None and not self._alive():
+            with _opened(self.root / "server.start") as gate:
+                fcntl.flock(gate, fcntl.LOCK_EX)
+                with _opened(self.root / "server.alive") as alive:
+                    if _try_lock(alive):
+                        self._launch(alive)
 
     def close(self) -> None:
         """Release the server; the last client ends it and returns when it is gone."""
@@ -211,7 +223,7 @@ def _healthy(api_url: str, private: bool) -> bool:
     try:
         with urllib.request.build_opener(*handlers).open(f"{api_url}/health", timeout=2) as answer:
             return answer.status == 200
-    except OSError:
+    except (OSError, http.client.HTTPException):  # another service may have taken the port
         return False
 
 

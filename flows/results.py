@@ -34,11 +34,12 @@ def publish(store: Store, sweep: str, units: Iterable[Unit]) -> None:
     write_text(folder / "results.json", json.dumps({source.stage: source.identity for source in sources}))
 
 
-def write_index(store: Store, config: SweepConfig, planned: dict[str, dict[str, str]]) -> None:
+def write_index(store: Store, config: SweepConfig, planned: dict[str, dict[str, str]], lost: Iterable[str]) -> None:
     """Remember which result stands for each label, so that the next plan can say what changed.
 
     Args:
         planned: identity by stage and label; one that is not stored leaves the earlier one in its place.
+        lost: units left out of the tables because they failed.
     """
     index = previous_index(store, config.name)
     for stage, units in planned.items():
@@ -47,7 +48,7 @@ def write_index(store: Store, config: SweepConfig, planned: dict[str, dict[str, 
         index[stage] = {label: name for label, name in now.items() if name is not None}
     folder = sweep_folder(store.workspace, config.name)
     folder.mkdir(parents=True, exist_ok=True)
-    text = {"sweep": config.name, "config": config.model_dump(), "units": index}
+    text = {"sweep": config.name, "config": config.model_dump(), "lost": sorted(lost), "units": index}
     write_text(folder / "plan.json", json.dumps(text, indent=1))
 
 
@@ -59,6 +60,11 @@ def previous_index(store: Store, sweep: str) -> dict[str, dict[str, str]]:
 def planned_settings(store: Store, sweep: str) -> dict[str, Any]:
     """The settings of the last run of this sweep; empty if there was none."""
     return _last_run(store, sweep).get("config", {})
+
+
+def lost_units(store: Store, sweep: str) -> frozenset[str]:
+    """Units that the last run left out of the tables because they failed."""
+    return frozenset(_last_run(store, sweep).get("lost", []))
 
 
 def _last_run(store: Store, sweep: str) -> dict[str, Any]:

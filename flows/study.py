@@ -15,7 +15,7 @@ from flows.config import SweepConfig
 from flows.plan import STAGES, Plan, build_plan, survey
 from flows.results import publish, sweep_folder, write_index
 from tasks.fanout import Pool
-from tasks.progress import Observer, Stop
+from tasks.progress import Observer, Stop, Stopped
 from tasks.store import Damaged, Store
 from tasks.unit import Unit
 
@@ -98,9 +98,11 @@ def shift_sweep_stages(run: Run, stage: StageRunner) -> None:
     try:
         with_repairs(run, stage)
     finally:
-        write_index(run.store, run.config, run.plan().index())
+        with suppress(OSError):  # a full disk: the index only explains, and must not hide the error under way
+            write_index(run.store, run.config, run.plan().index(), run.lost)
     if STAGES[-1] in run.stages:
         stage("tracking", partial(show_in_mlflow, run))
+        run.stop.check()
     if run.lost:
         raise StageFailed(
             f"{run.counts['failed']} units failed and are marked in the tables: ibshift status shows them"
@@ -215,11 +217,13 @@ def show_in_mlflow(run: Run) -> None:
     run.observer.begin("tracking", 1, 0)
     row = {"unit": run.config.name, "state": "computed", "seconds": 0.0, "attempts": 1, "message": ""}
     try:
-        result = mirror(run.plan(), run.store)
+        result = mirror(run.plan(), run.store, run.stop.check)
         row |= {
             "seconds": round(result.seconds, 1),
             "message": f"{result.written} runs written, {result.whole} up to date",
         }
+    except Stopped:
+        raise
     except Exception as error:  # whatever it is, the results stand and the mirror can be made again
         row |= {"state": "failed", "message": str(error)}
         run.observer.message(f"warning: {error}; the results are whole, run `ibshift sync {run.config.name}` later")

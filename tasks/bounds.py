@@ -19,6 +19,13 @@ COLUMNS = [
     *("slack", "cap", "vacuous", "holds", "tightest", "note"),
 ]
 
+# Said outright, for a table without a row, where every reference cell failed.
+TYPES = {
+    **dict.fromkeys(("beta", "size", "bound", "measured", "measured_stderr", "slack", "cap"), float),
+    **dict.fromkeys(("seed", "epoch", "layer"), int),
+    **dict.fromkeys(("vacuous", "holds", "tightest"), bool),
+}
+
 
 def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
     """Write information, bounds, laws, history and signals as Parquet and CSV, and config.yaml.
@@ -107,4 +114,4 @@ def bounds_table(
                 "note": "expected error of the plug-in beside its Monte Carlo error",
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)

@@ -43,7 +43,7 @@ def history(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFr
 
 def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd.DataFrame) -> pd.DataFrame:
     """All estimates, with deviations of moved laws from their reference cell and the accuracy under each law."""
-    places = laws.set_index("law")[["shift", "size", "metric"]]
+    places = pd.DataFrame.from_dict(settings["places"], orient="index")
     frames = []
     for name, coordinates in settings["cells"].items():
         frame = read_table(inputs[f"cell {name}"].file("estimates.parquet")).to_pandas()
@@ -59,7 +59,7 @@ def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd
     table = table.assign(
         sweep=settings["config"]["name"], split="all", device="cpu", code=identity(fingerprint("information"))[:12]
     )
-    order = {name: rank for rank, name in enumerate(laws.law)}
+    order = {name: rank for rank, name in enumerate(settings["places"])}
     table = table.assign(rank=table.law.map(order)).sort_values(
         ["network", "beta", "seed", "epoch", "layer", "rank", "quantity", "estimator"], kind="stable"
     )
@@ -73,7 +73,7 @@ def _accuracy(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.Data
     rows = []
     for name, coordinates in settings["activations"].items():
         correct = read_table(inputs[f"activations {name}"].file("readout.parquet"))["correct"].to_numpy()
-        for law in coordinates["laws"]:
+        for law in (law for law in coordinates["laws"] if law in weights):
             value = float(weights[law] @ correct)
             # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
             spread = math.sqrt(float(weights[law] ** 2 @ (correct * (1 - correct)) / coordinates["n_passes"]))
@@ -97,6 +97,7 @@ def _moved_deviations(table: pd.DataFrame, moved: set[str]) -> pd.DataFrame:
     value, stderr = mine[:, 0] - theirs[:, 0], np.hypot(mine[:, 1], theirs[:, 1])
     table.loc[rows, ["value", "stderr"]] = np.column_stack([value, stderr])
     table.loc[rows, ["lower", "upper"]] = np.column_stack([value - 3 * stderr, value + 3 * stderr])
+    table.loc[rows & table.value.isna(), "status"] = "failed"  # the reference cell it is held against is missing
     return table
 
 

@@ -6,10 +6,12 @@ With `workers=0` the units run in this process, one after the other: the same re
 import logging
 import os
 import secrets
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ STUCK_AFTER_S = 120  # with nothing running and nothing to wait for, resources a
 _ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 }
+# Without a cluster Ray's processes listen on loopback alone. The variable is named for the systems where that is the
+# default; it also spares the connection to an outside address by which Ray finds its own.
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 class PoolDied(Exception):
@@ -49,20 +54,22 @@ class Pool:
         if self.workers == 0 or self._make is not None:
             return
         os.environ.update(_environment(self.workspace))
+        if self.address is None:
+            os.environ.update(_ONE_THREAD | _LOOPBACK)
         import ray
 
         logging.getLogger("ray").setLevel(logging.ERROR)
         if not ray.is_initialized():
             # A cluster's workers hear of it by a runtime environment; here they inherit it, which starts them sooner.
-            os.environ.update(_ONE_THREAD)
             local: dict[str, Any] = {"num_cpus": self.workers, "include_dashboard": False}
             remote: dict[str, Any] = {"address": self.address, "runtime_env": {"env_vars": _ONE_THREAD}}
-            ray.init(
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                configure_logging=False,
-                **(remote if self.address else local),
-            )
+            with _same_signals():
+                ray.init(
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    **(remote if self.address else local),
+                )
         self._make = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0, max_calls=0)(make)
 
     def close(self) -> None:
@@ -100,7 +107,7 @@ class Pool:
 
     def _map_ray(self, units: Sequence[Unit], stop: Stop) -> Iterator[Ended]:
         import ray
-        from ray.exceptions import RayError, RaySystemError
+        from ray.exceptions import LocalRayletDiedError, RayError, RaySystemError
 
         pending = deque((unit, 1) for unit in units)
         self._running: dict[Any, tuple[Unit, int]] = {}
@@ -113,9 +120,10 @@ class Pool:
                     self._running[self._make.remote(unit.job(), str(self.workspace))] = (unit, attempt)
                 # Ray holds a signal's exception back until this timeout, so it is short.
                 done, _ = ray.wait(list(self._running), num_returns=1, timeout=0.2)
-            except RaySystemError as error:
+                results = {reference: _result(reference) for reference in done}
+            except (RaySystemError, LocalRayletDiedError) as error:
                 if restarted:
-                    raise PoolDied(f"Ray died twice ({error})") from error
+                    raise PoolDied("Ray died twice; finished work is kept, the same command goes on") from error
                 restarted = True
                 pending.extend(self._running.values())
                 self._running.clear()
@@ -126,17 +134,15 @@ class Pool:
                 raise PoolDied(
                     f"no worker offers 1 CPU and {self.gpus} GPU: lower resources.gpus, or join a cluster that has them"
                 )
-            for reference in done:
+            for reference, ended in results.items():
                 last_news = time.monotonic()
                 unit, attempt = self._running.pop(reference)
-                try:
-                    ended = ray.get(reference)
-                except RayError as error:  # the worker died: a unit that raises comes back as an Ended
+                if isinstance(ended, RayError):  # the worker died: a unit that raises comes back as an Ended
                     if attempt < ATTEMPTS:
                         pending.append((unit, attempt + 1))
                         continue
-                    message = f"its worker died {attempt} times ({type(error).__name__}): too large for memory?"
-                    record_failure(Store(self.workspace), unit.stage, unit.label, unit.identity, message, str(error))
+                    message = f"its worker died {attempt} times ({type(ended).__name__}): too large for memory?"
+                    record_failure(Store(self.workspace), unit.stage, unit.label, unit.identity, message, str(ended))
                     ended = Ended(unit.label, unit.identity, "failed", message=message)
                 if ended.state == "busy":
                     pending.append((unit, attempt))
@@ -166,6 +172,32 @@ class Pool:
 
         total = ray.cluster_resources()
         return total.get("CPU", 0) >= 1 and total.get("GPU", 0) >= self.gpus
+
+
+def _result(reference: Any) -> Any:
+    """How a unit ended, or the error by which its worker died."""
+    import ray
+    from ray.exceptions import LocalRayletDiedError, RayError
+
+    try:
+        return ray.get(reference)
+    except LocalRayletDiedError:
+        raise
+    except RayError as error:
+        return error
+
+
+@contextmanager
+def _same_signals() -> Iterator[None]:
+    """Keep the handler of SIGTERM, which ray.init replaces by one that exits with code 15."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _environment(workspace: Path) -> dict[str, str]:

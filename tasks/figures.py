@@ -146,7 +146,8 @@ def information_plane(view: View) -> Figure:
     keys = ["network", "beta", "seed", "epoch", "layer"]
     clean = [table[table["shift"] == "reference"] for table in (view.information, view.label_information)]
     both = clean[0].merge(clean[1], on=keys, suffixes=("", "_y"))
-    norm = LogNorm(max(both["epoch"].min(), 1), max(both["epoch"].max(), 2))
+    epochs = both["epoch"] if len(both) else view.tables.history["epoch"]  # every reference cell may have failed
+    norm = LogNorm(max(epochs.min(), 1), max(epochs.max(), 2))
     for axes, case in zip(panels[0], view.cases, strict=True):
         axes.axvline(view.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
         axes.axhline(view.label_entropy, color=INK, lw=0.9, ls=DOTTED)
@@ -189,7 +190,7 @@ def information_by_epoch(view: View) -> Figure:
                 bottom.plot(seed["epoch"], seed[name], color=INK, lw=0.6, ls=ls, alpha=0.6)
             bottom.plot(history.groupby("epoch")[name].mean(), color=INK, lw=1.6, ls=ls)
         bottom.set_xlabel("epoch")
-        epoch_axis(bottom, np.sort(clean["epoch"].unique()))
+        epoch_axis(bottom, np.sort(history["epoch"].unique()))
     panels[0, 0].set_ylabel("I(X; T) in nats")
     panels[1, 0].set(ylabel="cross-entropy in nats", ylim=(0, None))
     losses = [
@@ -243,7 +244,7 @@ def relative_deviation(view: View) -> Figure:
         len(view.cases), len(view.families), height, (0.2, 0.4), bar=True, top=0.35, sharey=True
     )
     change = view.relative
-    reach = max(change["percent"].abs().max(), 1.0)
+    reach = float(np.fmax(change["percent"].abs().max(), 1.0))  # NaN where no deviation is known
     scale = Normalize(-reach, reach)
     for row, case in enumerate(view.cases):
         for column, family in enumerate(view.families):

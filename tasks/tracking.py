@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,13 @@ def default_uri(workspace: Path) -> str:
     return f"sqlite:///{_database(workspace)}"
 
 
-def sync(record: SweepRecord, workspace: Path, tracking_uri: str | None = None, patience: float = 60.0) -> SyncResult:
+def sync(
+    record: SweepRecord,
+    workspace: Path,
+    tracking_uri: str | None = None,
+    patience: float = 60.0,
+    check: Callable[[], None] = lambda: None,
+) -> SyncResult:
     """Make MLflow show this sweep: one experiment per study, runs for cells, curves, sweep, views and a landing page.
 
     Args:
@@ -80,15 +86,16 @@ def sync(record: SweepRecord, workspace: Path, tracking_uri: str | None = None, 
         workspace: holds the lock, and the database and artifacts if there is no tracking server.
         tracking_uri: an MLflow server; the workspace's SQLite file if not given.
         patience: seconds to wait for another writer.
+        check: called between two runs; may raise to stop, the next sync goes on.
 
     Raises:
         TrackingError: the server does not answer, the disk is full, another writer holds on: sync again later.
     """
     began = time.monotonic()
     runs = plan_runs(record)
-    with _one_writer(workspace, patience), _one_clear_error(tracking_uri or default_uri(workspace)):
+    with _one_writer(workspace, patience, check), _one_clear_error(tracking_uri or default_uri(workspace)):
         projection = _Projection(record, workspace, tracking_uri)
-        written = projection.write_runs(runs)
+        written = projection.write_runs(runs, check)
         reaped = projection.close_abandoned()
     seconds = time.monotonic() - began
     return SyncResult(projection.experiment, written, len(runs) - written, reaped, seconds)
@@ -133,13 +140,14 @@ class _Projection:
                 self.client.restore_experiment(self.experiment)
         self.experiment_tags: dict[str, str] = found.tags if found else {}
 
-    def write_runs(self, runs: list[RunRecord]) -> int:
+    def write_runs(self, runs: list[RunRecord], check: Callable[[], None]) -> int:
         """Write what is missing or not whole, the sweep's own run last; returns how many were written."""
         there: dict[str, list[Run]] = {}
         for found in self._search(f"tags.sweep = '{self.record.sweep_id}'"):
             there.setdefault(found.data.tags.get("key", ""), []).append(found)
         written, run_id = 0, ""
         for position, run in enumerate(runs, start=1):
+            check()
             whole, run_id = self._choose(run, there.pop(run.key, []))
             if not whole:
                 # Newest first is MLflow's order: the sweep on top, then curves and cells in theirs.
@@ -282,7 +290,7 @@ def _open(workspace: Path, tracking_uri: str | None) -> "MlflowClient":
 
 
 @contextmanager
-def _one_writer(workspace: Path, patience: float) -> Iterator[None]:
+def _one_writer(workspace: Path, patience: float, check: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the workspace's lock on MLflow; the kernel gives it back when its holder dies."""
     path = workspace / "locks" / "mlflow.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -295,6 +303,7 @@ def _one_writer(workspace: Path, patience: float) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > until:
                     raise TrackingError(f"another process has been writing to MLflow for {patience:.0f} s") from None
+                check()
                 time.sleep(0.1)
         yield
 

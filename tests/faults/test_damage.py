@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import tasks.data
 import tasks.information
 import tasks.store
 from flows.study import StageFailed
@@ -74,6 +75,32 @@ def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, undistur
     run_tiny(tmp_path)
     assert tables(tmp_path) == undisturbed
     assert any((tmp_path / "damaged").iterdir())
+
+
+@pytest.mark.parametrize("lost", ["gaussian_displacement/0.1", "reference"])
+def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, lost):
+    """A law that cannot be made, or all cells of the reference: the rest is reported and nothing called violated."""
+    real_divergences, real_information = tasks.data.divergences, tasks.information.layer_information
+
+    def failing_divergences(reference, law):
+        if lost != "reference" and (law.atoms != reference.atoms).any():
+            raise ArithmeticError("planted")
+        return real_divergences(reference, law)
+
+    def failing_information(*args, weights, **kwargs):
+        if lost == "reference" and weights.shape[1] > 1:
+            raise ArithmeticError("planted")
+        return real_information(*args, weights=weights, **kwargs)
+
+    monkeypatch.setattr(tasks.data, "divergences", failing_divergences)
+    monkeypatch.setattr(tasks.information, "layer_information", failing_information)
+    with pytest.raises(StageFailed, match="units failed"):
+        run_tiny(tmp_path, keep_going=True)
+    found = load_tables(tmp_path / "sweeps" / "tiny")
+    failed = found.information[found.information.status == "failed"]
+    assert len(failed) and found.bounds.holds.all() and found.bounds.bound.notna().all()
+    assert (found.information.status == "ok").any()
+    assert (tmp_path / "sweeps" / "tiny" / "report.html").exists()
 
 
 def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undisturbed, monkeypatch):

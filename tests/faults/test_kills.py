@@ -82,3 +82,37 @@ def test_a_second_run_computes_nothing(commands):
     assert "0 cells to compute" in commands.run()
     assert commands.tables() == before
     assert set(computed(commands.workspace).values()) == {1}
+
+
+def test_a_killed_prefect_server_is_started_again_and_the_run_goes_on(commands, undisturbed):
+    process = commands.start()
+    commands.wait_for("information", 2)
+    servers = [each for each in commands.processes() if "flows.prefect_server" in " ".join(each.cmdline())]
+    servers[0].kill()
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    check(commands, undisturbed)
+
+
+@pytest.mark.parametrize("seconds", [1.5, 4, 8])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_servers_start_stops_too(commands, seconds, number, code):
+    process = commands.start()
+    time.sleep(seconds)
+    process.send_signal(number)
+    output = process.communicate(timeout=60)[0]
+    # Before the interpreter has read our first line, the signal's own default ends it.
+    assert process.returncode in (code, -number), output
+    assert "Traceback" not in output
+    assert commands.wait_until_alone() == []
+
+
+def test_a_killed_raylet_is_replaced_once(commands, undisturbed):
+    process = commands.start("--no-prefect")
+    commands.wait_for("information", 2)
+    raylets = [each for each in commands.processes() if each.name() == "raylet"]
+    raylets[0].kill()
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    check(commands, undisturbed)
