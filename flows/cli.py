@@ -1,6 +1,7 @@
 """The command `ibshift`."""
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -78,7 +79,12 @@ def run(
     opened.stages, opened.keep_going = stages, keep_going
     # Retry on the Prefect page may be pressed from another folder.
     named = str(Path(sweep).resolve()) if Path(sweep).is_file() else sweep
-    raise typer.Exit(Launch(opened, named, settings, console, use_prefect=not no_prefect).execute())
+    code = Launch(opened, named, settings, console, use_prefect=not no_prefect).execute()
+    if opened.stop.event.is_set():
+        # A stop amid the start of Ray can leave its core in a state that aborts the interpreter's own way out.
+        sys.stdout.flush()
+        os._exit(code)
+    raise typer.Exit(code)
 
 
 @app.command()

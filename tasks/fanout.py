@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tasks.progress import Stop
+from tasks.progress import Stop, Stopped
 from tasks.store import Store
 from tasks.unit import Ended, Unit, make, record_failure
 
@@ -189,13 +189,18 @@ def _result(reference: Any) -> Any:
 
 @contextmanager
 def _same_signals() -> Iterator[None]:
-    """Keep the handler of SIGTERM, which ray.init replaces by one that exits with code 15."""
+    """Keep the handler of SIGTERM: ray.init sets one that leaves with exit code 15."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit:
+        import ray
+
+        ray.shutdown()
+        raise Stopped("SIGTERM") from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
