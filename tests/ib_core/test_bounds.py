@@ -79,14 +79,81 @@ def test_wasserstein_bound_holds_for_a_gaussian_input_through_a_linear_layer():
         assert moved <= bounds.wasserstein(w2, w2, 1, beta, c, 1, None) + 1e-12
 
 
-def test_estimation_risk_vanishes_at_the_first_layer_and_with_many_passes():
-    w = np.full(100, 0.01)
-    assert bounds.estimation_risk(w, 5, 3, 0.5, 1, 1.0) == 0
-    few, many = (bounds.estimation_risk(w, n, 3, 0.5, 2, 1.0) for n in (10, 10**6))
-    assert 0 < many < 0.01 < few
-
-
 @pytest.mark.parametrize("epsilon", [-0.1, 1.1, math.nan])
 def test_a_total_variation_outside_0_1_is_refused(epsilon):
     with pytest.raises(ValueError, match="epsilon"):
         bounds.tv_seed(epsilon, 10)
+
+
+def finite_channels(n, m, count, seed):
+    """`count` random channels (count, m, n) with pairs of laws (count, n) each, from sparse to nearly uniform."""
+    rng = np.random.default_rng(seed)
+    channel = rng.gamma(rng.choice([0.05, 0.5, 5], size=(count, 1, 1)), size=(count, m, n)) + 1e-12
+    sharpness = rng.choice([0.1, 1.0, 10.0], size=(count, 1))
+    p, q = (rng.gamma(sharpness, size=(count, n)) + 1e-12 for _ in range(2))
+    # Small shifts, too, where the pointwise forms are the tight ones.
+    q = q / q.sum(1, keepdims=True)
+    p = p / p.sum(1, keepdims=True)
+    step = rng.choice([1.0, 0.3, 0.01], size=(count, 1))
+    return channel / channel.sum(1, keepdims=True), p, (1 - step) * p + step * q
+
+
+def pointwise_information(channel, p):
+    """i(x) of every atom: (count, m, n), (count, n) -> (count, n)."""
+    output = np.einsum("cmn,cn->cm", channel, p)
+    return (channel * np.log(channel / output[:, :, None])).sum(1)
+
+
+def test_no_violation_in_ten_thousand_random_finite_channels():
+    checked = 0
+    for seed, (n, m) in enumerate([(2, 2), (2, 6), (3, 3), (5, 2), (8, 8)]):
+        channels, ps, qs = finite_channels(n, m, 2000, seed)
+        i_p, i_q = pointwise_information(channels, ps), pointwise_information(channels, qs)
+        before, after = (ps * i_p).sum(1), (qs * i_q).sum(1)
+        for p, q, i, a, b in zip(ps, qs, i_p, before, after, strict=True):
+            tv, kl, cap = total_variation(p, q), kl_divergence(q, p), math.log(m)
+            moved = abs(a - b) - 1e-11
+            assert moved <= bounds.tv_seed(tv, n)
+            assert moved <= bounds.tv_capacity(tv, cap)
+            assert moved <= bounds.kl_seed(kl, n)
+            assert moved <= bounds.kl_capacity(kl, cap)
+            assert moved <= bounds.kl_pointwise(kl, i, p)
+            for lower, upper in (bounds.golden_interval(kl, i, p), bounds.tv_interval(tv, i, p)):
+                assert lower - 1e-11 <= b <= upper + 1e-11
+            checked += 1
+    assert checked == 10_000
+
+
+def test_the_pointwise_form_wins_for_small_shifts_and_loses_for_large_ones():
+    i, w = np.zeros(4096), np.full(4096, 1 / 4096)
+    i[0] = math.log(4096)
+    assert bounds.kl_pointwise(0.01, i, w) == pytest.approx(0.598, abs=5e-4)
+    assert bounds.kl_seed(0.01, 4096) == pytest.approx(0.844, abs=5e-4)
+    assert bounds.kl_pointwise(2.0, i, w) > bounds.kl_seed(2.0, 4096)
+
+
+def test_golden_interval_at_no_shift_is_the_information_itself():
+    i, w = np.array([0.1, 0.5, 0.3]), np.array([0.2, 0.3, 0.5])
+    for low, high in (bounds.golden_interval(0.0, i, w), bounds.tv_interval(0.0, i, w)):
+        assert low == pytest.approx(w @ i) and high == pytest.approx(w @ i)
+
+
+def test_the_tilt_of_the_golden_interval_is_the_best_one():
+    rng = np.random.default_rng(0)
+    i, w = rng.uniform(0, 2, 6), rng.dirichlet(np.ones(6))
+    lam = np.geomspace(1e-3, 1e3, 20001)[:, None]
+    ends = (0.1 + np.log((w * np.exp(lam * (i - i.max()))).sum(1))) / lam[:, 0] + i.max()
+    assert bounds.golden_interval(0.1, i, w)[1] == pytest.approx(ends.min(), abs=1e-6)
+
+
+def test_atoms_without_weight_do_not_enter_and_nan_on_the_support_is_refused():
+    i, w = np.array([0.1, 0.5, math.nan]), np.array([0.4, 0.6, 0.0])
+    assert bounds.golden_interval(0.1, i, w) == bounds.golden_interval(0.1, i[:2], w[:2])
+    with pytest.raises(ValueError, match="finite"):
+        bounds.kl_pointwise(0.1, i, np.full(3, 1 / 3))
+
+
+def test_infinite_kl_leaves_the_extremes_of_the_pointwise_information():
+    i, w = np.array([0.1, 0.5]), np.array([0.4, 0.6])
+    assert bounds.kl_pointwise(math.inf, i, w) == math.inf
+    assert bounds.golden_interval(math.inf, i, w) == (-math.inf, 0.5)

@@ -1,0 +1,71 @@
+"""What the theorems allow: how far I(X;T_l) can move under a shift, and how far an estimate can be from it.
+
+Every function returns nats unless it says so. `capacity` caps the information, `reweighting`, `pointwise` and
+`wasserstein` bound how far a shift moves it, `risk`, `bias` and `sample_complexity` how far an estimate can be off.
+"""
+
+from ib_core.bounds.bias import (
+    bias_identity,
+    bias_lower_bound,
+    bias_lower_bound_grid,
+    monte_carlo_mse,
+    monte_carlo_mse_printed,
+)
+from ib_core.bounds.capacity import capacity, layer_capacity
+from ib_core.bounds.pointwise import golden_interval, kl_pointwise, tv_interval
+from ib_core.bounds.reweighting import binary_entropy, kl_capacity, kl_seed, tv_capacity, tv_from_kl, tv_seed
+from ib_core.bounds.risk import (
+    entropy_bias,
+    entropy_risk,
+    entropy_spread,
+    estimation_risk,
+    information_risk,
+    information_risk_printed,
+    information_risk_slides,
+    risk_bounded_printed,
+    risk_subgaussian_printed,
+)
+from ib_core.bounds.sample_complexity import sample_complexity, sample_complexity_exponent, sample_complexity_rate
+from ib_core.bounds.wasserstein import (
+    entropy_w1,
+    entropy_w2,
+    polyanskiy_wu,
+    wasserstein,
+    wasserstein_coupled,
+)
+
+__all__ = [
+    "bias_identity",
+    "bias_lower_bound",
+    "bias_lower_bound_grid",
+    "binary_entropy",
+    "capacity",
+    "entropy_bias",
+    "entropy_risk",
+    "entropy_spread",
+    "entropy_w1",
+    "entropy_w2",
+    "estimation_risk",
+    "golden_interval",
+    "information_risk",
+    "information_risk_printed",
+    "information_risk_slides",
+    "kl_capacity",
+    "kl_pointwise",
+    "kl_seed",
+    "layer_capacity",
+    "monte_carlo_mse",
+    "monte_carlo_mse_printed",
+    "polyanskiy_wu",
+    "risk_bounded_printed",
+    "risk_subgaussian_printed",
+    "sample_complexity",
+    "sample_complexity_exponent",
+    "sample_complexity_rate",
+    "tv_capacity",
+    "tv_from_kl",
+    "tv_interval",
+    "tv_seed",
+    "wasserstein",
+    "wasserstein_coupled",
+]

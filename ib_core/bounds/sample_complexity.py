@@ -1,0 +1,58 @@
+"""How many samples any estimator of h(P * phi) over P on [-1, 1]^d needs: exponentially many in d."""
+
+import math
+
+import numpy as np
+from scipy.stats import norm
+
+from ib_core.awgn import amplitude_capacity
+from ib_core.bounds.bias import bias_lower_bound
+from ib_core.bounds.checks import at_least_one, positive_noise
+
+
+def sample_complexity_exponent(beta: float, slack: float = 0.0) -> float:
+    """gamma(beta) = C_AWGN(beta) - slack **in bits**, C_AWGN the capacity of x -> x + N(0, beta^2) on |x| <= 1.
+
+    The capacity enters at its certified lower end, so gamma is on the safe side.
+
+    Args:
+        slack: any positive number in the theorem; 0 gives the supremum of the exponents.
+
+    Source: Goldfeld, Greenewald and Polyanskiy, arXiv:1810.11589, Theorem 1.
+    """
+    return amplitude_capacity(beta).value / math.log(2) - slack
+
+
+def sample_complexity_rate(d: int, eta: float, beta: float, slack: float = 0.0) -> float:
+    """2^{gamma d} / (eta d): any estimator with risk eta needs at least a constant times this many samples.
+
+    The constant is not published; the theorem speaks of d >= d0(beta) and eta < eta0(beta), not published either. Use
+    it to compare widths, never as a count.
+
+    Source: arXiv:1810.11589, Theorem 1.
+    """
+    at_least_one(d=d)
+    if not eta > 0:
+        raise ValueError(f"eta must be positive, got {eta}")
+    return 2 ** (sample_complexity_exponent(beta, slack) * d) / (eta * d)
+
+
+def sample_complexity(d: int, eta: float, beta: float) -> float:
+    """A count: up to this many samples the *plug-in* has a bias, hence a risk, of at least eta for some P; 1 if none.
+
+    max over eps of k*^{d(1-eps)} exp(-H_b(eps) - eta), at the best of the grids of k* points per axis.
+
+    Source: `bias_lower_bound`, arXiv:1810.11589, Theorem 4, solved for n.
+    """
+    positive_noise(beta)
+    at_least_one(d=d)
+    if not eta > 0:
+        raise ValueError(f"eta must be positive, got {eta}")
+    largest = 0.0  # ln 1
+    # The smallest eps at which k points per axis fit; more than 1 + 8 / beta of them never decode well.
+    for k in np.unique(np.geomspace(2, 2 + 8 / beta, 200).astype(int)):
+        epsilon = -math.expm1(d * math.log1p(-2 * norm.sf(1 / (beta * k)))) * (1 + 1e-9)
+        epsilon = max(epsilon, 1e-12)
+        if epsilon < 0.5:
+            largest = max(largest, bias_lower_bound(1, d, beta, float(epsilon)) - eta)
+    return math.exp(largest)
