@@ -1,0 +1,108 @@
+"""The worst case over a ball: equal to brute force, certified, and never above a theorem."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ib_core import bounds
+from ib_core.finite_channel import from_log_kernel, information, pointwise
+from ib_core.worst_case import largest_information, smallest_information
+
+METRICS = ["tv", "kl"]
+
+
+def instance(seed, n=3, m=4):
+    rng = np.random.default_rng(seed)
+    channel = rng.gamma(rng.choice([0.3, 1.0, 5.0]), size=(m, n)) + 1e-3
+    return channel / channel.sum(0), rng.dirichlet(np.ones(n)) * 0.97 + 0.03 / n, float(rng.choice([0.01, 0.1, 0.3]))
+
+
+def grid_laws(p, size, metric, k=250):
+    a, b = np.meshgrid(np.linspace(0, 1, k + 1), np.linspace(0, 1, k + 1))
+    laws = np.stack([a, b, 1 - a - b], axis=-1)[a + b <= 1 + 1e-12]
+    laws = np.vstack([np.maximum(laws, 0), p])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(laws > 0, laws * np.log(laws / p), 0)
+    distance = 0.5 * np.abs(laws - p).sum(1) if metric == "tv" else terms.sum(1)
+    return laws[distance <= size]
+
+
+def grid_information(channel, laws):
+    out = laws @ channel.T
+    entropy = -np.where(out > 0, out * np.log(np.where(out > 0, out, 1)), 0).sum(1)
+    return entropy + laws @ (channel * np.log(channel)).sum(0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_both_ends_agree_with_brute_force(metric):
+    for seed in range(20):
+        channel, p, size = instance(seed)
+        values = grid_information(channel, grid_laws(p, size, metric))
+        most = largest_information(channel, p, size, metric)
+        least = smallest_information(channel, p, size, metric)
+        assert values.max() - 1e-6 <= most.upper and most.value <= values.max() + 5e-3
+        assert least.lower - 1e-9 <= values.min() and least.value <= information(channel, p) + 1e-12
+        assert 0.5 * np.abs(least.weights - p).sum() <= (size if metric == "tv" else 1) + 1e-9
+        assert information(channel, most.weights) == pytest.approx(most.value, abs=1e-12)
+        assert information(channel, least.weights) == pytest.approx(least.value, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (4, 8), (8, 8), (20, 30)])
+def test_the_gap_closes_and_no_theorem_is_exceeded(metric, n, m):
+    for seed in range(12):
+        channel, p, size = instance(seed, n, m)
+        found = largest_information(channel, p, size, metric)
+        assert 0 <= found.upper - found.value < 1e-6
+        assert found.weights.sum() == pytest.approx(1, abs=1e-12)
+        moved = found.value - information(channel, p)
+        i = pointwise(channel, p)
+        if metric == "tv":
+            distance = 0.5 * np.abs(found.weights - p).sum()
+            limits = [bounds.tv_seed(min(size, 1 - 1 / n), n), bounds.tv_capacity(size, math.log(m))]
+            interval = bounds.tv_interval(size, i, p)
+        else:
+            distance = float(found.weights @ np.log(found.weights / p))
+            limits = [bounds.kl_seed(size, n), bounds.kl_capacity(size, math.log(m)), bounds.kl_pointwise(size, i, p)]
+            interval = bounds.golden_interval(size, i, p)
+        assert distance <= size * (1 + 1e-9)
+        assert -1e-12 <= moved <= min(limits) + 1e-9 and found.value <= interval[1] + 1e-9
+
+
+def test_a_whole_ball_gives_the_capacity_of_the_binary_symmetric_channel():
+    flip = 0.11
+    channel = np.array([[1 - flip, flip], [flip, 1 - flip]])
+    found = largest_information(channel, np.array([0.9, 0.1]), 1.0, "tv")
+    assert found.value == pytest.approx(math.log(2) - float(bounds.binary_entropy(flip)), abs=1e-6)
+
+
+def test_an_atom_without_weight_may_gain_mass_in_tv_and_never_in_kl():
+    channel, p = np.eye(3), np.array([0.5, 0.5, 0.0])
+    assert largest_information(channel, p, 0.2, "tv").weights[2] == pytest.approx(0.2, abs=1e-2)
+    found = largest_information(channel, p, 0.2, "kl")
+    assert found.weights[2] == 0 and found.value == pytest.approx(math.log(2))
+
+
+def test_a_layer_becomes_a_finite_channel_whose_information_converges():
+    rng = np.random.default_rng(0)
+    signals, beta = np.tanh(rng.standard_normal((64, 2))), 0.3
+    owner = np.repeat(np.arange(64), 40)
+    t = signals[owner] + beta * rng.standard_normal((len(owner), 2))
+    log_kernel = -((t[:, None] - signals) ** 2).sum(-1) / (2 * beta**2)
+    uniform = np.full(64, 1 / 64)
+    channel = from_log_kernel(log_kernel, uniform)
+    own = log_kernel[np.arange(len(t)), owner]
+    direct = (own - np.log(np.exp(log_kernel).mean(1))).mean()
+    assert information(channel, uniform) == pytest.approx(direct, abs=0.03)
+    found = largest_information(channel, uniform, 0.1, "kl")
+    assert found.upper - found.value < 1e-6 and found.value > information(channel, uniform)
+
+
+@pytest.mark.parametrize(
+    ("channel", "weights", "metric"),
+    [(np.eye(2), np.array([1.0]), "tv"), (2 * np.eye(2), np.full(2, 0.5), "tv"), (np.eye(2), np.full(2, 0.5), "w2")],
+)
+def test_what_is_no_channel_or_no_ball_is_refused(channel, weights, metric):
+    with pytest.raises(ValueError):
+        largest_information(channel, weights, 0.1, metric)
