@@ -47,9 +47,10 @@ def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
 def wasserstein(p: InputLaw, q: InputLaw, order: int) -> Distance:
     """W_p(P, Q) = (min over couplings of E|x - x'|^p)^(1/p) between finite laws, Euclidean ground distance.
 
-    Exact whenever a proof is cheap: identical laws; moved atoms that each stay nearest to their own origin (then no
-    coupling beats moving every atom along its step); equal weights (assignment); otherwise transport by network
-    simplex. Laws too large for that get the value of an explicit coupling, named an upper bound.
+    Exact whenever a proof is cheap: identical laws; translations (no coupling beats |E x - E x'|, by Jensen); moved
+    atoms that each stay nearest to their own origin (then no coupling beats moving every atom along its step); equal
+    weights (assignment); otherwise transport by network simplex. Laws too large for that get the value of an explicit
+    coupling, named an upper bound.
 
     Args:
         p: reference law, atoms (N, d).
@@ -65,6 +66,8 @@ def wasserstein(p: InputLaw, q: InputLaw, order: int) -> Distance:
         raise ValueError("laws must share their atoms or their weights: couple them in two steps")
     steps = np.linalg.norm(q.atoms - p.atoms, axis=1)
     identity = float(p.weights @ steps**order) ** (1 / order)
+    if (np.ptp(q.atoms - p.atoms, axis=0) <= 1e-12 * steps.max()).all():
+        return Distance(identity, "exact: translation")
     nearest, _ = cKDTree(p.atoms).query(q.atoms)
     if (steps <= nearest * (1 + 1e-12)).all():
         return Distance(identity, "exact: every atom stays nearest to its origin")

@@ -95,6 +95,29 @@ def class_prior(law: InputLaw, size: float, label: int = 1) -> Shift:
     return _mix(law, contaminant / contaminant.sum(), size)
 
 
+@family("tv")
+def subset_removal(law: InputLaw, size: float, seed: int = 0) -> Shift:
+    """Atoms vanish in a random order until TV = size, the last one in part; the rest keeps its proportions.
+
+    The order is the same at every size, so that larger removals contain the smaller. The parameter is the number of
+    atoms gone.
+    """
+    order = stream(seed, "subset_removal").permutation(np.flatnonzero(law.weights))
+    before = np.concatenate([[0.0], np.cumsum(law.weights[order])[:-1]])
+    reach = 1 - float(law.weights[order[-1]])
+    if size > reach:
+        raise Unreachable(f"a removal that leaves one atom reaches TV in [0, {reach:.6g}], asked for {size:g}")
+    # Only vanishing atoms lose mass, so TV is the mass that they lose; all of it goes to the others in proportion.
+    lost = np.clip(size - before, 0, law.weights[order])
+    touched = order[lost > 0]
+    weights = law.weights.copy()
+    weights[order] -= lost
+    kept = np.ones(len(weights), bool)
+    kept[touched] = False
+    weights[kept] *= (1 - weights[touched].sum()) / weights[kept].sum()
+    return Shift(law.reweighted(weights), float((lost[lost > 0] / law.weights[touched]).sum()))
+
+
 def _tilt(law: InputLaw, feature: np.ndarray, size: float) -> Shift:
     """P'_i proportional to P_i exp(theta f_i) with theta > 0 at D(P' || P) = size: the exponential family through P."""
     support = law.weights > 0
@@ -126,6 +149,36 @@ def hamming_tilt(law: InputLaw, size: float) -> Shift:
 def class_tilt(law: InputLaw, size: float, label: int = 1) -> Shift:
     """Exponential tilt by the indicator of class `label`."""
     return _tilt(law, (law.labels == label).astype(float), size)
+
+
+@family("kl")
+def feature_tilt(law: InputLaw, size: float, column: int = 0) -> Shift:
+    """Exponential tilt by one coordinate of the input, towards its large values."""
+    return _tilt(law, law.atoms[:, column], size)
+
+
+@family("kl")
+def information_tilt(law: InputLaw, size: float, pointwise: np.ndarray | None = None) -> Shift:
+    """Exponential tilt by a layer's pointwise information i(x) (N,): the largest E_{P'} i at its KL divergence.
+
+    To first order no law at that distance raises I(X;T_l) more; the opposite tilt is that of `-pointwise`.
+    """
+    if pointwise is None:
+        raise Unreachable("this tilt reaches no size without `pointwise`, the i(x) of a layer at every atom")
+    if pointwise.shape != law.weights.shape:
+        raise ValueError(f"pointwise must have shape {law.weights.shape}, got {pointwise.shape}")
+    return _tilt(law, np.where(law.weights > 0, pointwise, 0.0), size)
+
+
+@family("w2", moves_atoms=True)
+def direction_displacement(law: InputLaw, size: float, column: int | None = None) -> Shift:
+    """Every atom moves by the same step of length `size`, so W_1 = W_2 = size exactly.
+
+    Along coordinate `column`, or along the diagonal (1, ..., 1) that raises all inputs alike.
+    """
+    d = law.atoms.shape[1]
+    direction = np.full(d, d**-0.5) if column is None else np.eye(d)[column]
+    return Shift(law.moved(law.atoms + size * direction), size)
 
 
 @family("w2", moves_atoms=True)

@@ -5,18 +5,19 @@ import math
 import numpy as np
 import pytest
 
-from ib_core import szt
+from ib_core import bounds, szt
 from ib_core.divergences import divergences, wasserstein
 from ib_core.input_law import InputLaw
 from ib_core.shifts import FAMILIES, Unreachable, shifted
 
 LAW = szt.law()
+NEEDS = {"information_tilt": {"pointwise": np.linspace(0, 1, 4096) ** 2}}
 
 
 @pytest.mark.parametrize("family", [name for name, f in FAMILIES.items() if not f.moves_atoms])
 @pytest.mark.parametrize("size", [1e-3, 0.1, 0.45])
 def test_reweightings_hit_their_size(family, size):
-    law = shifted(family, LAW, size).law
+    law = shifted(family, LAW, size, **NEEDS.get(family, {})).law
     p, q = LAW.weights, law.weights
     found = {"tv": 0.5 * np.abs(p - q).sum(), "kl": (q[q > 0] * np.log(q[q > 0] / p[q > 0])).sum()}
     assert found[FAMILIES[family].metric] == pytest.approx(size, rel=1e-9)
@@ -28,7 +29,16 @@ def test_size_zero_is_the_reference_itself(family):
     assert shifted(family, LAW, 0.0).law is LAW
 
 
-@pytest.mark.parametrize(("family", "size"), [("contamination", 1.0), ("hamming_tilt", 8.4), ("class_tilt", 0.67)])
+@pytest.mark.parametrize(
+    ("family", "size"),
+    [
+        ("contamination", 1.0),
+        ("hamming_tilt", 8.4),
+        ("class_tilt", 0.67),
+        ("feature_tilt", 0.7),
+        ("subset_removal", 0.9999),
+    ],
+)
 def test_unreachable_sizes_are_refused_with_the_range(family, size):
     with pytest.raises(Unreachable, match="reaches"):
         shifted(family, LAW, size)
@@ -68,3 +78,38 @@ def test_w2_of_a_product_tilt_on_the_cube_is_that_of_its_coordinates():
     tilt = shifted("hamming_tilt", LAW, 0.3)
     s = 1 / (1 + math.exp(-tilt.parameter))
     assert divergences(LAW, tilt.law).w2.value == pytest.approx(math.sqrt(12 * (s - 0.5)), rel=1e-9)
+
+
+@pytest.mark.parametrize("column", [None, 3])
+@pytest.mark.parametrize("size", [0.1, 2.0])
+def test_a_common_step_is_its_own_distance(column, size):
+    found = divergences(LAW, shifted("direction_displacement", LAW, size, column=column).law)
+    assert found.w1.value == pytest.approx(size, rel=1e-9) and found.w2.value == pytest.approx(size, rel=1e-9)
+    assert found.w2.how.startswith("exact")
+
+
+def test_a_translation_agrees_with_optimal_assignment():
+    rng = np.random.default_rng(0)
+    atoms = rng.standard_normal((50, 2))
+    p = InputLaw(atoms, np.full(50, 0.02), np.zeros(50, int))
+    q = p.moved(atoms + np.array([1.0, 0.5]))
+    shuffled = rng.permutation(50)
+    assert wasserstein(p, p.moved(q.atoms[shuffled]), 2).value == pytest.approx(wasserstein(p, q, 2).value, rel=1e-9)
+
+
+def test_removals_are_nested_and_keep_proportions():
+    rng = np.random.default_rng(0)
+    law = InputLaw(np.arange(8.0)[:, None], rng.dirichlet(np.ones(8)), np.zeros(8, int))
+    small, large = (shifted("subset_removal", law, size).law.weights for size in (0.2, 0.5))
+    assert set(np.flatnonzero(small == 0)) <= set(np.flatnonzero(large == 0))
+    ratio = large / law.weights
+    assert 0.5 * np.abs(large - law.weights).sum() == pytest.approx(0.5, rel=1e-12)
+    assert np.ptp(ratio[ratio > 1]) < 1e-12 and (ratio[ratio <= 1] == 0).sum() >= (ratio <= 1).sum() - 1
+
+
+def test_the_tilt_by_information_is_the_best_first_order_shift():
+    pointwise = NEEDS["information_tilt"]["pointwise"]
+    tilt = shifted("information_tilt", LAW, 0.2, pointwise=pointwise).law.weights
+    assert tilt @ pointwise == pytest.approx(bounds.golden_interval(0.2, pointwise, LAW.weights)[1], rel=1e-9)
+    with pytest.raises(Unreachable, match="pointwise"):
+        shifted("information_tilt", LAW, 0.2)
