@@ -37,3 +37,9 @@ def test_labels_equal_the_published_ones_on_every_pattern():
     x, y = np.asarray(published["X"], float), np.asarray(published["y"]).reshape(-1)
     assert len(x) == 4096
     assert (szt.labels(x) == y).all()
+
+
+def test_the_soft_rule_tends_to_the_label():
+    x = szt.patterns()
+    assert (szt.label_probabilities(x, 1e4).round() == szt.labels(x)).all()
+    assert szt.soft_joint().sum() == pytest.approx(1, abs=1e-12)
