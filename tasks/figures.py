@@ -190,7 +190,7 @@ def information_by_epoch(view: View) -> Figure:
                 bottom.plot(seed["epoch"], seed[name], color=INK, lw=0.6, ls=ls, alpha=0.6)
             bottom.plot(history.groupby("epoch")[name].mean(), color=INK, lw=1.6, ls=ls)
         bottom.set_xlabel("epoch")
-        epoch_axis(bottom, np.sort(history["epoch"].unique()))
+        epoch_axis(bottom, np.sort(view.tables.history["epoch"].unique()))
     panels[0, 0].set_ylabel("I(X; T) in nats")
     panels[1, 0].set(ylabel="cross-entropy in nats", ylim=(0, None))
     losses = [
