@@ -35,7 +35,12 @@ def prepared(run: Run) -> Iterator[None]:
         _prepared.reset(token)
 
 
-@flow(name="shift-sweep", flow_run_name="{sweep}")
+def _run_name() -> str:
+    """The sweep's name, also where it was given as a path."""
+    return Path(runtime.flow_run.parameters["sweep"]).stem
+
+
+@flow(name="shift-sweep", flow_run_name=_run_name)
 def shift_sweep(sweep: str, settings: dict[str, Any] | None = None, workspace: str = "workspace") -> State | None:
     """How does the information in each layer react when the input law shifts?
 
