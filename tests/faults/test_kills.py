@@ -71,7 +71,7 @@ def test_a_signal_stops_within_seconds_and_the_same_command_goes_on(commands, un
 def test_two_runs_at_once_share_the_work(commands, undisturbed):
     first, second = commands.start(), commands.start()
     for process in (first, second):
-        output = process.communicate(timeout=300)[0]
+        output = process.communicate(timeout=500)[0]
         assert process.returncode == 0, output
     check(commands, undisturbed)
 
@@ -89,7 +89,7 @@ def test_a_killed_prefect_server_is_started_again_and_the_run_goes_on(commands, 
     commands.wait_for("information", 2)
     servers = [each for each in commands.processes() if "flows.prefect_server" in " ".join(each.cmdline())]
     servers[0].kill()
-    output = process.communicate(timeout=300)[0]
+    output = process.communicate(timeout=500)[0]
     assert process.returncode == 0, output
     assert "Traceback" not in output
     check(commands, undisturbed)
@@ -113,6 +113,6 @@ def test_a_killed_raylet_is_replaced_once(commands, undisturbed):
     commands.wait_for("information", 2)
     raylets = [each for each in commands.processes() if each.name() == "raylet"]
     raylets[0].kill()
-    output = process.communicate(timeout=300)[0]
+    output = process.communicate(timeout=500)[0]
     assert process.returncode == 0, output
     check(commands, undisturbed)
