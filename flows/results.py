@@ -1,12 +1,14 @@
 """The folder of a sweep that people open: its tables, figures and report, and which results they came from."""
 
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from flows.config import SweepConfig
-from tasks.store import Result, Store, copy_file, matches, write_text
+from tasks.store import Busy, Result, Store, copy_file, matches, write_text
 from tasks.unit import Unit
 
 
@@ -24,14 +26,27 @@ def publish(store: Store, sweep: str, units: Iterable[Unit]) -> None:
     folder = sweep_folder(store.workspace, sweep)
     sources = [Result(store, unit.stage, unit.identity) for unit in units]
     wanted = {name for source in sources for name in source.manifest["files"]} | {"plan.json", "results.json"}
-    for source in sources:
-        for name, entry in source.manifest["files"].items():
-            if not matches(folder / name, entry):
-                copy_file(source.file(name), folder / name)
-    for path in [path for path in folder.rglob("*") if path.is_file()]:
-        if path.relative_to(folder).as_posix() not in wanted:
-            path.unlink()  # a figure of earlier settings
-    write_text(folder / "results.json", json.dumps({source.stage: source.identity for source in sources}))
+    with _alone(store, sweep):
+        for source in sources:
+            for name, entry in source.manifest["files"].items():
+                if not matches(folder / name, entry):
+                    copy_file(source.file(name), folder / name)
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            if path.relative_to(folder).as_posix() not in wanted:
+                path.unlink()  # a figure of earlier settings, or half a file of a run that was killed
+        write_text(folder / "results.json", json.dumps({source.stage: source.identity for source in sources}))
+
+
+@contextmanager
+def _alone(store: Store, sweep: str) -> Iterator[None]:
+    """Two runs of one sweep may end together: one of them at a time writes to its folder."""
+    while True:
+        try:
+            with store.lock(f"sweep-{sweep}"):
+                yield
+            return
+        except Busy:
+            time.sleep(0.05)
 
 
 def write_index(store: Store, config: SweepConfig, planned: dict[str, dict[str, str]], lost: Iterable[str]) -> None:
@@ -49,7 +64,8 @@ def write_index(store: Store, config: SweepConfig, planned: dict[str, dict[str, 
     folder = sweep_folder(store.workspace, config.name)
     folder.mkdir(parents=True, exist_ok=True)
     text = {"sweep": config.name, "config": config.model_dump(), "lost": sorted(lost), "units": index}
-    write_text(folder / "plan.json", json.dumps(text, indent=1))
+    with _alone(store, config.name):
+        write_text(folder / "plan.json", json.dumps(text, indent=1))
 
 
 def previous_index(store: Store, sweep: str) -> dict[str, dict[str, str]]:
