@@ -1,4 +1,4 @@
-# make demo: set up and run the main job.   make test: set up and run all tests.   make quick: tests of a minute.
+# make demo: set up and run the main job.   make test: set up and run all tests.   make quick: without kills and servers.
 PYTHON ?= python3
 BIN := .venv/bin
 

@@ -260,7 +260,7 @@ def report(
     overrides: Overrides = None,
     browse: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Make tables and report again from the stored cells, and say where they are."""
+    """Bring tables and report up to date with the stored cells, and say where they are."""
     config = load_config(sweep, parse_overrides(overrides or []))
     from flows.launch import Launch, writable
     from flows.study import open_run
