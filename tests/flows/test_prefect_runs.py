@@ -155,6 +155,11 @@ def test_a_page_that_fails_once_is_left_alone_and_the_run_goes_on(prefect_runs, 
     assert page == []
 
 
+def task_states(workspace, flow_run):
+    tasks = workspace.call("/task_runs/filter", {"flow_runs": {"id": {"any_": [flow_run]}}})
+    return {task["state_name"] for task in tasks}
+
+
 @pytest.mark.slow
 def test_a_killed_run_is_closed_and_a_living_one_untouched(workspace):
     workspace.file("patient").touch()
@@ -164,6 +169,7 @@ def test_a_killed_run_is_closed_and_a_living_one_untouched(workspace):
     killed = workspace.start("started_study.py")
     second = workspace.until(lambda: {r for r, state in workspace.runs().items() if state == "Running"} - {first}).pop()
     workspace.until(lambda: workspace.file("started").read_text() == str(killed.pid))
+    workspace.until(lambda: task_states(workspace, second) == {"Running"})  # the server hears of tasks a little later
     killed.kill()
     assert workspace.runs() == {first: "Running", second: "Running"}  # nobody told the server
 
@@ -171,8 +177,7 @@ def test_a_killed_run_is_closed_and_a_living_one_untouched(workspace):
     third.stdout.readline()
     assert workspace.runs()[first] == "Running"
     assert workspace.runs()[second] == "Crashed"
-    tasks = workspace.call("/task_runs/filter", {"flow_runs": {"id": {"any_": [second]}}})
-    assert {task["state_name"] for task in tasks} == {"Crashed"}
+    assert task_states(workspace, second) == {"Crashed"}
 
     workspace.file("allowed").touch()
     assert living.wait(timeout=30) == 0
