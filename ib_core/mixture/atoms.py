@@ -7,27 +7,29 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ib_core.mixture.groups import Groups, OwnAtom
+from ib_core.mixture.groups import Groups, OwnAtom, Trial
 from ib_core.mixture.torch_kernel import TorchKernel
 
-FUSED_WIDTH = 16  # from here on a matrix product is faster than explicit differences
+FUSED_WIDTH = 16  # the widest layer that the triton kernel takes
 EXACT_BYTES = 2**25  # of a tile of exact squared distances
 
 
 class Kernel(Protocol):
     """What a backend offers; coordinates are in units of beta."""
 
-    rows: int  # points of one tile, always: a matrix product of another height may round differently
+    rows: int  # most points of one call
     largest: float  # a total above this may have lost digits
     reach: float  # with a nearest centre further than this (in nats), totals are not accurate to 1e-5
-    # Cutoffs in bits to try in turn, each with the smallest total that it gives well.
-    trials: Sequence[tuple[float, float]]
+
+    def trials(self, owned: bool) -> Sequence[Trial]: ...
 
     def prepare(self, groups: Groups) -> Any: ...
 
     def totals(
-        self, points: np.ndarray, shift: np.ndarray, laws: Any, own: OwnAtom | None, cutoff: float
+        self, points: np.ndarray, shift: np.ndarray, laws: Any, own: OwnAtom | None, trial: Trial
     ) -> np.ndarray: ...
+
+    def bound(self, points: np.ndarray) -> np.ndarray: ...
 
     def nearest(self, points: np.ndarray) -> np.ndarray: ...
 
@@ -38,8 +40,8 @@ class Atoms:
     Args:
         centres: (N, n_x, d) signals.
         beta: standard deviation of the noise.
-        backend: "numba", "torch" or "triton"; by default, for d <= 16, numba on a CPU and triton on CUDA, where they
-            are installed; torch otherwise.
+        backend: "numba", "torch" or "triton"; by default numba on a CPU, and triton on CUDA for d <= 16, where they are
+            installed; torch otherwise.
         device: where torch computes; None is the CPU.
     """
 
@@ -58,7 +60,7 @@ class Atoms:
     def _kernel(self, backend: str | None, device: str | None) -> Kernel:
         """The backend asked for, or else the fastest one that is installed."""
         on_cpu = device is None or torch.device(device).type == "cpu"
-        wanted = backend or ("torch" if self.d > FUSED_WIDTH else "numba" if on_cpu else "triton")
+        wanted = backend or ("numba" if on_cpu else "triton" if self.d <= FUSED_WIDTH else "torch")
         try:
             if wanted == "numba":
                 from ib_core.mixture.numba_kernel import NumbaKernel

@@ -1,6 +1,5 @@
 """Log-densities of Gaussian mixtures under many weight columns at once, accurate to 1e-5 nats at every point."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,40 +26,41 @@ def log_totals(atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | 
         -inf where the column gives no weight to the group.
     """
     kernel, laws = atoms.kernel, atoms.kernel.prepare(groups)
-    shift = np.empty(len(points)) if own is None else own.shift.copy()
-    # A fresh pass may lie far from every stored pass of its atom, but near another atom.
-    for _, index in _tiles(np.flatnonzero(shift > kernel.reach) if own else np.arange(len(points)), kernel.rows):
-        nearest = kernel.nearest(points[index])
-        shift[index] = nearest if own is None else np.minimum(shift[index], nearest)
+    if own is None:
+        shift = np.concatenate([kernel.bound(points[tile]) for tile in _tiles(np.arange(len(points)), kernel.rows)])
+    else:
+        shift = own.shift.copy()
+    # Points far in a tail, or of a fresh pass that lies far from every stored pass of its atom.
+    for tile in _tiles(np.flatnonzero(shift > kernel.reach), kernel.rows):
+        shift[tile] = np.minimum(shift[tile], kernel.nearest(points[tile]))
 
     layers = 1 if own is None or len(groups.slices) == 1 else 2
     logs = np.full((layers, len(points), groups.weights.shape[1]), np.nan)
     if own is not None and layers == 2:
         empty = np.stack([~groups.weights[part].any(0) for part in groups.slices])  # (C, K)
         logs[1, empty[own.group]] = -np.inf
-    within = np.minimum(shift, kernel.reach)
-    for cutoff, smallest in kernel.trials:
-        for used, index in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2)) & (shift <= kernel.reach)), kernel.rows):
-            tile_own = None if own is None else own.rows(index)
-            totals = kernel.totals(points[index], within[index], laws, tile_own, cutoff)[:, :used]
-            index = index[:used]
-            good = np.isnan(logs[:, index]) & (totals > smallest) & (totals < kernel.largest)
+    for trial in kernel.trials(own is not None):
+        for tile in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2)) & (shift <= kernel.reach)), kernel.rows):
+            tile_own = None if own is None else own.rows(tile)
+            totals = kernel.totals(points[tile], shift[tile], laws, tile_own, trial)
+            good = np.isnan(logs[:, tile]) & (totals > trial.smallest) & (totals < kernel.largest)
             with np.errstate(divide="ignore", invalid="ignore"):
-                logs[:, index] = np.where(good, np.log(totals) - shift[index, None], logs[:, index])
-    for used, index in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2))), kernel.rows):
-        index = index[:used]
-        exact = atoms.exact(points[index])  # (rows, N)
-        logs[0, index] = _fill(logs[0, index], exact, groups.weights)
+                logs[:, tile] = np.where(good, np.log(totals) - shift[tile, None], logs[:, tile])
+            above = tile[(totals >= kernel.largest).any((0, 2))]  # another centre is much nearer than the bound said
+            if len(above):
+                shift[above] = np.minimum(shift[above], kernel.nearest(points[above]))
+    for tile in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2))), kernel.rows):
+        exact = atoms.exact(points[tile])  # (rows, N)
+        logs[0, tile] = _fill(logs[0, tile], exact, groups.weights)
         if own is not None and layers == 2:
-            among = own.group[index, None] == groups.group_of
-            logs[1, index] = _fill(logs[1, index], np.where(among, exact, -np.inf), groups.weights)
+            among = own.group[tile, None] == groups.group_of
+            logs[1, tile] = _fill(logs[1, tile], np.where(among, exact, -np.inf), groups.weights)
     return logs
 
 
-def _tiles(points: np.ndarray, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Indices of points in tiles of exactly `rows`, the last one filled up, each with the number that counts."""
-    for first in range(0, len(points), rows):
-        yield min(rows, len(points) - first), points[np.minimum(np.arange(first, first + rows), len(points) - 1)]
+def _tiles(points: np.ndarray, rows: int) -> list[np.ndarray]:
+    """Indices of points, at most `rows` at a time."""
+    return [points[first : first + rows] for first in range(0, len(points), rows)]
 
 
 def _fill(logs: np.ndarray, exact: np.ndarray, weights: np.ndarray) -> np.ndarray:

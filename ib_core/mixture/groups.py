@@ -38,6 +38,14 @@ class OwnAtom(NamedTuple):
         return np.exp(shift - self.shift) * self.kernel
 
 
+class Trial(NamedTuple):
+    """One way to evaluate totals, of several that are tried in turn."""
+
+    cutoff: float  # in bits, see the kernel that skips by it
+    smallest: float  # total that it gives well
+    exact: bool = True  # in float64
+
+
 class Product:
     """Kernel sums times the weights of K laws, over all atoms and over those of the own atom's group."""
 

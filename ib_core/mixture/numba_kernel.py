@@ -1,21 +1,33 @@
-"""Kernel sums on a CPU for small d: squared distances and exponentials in one vectorised loop, far blocks skipped."""
+"""Kernel sums on a CPU: blocks of atoms in cache, differences or small matrix products, far blocks skipped."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numba import njit
 
-from ib_core.mixture.groups import Groups, OwnAtom, Product
+from ib_core.mixture.groups import Groups, OwnAtom, Product, Trial
+from ib_core.mixture.torch_kernel import TorchKernel
 
 BLOCK = 128  # neighbouring atoms of one inner loop, skipped together
+ROWS = 64  # points that meet a block together: their products with it stay in cache
+ROW_STEP = 16  # heights of products are multiples of this: BLAS then gives a row the same bits wherever it stands
+DEPTH = 32  # coordinates of one product; several such, summed, err less than one over all
 FLUSH = 64  # passes summed in float32 before they are multiplied with the weights
 FUSED = 32  # laws up to which the weights are applied to a block of sums while it is in cache
-# From this coordinate on (in units of the kernel, see `NumbaKernel`) float32 rounding would cost 1e-6 nats a point.
+DIRECT_WIDTH = 16  # widest layer for which a point takes explicit differences where a product would lose digits
+STEP = 4  # coordinates of one turn of the loop over differences
+PRODUCT_WIDTH = 8  # narrowest layer for which a product is faster than differences
+# From this coordinate on (in units of the kernel, from the middle of a block) differences need float64.
 FLOAT32_REACH = 16.0
+# |t - o| |s - o| (in bits) up to which float32 products about the middle o of a block err by less than 1e-5 nats.
+PRODUCT_REACH = 45.0
+PRODUCT_ERROR = 2e-7  # nats for each bit of |t - o| |s - o|, more than was seen in 1e5 random pairs
+DOUBT = 8e-6  # nats that float32 products may cost a point
 EXP2_UNIT = np.sqrt(0.5 * np.log2(np.e))  # |x|^2 / 2 in nats = |EXP2_UNIT x|^2 in bits
+LARGEST = np.float32(126.0)  # bits; narrow layers stay below it, see `NumbaKernel.reach`
 LAST_CUTOFF = 90.0  # bits; float32 ends at 126
 SKIPPED = 1e-7  # the most that skipped blocks may add to a sum, relative to it
 ELEMENTWISE = {"nnan", "ninf", "nsz", "contract"}  # no reordering: `_exp2` needs (x + ROUND) - ROUND as it stands
@@ -44,16 +56,43 @@ def _exp2(x):
 
 
 def _square_gaps(points, low, high, gaps):
-    """Squared distances (boxes, m) of points (d, m) from boxes with corners low, high (boxes, d)."""
-    for box in range(low.shape[0]):
-        row = gaps[box]
-        row[:] = 0
-        for q in range(points.shape[0]):
-            below, above = low[box, q], high[box, q]
-            coordinates = points[q]
-            for i in range(len(coordinates)):
-                gap = max(max(below - coordinates[i], coordinates[i] - above), below - below)
-                row[i] += gap * gap
+    """Squared distances (m,) of points (d, m) from the box with corners low, high (d,)."""
+    gaps[:] = 0
+    for q in range(points.shape[0]):
+        below, above = low[q], high[q]
+        coordinates = points[q]
+        for i in range(len(coordinates)):
+            gap = max(max(below - coordinates[i], coordinates[i] - above), below - below)
+            gaps[i] += gap * gap
+
+
+def _about(points, first, origin, offsets, squares):
+    """Offsets (d, ROWS) of points (d, first to first + ROWS) from an origin (d,), and their float64 squares (ROWS,)."""
+    squares[:] = 0.0
+    for q in range(len(origin)):
+        row, coordinates, middle = offsets[q], points[q, first : first + ROWS], origin[q]
+        for i in range(ROWS):
+            offset = coordinates[i] - middle
+            row[i] = offset
+            squares[i] += offset * offset
+
+
+def _products(offsets, d, chosen, centres, depth, gathered, product, part):
+    """product (height, BLOCK) = offsets[:d, chosen].T @ centres[:d], `depth` coordinates at a time."""
+    height = -(-len(chosen) // ROW_STEP) * ROW_STEP
+    rows = offsets
+    if len(chosen) < ROWS:
+        rows = gathered[: d * height].reshape(d, height)
+        for q in range(d):
+            for g in range(len(chosen)):
+                rows[q, g] = offsets[q, chosen[g]]
+    np.dot(rows[:depth].T, centres[:depth], product[:height])
+    for start in range(depth, d, depth):
+        np.dot(rows[start : start + depth].T, centres[start : start + depth], part[:height])
+        for g in range(len(chosen)):
+            total, more = product[g], part[g]
+            for j in range(BLOCK):
+                total[j] += more[j]
 
 
 def _weigh(sums, rows, weights, first, end, totals):
@@ -87,114 +126,175 @@ def _weigh(sums, rows, weights, first, end, totals):
 
 _exp2_compiled = _compiled(_exp2, fastmath=ELEMENTWISE)
 _square_gaps_compiled = _compiled(_square_gaps, fastmath=True)
+_about_compiled = _compiled(_about, fastmath=True)
+_products_compiled = _compiled(_products, fastmath=True)
 _weigh_compiled = _compiled(_weigh, fastmath=True)
 
 
 @cache
-def _sums_kernel(d: int) -> Any:
-    """The loop for width d: a constant d and one flat block of centres is what lets LLVM vectorise it."""
+def _sums_kernel(step: int, single: bool) -> Any:
+    """The loop for one pass, or for many, with differences of `step` coordinates at a time, or without any for 0.
 
-    def sums(points, shift, limit, centres, gaps, own_atom, own_group, own_value, segments, weights, out, totals, near):
-        # points (m, d), shift (m,), limit (m,), centres (passes, blocks, d * BLOCK), gaps (passes, blocks, m),
-        # own_* (m,), segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
-        # Adds to totals (2, m, K) and, if it has rows, to out (m, blocks * BLOCK), where `near` (blocks,) is set.
-        passes, blocks = centres.shape[0], centres.shape[1]
-        m = points.shape[0]
-        chosen = np.empty(m, np.int64)
-        touched = np.empty(m, np.bool_)
-        block_sums = np.empty((m, BLOCK), np.float32)
-        same = np.empty(m, np.int64)
+    A constant number of coordinates is what lets LLVM vectorise; steps below STEP are whole widths.
+    """
+
+    def sums(
+        points, shift, cutoff, low, high, origins, radii, centres, norms, depth, reach,
+        own_atom, own_group, segments, weights, out, totals, near, farthest,
+    ):  # fmt: skip
+        # points (d, m), shift (m,) in bits, low, high, origins (passes, blocks, d), radii (passes, blocks),
+        # centres (passes, blocks, d or more, BLOCK) and norms (passes, blocks, BLOCK) from those origins, own_* (m,),
+        # segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
+        # Adds to totals (2, m, K) or, if it has rows, to out (m, blocks * BLOCK), where `near` (blocks,) is set, all
+        # but the own atoms; raises farthest (m,) to |t - o| |s - o| of the products that were used.
+        passes, blocks, d = origins.shape
+        rounded = np.empty((d, ROWS), low.dtype)
+        gaps = np.empty(ROWS, low.dtype)
+        offsets = np.zeros((centres.shape[2], ROWS), centres.dtype)
+        gathered = np.empty(d * ROWS, centres.dtype)
+        exponents = np.empty(BLOCK, centres.dtype)
+        product, part = np.empty((ROWS, BLOCK), centres.dtype), np.empty((ROWS, BLOCK), centres.dtype)
+        squares = np.empty(ROWS)
+        chosen, direct, same = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+        touched = np.empty(ROWS, np.bool_)
+        block_sums = np.empty((ROWS, BLOCK), np.float32)
         multiple = segments[-1, 1] > 0
-        segment = 0
-        for block in range(blocks):
-            touched[:] = False
-            for k in range(passes):
-                centre = centres[k, block]
-                gap = gaps[k, block]
-                found = 0
-                for i in range(m):  # without a branch, which the processor could not predict
-                    chosen[found] = i
-                    found += gap[i] <= limit[i]
-                for i in chosen[:found]:
-                    exponent_at_point = shift[i]
-                    row = block_sums[i]
-                    point = points[i]
-                    if not touched[i]:
-                        row[:] = 0.0
-                        touched[i] = True
-                    for j in range(BLOCK):
-                        exponent = exponent_at_point
-                        for q in range(d):
-                            offset = point[q] - centre[q * BLOCK + j]
-                            exponent -= offset * offset
-                        row[j] += _exp2_compiled(np.float32(exponent))
-            first_segment = segment
-            while segment < len(segments) and segments[segment, 0] == block:
-                segment += 1
-            found = 0
-            for i in range(m):
-                own = own_atom[i] - block * BLOCK
-                if touched[i]:
-                    chosen[found] = i
-                    found += 1
-                    if 0 <= own < BLOCK:
-                        block_sums[i, own] = 0.0  # its exact value comes below
-            rows = chosen[:found]
-            if len(out):
-                near[block] |= found > 0
-                for i in rows:
-                    row = block_sums[i]
-                    target = out[i, block * BLOCK : (block + 1) * BLOCK]
-                    for j in range(BLOCK):
-                        target[j] += row[j]
-                continue
-            for s in range(first_segment, segment):
-                group, first, end = segments[s, 1], segments[s, 2], segments[s, 3]
-                _weigh_compiled(block_sums, rows, weights[block], first, end, totals[0])
-                if multiple:
+        for first in range(0, points.shape[1], ROWS):
+            rounded[:] = points[:, first : first + ROWS]
+            limit = shift[first : first + ROWS] + cutoff
+            segment = 0
+            for block in range(blocks):
+                touched[:] = False
+                for k in range(passes):
+                    _square_gaps_compiled(rounded, low[k, block], high[k, block], gaps)
                     found = 0
-                    for i in rows:
-                        same[found] = i
-                        found += own_group[i] == group
-                    _weigh_compiled(block_sums, same[:found], weights[block], first, end, totals[1])
-        for i in range(m):
-            own = own_atom[i]
-            if own >= 0:
+                    for i in range(ROWS):  # without a branch, which the processor could not predict
+                        chosen[found] = i
+                        found += gaps[i] <= limit[i]
+                    if not found:
+                        continue
+                    _about_compiled(points, first, origins[k, block], offsets, squares)
+                    centre, norm, radius = centres[k, block], norms[k, block], radii[k, block]
+                    largest = reach * abs(reach) / (radius * radius) if radius else np.inf
+                    multiplied = differenced = 0
+                    for i in chosen[:found]:
+                        inside = squares[i] <= largest
+                        chosen[multiplied] = i
+                        direct[differenced] = i
+                        multiplied += inside
+                        differenced += not inside
+                    if multiplied:
+                        _products_compiled(offsets, d, chosen[:multiplied], centre, depth, gathered, product, part)
+                    for g in range(multiplied):
+                        i = chosen[g]
+                        farthest[first + i] = max(farthest[first + i], radius * np.sqrt(squares[i]))
+                        start = centres.dtype.type(shift[first + i] - squares[i])
+                        row, values = block_sums[i], product[g]
+                        if not single and not touched[i]:
+                            row[:] = 0.0
+                        touched[i] = True
+                        for j in range(BLOCK):
+                            exponent = np.float32((start - norm[j]) + (values[j] + values[j]))
+                            if not step:
+                                exponent = min(exponent, LARGEST)
+                            if single:
+                                row[j] = _exp2_compiled(exponent)
+                            else:
+                                row[j] += _exp2_compiled(exponent)
+                    if step:
+                        flat = centre.reshape(-1)
+                        for i in direct[:differenced]:
+                            row = block_sums[i]
+                            if not single and not touched[i]:
+                                row[:] = 0.0
+                            touched[i] = True
+                            start = centres.dtype.type(shift[first + i])
+                            point = offsets[:, i]
+                            if step < STEP:
+                                for j in range(BLOCK):
+                                    exponent = start
+                                    for q in range(step):
+                                        offset = point[q] - flat[q * BLOCK + j]
+                                        exponent -= offset * offset
+                                    if single:
+                                        row[j] = _exp2_compiled(np.float32(exponent))
+                                    else:
+                                        row[j] += _exp2_compiled(np.float32(exponent))
+                                continue
+                            exponents[:] = start
+                            for q in range(0, d, step):
+                                coordinates = point[q : q + step]
+                                lines = flat[q * BLOCK : (q + step) * BLOCK]
+                                for j in range(BLOCK):
+                                    exponent = exponents[j]
+                                    for r in range(step):
+                                        offset = coordinates[r] - lines[r * BLOCK + j]
+                                        exponent -= offset * offset
+                                    exponents[j] = exponent
+                            for j in range(BLOCK):
+                                if single:
+                                    row[j] = _exp2_compiled(np.float32(exponents[j]))
+                                else:
+                                    row[j] += _exp2_compiled(np.float32(exponents[j]))
+                first_segment = segment
+                while segment < len(segments) and segments[segment, 0] == block:
+                    segment += 1
+                found = 0
+                for i in range(ROWS):
+                    if touched[i]:
+                        chosen[found] = i
+                        found += 1
+                        own = own_atom[first + i] - block * BLOCK
+                        if 0 <= own < BLOCK:
+                            block_sums[i, own] = 0.0  # the caller adds its exact value
+                rows = chosen[:found]
                 if len(out):
-                    out[i, own] += own_value[i]
-                    near[own // BLOCK] = True
-                else:
-                    for c in range(weights.shape[1]):
-                        term = own_value[i] * weights[own // BLOCK, c, own % BLOCK]
-                        totals[0, i, c] += term
-                        totals[1, i, c] += term
+                    near[block] |= found > 0
+                    for i in rows:
+                        row = block_sums[i]
+                        target = out[first + i, block * BLOCK : (block + 1) * BLOCK]
+                        for j in range(BLOCK):
+                            target[j] += row[j]
+                    continue
+                whole, own_part = totals[0, first : first + ROWS], totals[1, first : first + ROWS]
+                for s in range(first_segment, segment):
+                    group, begin, end = segments[s, 1], segments[s, 2], segments[s, 3]
+                    _weigh_compiled(block_sums, rows, weights[block], begin, end, whole)
+                    if multiple:
+                        found = 0
+                        for i in rows:
+                            same[found] = i
+                            found += own_group[first + i] == group
+                        _weigh_compiled(block_sums, same[:found], weights[block], begin, end, own_part)
 
     return _compiled(sums, fastmath=ELEMENTWISE)
 
 
-@cache
-def _nearest_kernel(d: int) -> Any:
-    """Lowers `smallest` to the squared distance of each point to its nearest centre."""
-
-    def nearest(points, centres, gaps, smallest):  # (m, d), (passes, blocks, d * BLOCK), (passes, blocks, m), (m,)
-        passes, blocks = centres.shape[0], centres.shape[1]
-        squares = np.empty(BLOCK, points.dtype)
-        for i in range(points.shape[0]):
-            point = points[i]
-            for k in range(passes):
-                for block in range(blocks):
-                    if gaps[k, block, i] > smallest[i]:
-                        continue
-                    centre = centres[k, block]
+def _nearest(points, low, high, origins, centres, smallest):
+    """Lower `smallest` (m,) to the squared distance of each point (m, d) to its nearest centre."""
+    passes, blocks, d = origins.shape
+    squares = np.empty(BLOCK, centres.dtype)
+    for i in range(points.shape[0]):
+        point = points[i]
+        for k in range(passes):
+            for block in range(blocks):
+                gap = 0.0
+                for q in range(d):
+                    outside = max(max(low[k, block, q] - point[q], point[q] - high[k, block, q]), 0.0)
+                    gap += outside * outside
+                if gap > smallest[i]:
+                    continue
+                squares[:] = 0.0
+                for q in range(d):
+                    coordinate = centres.dtype.type(point[q] - origins[k, block, q])
+                    line = centres[k, block, q]
                     for j in range(BLOCK):
-                        square = point[0] - point[0]
-                        for q in range(d):
-                            offset = point[q] - centre[q * BLOCK + j]
-                            square += offset * offset
-                        squares[j] = square
-                    smallest[i] = min(smallest[i], squares.min())
+                        offset = coordinate - line[j]
+                        squares[j] += offset * offset
+                smallest[i] = min(smallest[i], squares.min())
 
-    return _compiled(nearest, fastmath=True)
+
+_nearest_compiled = _compiled(_nearest, fastmath=True)
 
 
 class BlockedLaws:
@@ -203,6 +303,7 @@ class BlockedLaws:
     def __init__(self, groups: Groups, blocks: int) -> None:
         n, self.n_laws = groups.weights.shape
         self.n_groups = len(groups.slices)
+        self.given = groups.weights
         self.product = Product(groups, torch.device("cpu")) if self.n_laws > FUSED else None
         self.weights = np.zeros((blocks, 1 if self.n_laws == 1 else -(-self.n_laws // 4) * 4, BLOCK))
         if self.product is None:
@@ -218,90 +319,145 @@ class BlockedLaws:
         )
 
 
+class Blocks:
+    """Centres in blocks of neighbouring atoms, each pass about the middle of its block.
+
+    Args:
+        centres: (N, n_x, d) float64, in units of beta.
+        dtype: of the blocked centres; None takes float32 where it gives differences their digits, else float64.
+    """
+
+    def __init__(self, centres: np.ndarray, dtype: type | None) -> None:
+        n, passes, d = centres.shape
+        blocks, chunks = -(-n // BLOCK), -(-d // DEPTH)
+        self.depth = -(-d // chunks)
+        width = chunks * self.depth  # coordinates beyond d are 0
+        stored = width if d < STEP else -(-width // STEP) * STEP
+        filled = np.append(centres, np.repeat(centres[-1:], blocks * BLOCK - n, 0), 0) if n % BLOCK else centres
+        blocked = filled.reshape(blocks, BLOCK, passes, d).transpose(2, 0, 3, 1)  # (passes, blocks, d, BLOCK), a view
+        self.low, self.high, self.first, self.origins = np.zeros((4, passes, blocks, width))
+        for corner, values in ((self.low, blocked.min(3)), (self.high, blocked.max(3)), (self.first, blocked[..., 0])):
+            corner[..., :d] = values * EXP2_UNIT
+        self.origins[:] = (self.low + self.high) / 2
+        if dtype is None:
+            dtype = np.float32 if np.max(self.high - self.low) / 2 <= FLOAT32_REACH else np.float64
+        self.radii = np.empty((passes, blocks))
+        self.norms = np.empty((passes, blocks, BLOCK), dtype)
+        self.centres = np.zeros((passes, blocks, stored, BLOCK), dtype)
+        for k in range(passes):
+            offsets = blocked[k] * EXP2_UNIT - self.origins[k, :, :d, None]
+            squares = np.square(offsets).sum(1)
+            self.radii[k] = np.sqrt(squares.max(1))
+            offsets[-1, :, n - (blocks - 1) * BLOCK :] = 1e15  # atoms that fill the last block are far from everything
+            squares[-1, n - (blocks - 1) * BLOCK :] = 1e30 * d
+            self.norms[k], self.centres[k, :, :d] = squares, offsets
+        self.low, self.high, self.first = (box.astype(np.float32) for box in (self.low, self.high, self.first))
+
+
 class NumbaKernel:
-    """Kernel sums within N atoms of n_x centres each, in float32 exponents from exact differences.
+    """Kernel sums within N atoms of n_x centres each, in float32 exponents about the middle of each block of atoms.
 
     A block of centres is skipped where its bounding box is so many bits away that it could add no more than 2^-cutoff
     for each of them. The first cutoff is enough where the own atom has 1/100 of the mean weight; a total that turns
     out too small for it is evaluated again with the last one.
+
+    Exponents are `shift - |t - o|^2 - |s - o|^2 + 2 (t - o).(s - o)` with the products in float32 where that keeps
+    1e-5 nats. Elsewhere narrow layers take differences. Wide layers, where the own centre usually outweighs all others,
+    take the float32 products in any case and say how far they may be off; the total is then refused where the atoms
+    other than the own one (whose value is exact) count so much that this matters, and is made again in float64.
 
     Args:
         centres: (N, n_x, d) float64, in units of beta, with their origin amid them; neighbours in space should be
             neighbours in order.
     """
 
-    rows = 64
+    rows = 1024
     largest = 1e30
-    # With a nearest centre further than this (in nats), float32 exponents would lose more than 1e-5.
-    reach = 40.0
 
     def __init__(self, centres: np.ndarray) -> None:
-        n, passes, d = centres.shape
-        self.n, self.d, self.blocks = n, d, -(-n // BLOCK)
-        blocks = self.blocks
-        cutoffs = (np.log2(100 * n * passes / SKIPPED), LAST_CUTOFF)
-        self.trials: Sequence[tuple[float, float]] = [(cutoff, passes * 2**-cutoff / SKIPPED) for cutoff in cutoffs]
-        scaled = np.full((blocks * BLOCK, passes, d), 1e15)  # atoms that fill the last block are far from everything
-        scaled[:n] = centres * EXP2_UNIT
-        self.dtype = np.float32 if np.abs(scaled[:n]).max() <= FLOAT32_REACH else np.float64
-        blocked = scaled.reshape(blocks, BLOCK, passes, d).transpose(2, 0, 3, 1)  # (passes, blocks, d, BLOCK)
-        filled = np.where(np.arange(blocks * BLOCK).reshape(blocks, 1, BLOCK) < n, blocked, blocked[..., :1])
-        self.corners = [
-            np.ascontiguousarray(corner, self.dtype)  # (passes, blocks, d)
-            for corner in (filled.min(3), filled.max(3), filled[..., 0])
-        ]
-        self.centres = np.ascontiguousarray(blocked.reshape(passes, blocks, d * BLOCK), self.dtype)
+        self.given = centres
+        self.n, passes, self.d = centres.shape
+        self.wide = self.d > DIRECT_WIDTH
+        self.blocks = Blocks(centres, np.float32 if self.wide else None)
+        # Beyond a shift of so many nats, exponents of differences would lose more than 1e-5.
+        self.reach = 40.0 + (self.d if self.wide else 0)
+        self.product_reach = -1.0
+        if self.wide:
+            self.product_reach = np.inf
+        elif self.d >= PRODUCT_WIDTH and self.blocks.centres.dtype == np.float32:
+            self.product_reach = PRODUCT_REACH
+        cutoffs = (np.log2(100 * self.n * passes / SKIPPED), LAST_CUTOFF)
+        self.exact_trials = [Trial(cutoff, passes * 2**-cutoff / SKIPPED, exact=self.wide) for cutoff in cutoffs]
 
-    def _scaled(self, points: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(points * EXP2_UNIT, self.dtype)
+    def trials(self, owned: bool) -> Sequence[Trial]:
+        """Ways to evaluate totals; without own atoms float32 products of a wide layer could only be refused."""
+        first = self.exact_trials[0]._replace(exact=False)
+        return [first, *self.exact_trials] if self.wide and owned else self.exact_trials
 
-    def _gaps(self, points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Squared distances (passes, blocks, m) of points from boxes with corners low, high (passes, blocks, d)."""
-        gaps = np.empty((low.shape[0] * low.shape[1], len(points)), self.dtype)
-        corners = (corner.reshape(-1, self.d) for corner in (low, high))
-        _square_gaps_compiled(np.ascontiguousarray(points.T), *corners, gaps)
-        return gaps.reshape(*low.shape[:2], -1)
+    @cached_property
+    def exact_blocks(self) -> Blocks:
+        """The blocks in float64."""
+        return Blocks(self.given, np.float64)
+
+    @cached_property
+    def exact_kernel(self) -> TorchKernel:
+        """For distances in wide layers."""
+        return TorchKernel(self.given)
 
     def prepare(self, groups: Groups) -> BlockedLaws:
         """The laws in the layout of this kernel."""
-        return BlockedLaws(groups, self.blocks)
+        return BlockedLaws(groups, self.blocks.norms.shape[1])
 
     def totals(
-        self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom | None, cutoff: float
+        self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom | None, trial: Trial
     ) -> np.ndarray:
-        """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2)."""
-        low, high, _ = self.corners
+        """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); NaN where float32 is not good enough."""
+        blocks = self.exact_blocks if trial.exact else self.blocks
         m = len(points)
-        points = self._scaled(points)
-        bits = (shift * (2 * EXP2_UNIT**2)).astype(self.dtype)
-        limit = bits + self.dtype(cutoff)
-        nobody, nothing = np.full(m, -1), np.zeros(m)
-        atom, group = (nobody, nobody) if own is None else (own.atom, own.group)
-        value = nothing if own is None else own.value(shift)
-        layers = 1 if own is None or laws.n_groups == 1 else 2
-        totals = np.zeros((2, m, laws.weights.shape[1]))
-        out = np.zeros((m if laws.product else 0, self.blocks * BLOCK))
-        near = np.zeros(self.blocks, np.bool_)
-        for first in range(0, len(self.centres), FLUSH):
-            passes = slice(first, first + FLUSH)
-            gaps = self._gaps(points, low[passes], high[passes])
-            given = (atom, group, value if first == 0 else nothing)
-            _sums_kernel(self.d)(
-                points, bits, limit, self.centres[passes], gaps, *given, laws.segments, laws.weights, out, totals, near
+        padded = -(-m // ROWS) * ROWS
+        bits = np.full(padded, -np.inf)  # nothing is near the points that fill the last tile
+        bits[:m] = shift * (2 * EXP2_UNIT**2)
+        columns = np.zeros((blocks.low.shape[2], padded))
+        columns[: self.d, :m] = points.T * EXP2_UNIT
+        atom, group = np.full((2, padded), -1)
+        if own is not None:
+            atom[:m], group[:m] = own.atom, own.group
+        totals = np.zeros((2, padded, laws.weights.shape[1]))
+        out = np.zeros((padded if laws.product else 0, laws.weights.shape[0] * BLOCK))
+        near, farthest = np.zeros(laws.weights.shape[0], np.bool_), np.zeros(padded)
+        for first in range(0, len(blocks.centres), FLUSH):
+            k = slice(first, first + FLUSH)
+            _sums_kernel(0 if self.wide else min(self.d, STEP), len(blocks.centres) == 1)(
+                *(columns, bits, trial.cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
+                *(blocks.centres[k], blocks.norms[k], blocks.depth, self.product_reach),
+                *(atom, group, laws.segments, laws.weights, out, totals, near, farthest),
             )
+        layers = 1 if own is None or laws.n_groups == 1 else 2
         if laws.product:
-            return laws.product.totals(torch.from_numpy(out), own, np.repeat(near, BLOCK))
-        return totals[:layers, :, : laws.n_laws]
+            others = laws.product.totals(torch.from_numpy(out[:m]), own, np.repeat(near, BLOCK))
+        else:
+            others = totals[:layers, :m, : laws.n_laws]
+        result = others if own is None else others + own.value(shift)[:, None] * laws.given[own.atom]
+        if self.wide and not trial.exact:
+            doubtful = PRODUCT_ERROR * farthest[:m, None] * others > DOUBT * result
+            return np.where(doubtful, np.nan, result)
+        return result
+
+    def bound(self, points: np.ndarray) -> np.ndarray:
+        """(m,) of a bound, from above, on min_jk |t - s_jk|^2 / 2: the least over the first atoms of all blocks."""
+        columns = np.zeros((self.blocks.first.shape[2], len(points)), np.float32)
+        columns[: self.d] = points.T * EXP2_UNIT
+        smallest, gaps = np.full((2, len(points)), np.inf, np.float32)
+        for corner in self.blocks.first.reshape(-1, len(columns)):
+            _square_gaps_compiled(columns, corner, corner, gaps)
+            np.minimum(smallest, gaps, out=smallest)
+        return smallest / (2 * EXP2_UNIT**2)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
         """(m,) of min_jk |t - s_jk|^2 / 2."""
-        low, high, first_atom = self.corners
-        points = self._scaled(points)
-        smallest = np.full(len(points), np.inf, self.dtype)
-        chunks = [slice(first, first + FLUSH) for first in range(0, len(self.centres), FLUSH)]
-        for passes in chunks:
-            smallest = np.minimum(smallest, self._gaps(points, first_atom[passes], first_atom[passes]).min((0, 1)))
-        for passes in chunks:
-            gaps = self._gaps(points, low[passes], high[passes])
-            _nearest_kernel(self.d)(points, self.centres[passes], gaps, smallest)
+        if self.wide:
+            return self.exact_kernel.nearest(points)
+        blocks = self.blocks
+        smallest = self.bound(points).astype(np.float64) * (2 * EXP2_UNIT**2)
+        _nearest_compiled(points * EXP2_UNIT, blocks.low, blocks.high, blocks.origins, blocks.centres, smallest)
         return smallest / (2 * EXP2_UNIT**2)

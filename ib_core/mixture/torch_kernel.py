@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from ib_core.mixture.groups import Groups, OwnAtom, Product
+from ib_core.mixture.groups import Groups, OwnAtom, Product, Trial
 
 # |t|^2 + |s|^2 - 2 t.s in float64 errs by about 2e-16 |t|^2: beyond this square it would cost 1e-7 nats.
 EXPANDED_REACH = 1e9
@@ -25,7 +25,7 @@ class TorchKernel:
     rows = 64
     largest = 1e280
     reach = np.inf
-    trials: Sequence[tuple[float, float]] = ((np.inf, 1e-280),)
+    smallest = 1e-280
 
     def __init__(self, centres: np.ndarray, device: str | None = None) -> None:
         self.device = torch.device(device or "cpu")
@@ -44,6 +44,10 @@ class TorchKernel:
                 columns = slice(first, first + COLUMNS)
                 yield columns, torch.addmm(start - half_norms[columns], points, centres[columns].T)
 
+    def trials(self, owned: bool) -> Sequence[Trial]:
+        """The one way to evaluate totals."""
+        return [Trial(np.inf, self.smallest)]
+
     def prepare(self, groups: Groups) -> Product:
         """The laws, where the sums are."""
         return Product(groups, self.device)
@@ -56,10 +60,10 @@ class TorchKernel:
         return total
 
     def totals(
-        self, points: np.ndarray, shift: np.ndarray, laws: Product, own: OwnAtom | None, cutoff: float
+        self, points: np.ndarray, shift: np.ndarray, laws: Product, own: OwnAtom | None, trial: Trial
     ) -> np.ndarray:
-        """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); no block is skipped, whatever the cutoff."""
-        sums = self._sums(self._tensor(points), self._tensor(shift))
+        """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); no block is skipped, whatever the trial."""
+        sums = self._sums(self._tensor(self._filled(points)), self._tensor(self._filled(shift)))[: len(points)]
         if own is not None:
             index = torch.arange(len(sums), device=self.device), torch.from_numpy(own.atom).to(self.device)
             sums[index] = self._tensor(own.value(shift))
@@ -67,9 +71,19 @@ class TorchKernel:
         totals[:, np.square(points).sum(1) > EXPANDED_REACH] = np.nan
         return totals
 
+    def _filled(self, values: np.ndarray) -> np.ndarray:
+        """Exactly `rows` of them: a matrix product of another height may round differently."""
+        return values[np.minimum(np.arange(self.rows), len(values) - 1)]
+
     def nearest(self, points: np.ndarray) -> np.ndarray:
         """(m,) of min_jk |t - s_jk|^2 / 2."""
-        largest = torch.full((len(points),), -torch.inf, dtype=torch.float64, device=self.device)
-        for _, exponents in self._exponents(self._tensor(points), torch.zeros_like(largest)):
-            largest = torch.maximum(largest, exponents.amax(1))
-        return (-largest).cpu().numpy()
+        nearest = np.empty(len(points))
+        for first in range(0, len(points), self.rows):
+            tile = points[first : first + self.rows]
+            largest = torch.full((self.rows,), -torch.inf, dtype=torch.float64, device=self.device)
+            for _, exponents in self._exponents(self._tensor(self._filled(tile)), torch.zeros_like(largest)):
+                largest = torch.maximum(largest, exponents.amax(1))
+            nearest[first : first + self.rows] = (-largest).cpu().numpy()[: len(tile)]
+        return nearest
+
+    bound = nearest

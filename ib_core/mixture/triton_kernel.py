@@ -1,7 +1,5 @@
 """Kernel sums on a CUDA device for small d: differences, exponentials and the sum over passes in one kernel."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 import triton
@@ -46,7 +44,7 @@ class TritonKernel(TorchKernel):
     largest = 1e30
     # With a nearest centre further than this (in nats), float32 exponents would lose more than 1e-5.
     reach = 40.0
-    trials: Sequence[tuple[float, float]] = ((np.inf, 1e-25),)  # float32 powers end at 1e-38
+    smallest = 1e-25  # float32 powers end at 1e-38
 
     def __init__(self, centres: np.ndarray, device: str | None = None) -> None:
         super().__init__(centres, device)
