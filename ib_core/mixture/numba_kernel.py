@@ -15,6 +15,7 @@ BLOCK = 128  # neighbouring atoms of one inner loop, skipped together
 ROWS = 64  # points that meet a block together: their products with it stay in cache
 ROW_STEP = 16  # heights of products are multiples of this: BLAS then gives a row the same bits wherever it stands
 DEPTH = 32  # coordinates of one product; several such, summed, err less than one over all
+MANY = 0.75  # share of lanes in use from which lanes are passes
 FLUSH = 64  # passes summed in float32 before they are multiplied with the weights
 FUSED = 32  # laws up to which the weights are applied to a block of sums while it is in cache
 DIRECT_WIDTH = 16  # widest layer for which a point takes explicit differences where a product would lose digits
@@ -27,6 +28,7 @@ PRODUCT_REACH = 45.0
 PRODUCT_ERROR = 2e-7  # nats for each bit of |t - o| |s - o|, more than was seen in 1e5 random pairs
 DOUBT = 8e-6  # nats that float32 products may cost a point
 EXP2_UNIT = np.sqrt(0.5 * np.log2(np.e))  # |x|^2 / 2 in nats = |EXP2_UNIT x|^2 in bits
+FAR = 1e15  # of lanes that hold no centre
 LARGEST = np.float32(126.0)  # bits; narrow layers stay below it, see `NumbaKernel.reach`
 LAST_CUTOFF = 90.0  # bits; float32 ends at 126
 SKIPPED = 1e-7  # the most that skipped blocks may add to a sum, relative to it
@@ -124,6 +126,15 @@ def _weigh(sums, rows, weights, first, end, totals):
             totals[i, c + 3] += t_3
 
 
+def _sum(values):
+    """Of float32 numbers."""
+    total = np.float32(0.0)
+    for j in range(BLOCK):
+        total += values[j]
+    return total
+
+
+_sum_compiled = _compiled(_sum, fastmath=True)
 _exp2_compiled = _compiled(_exp2, fastmath=ELEMENTWISE)
 _square_gaps_compiled = _compiled(_square_gaps, fastmath=True)
 _about_compiled = _compiled(_about, fastmath=True)
@@ -132,27 +143,30 @@ _weigh_compiled = _compiled(_weigh, fastmath=True)
 
 
 @cache
-def _sums_kernel(step: int, single: bool) -> Any:
-    """The loop for one pass, or for many, with differences of `step` coordinates at a time, or without any for 0.
+def _sums_kernel(step: int, lanes: str) -> Any:
+    """The loop with differences of `step` coordinates at a time, or without any for 0.
 
     A constant number of coordinates is what lets LLVM vectorise; steps below STEP are whole widths.
     """
+    by_atom = lanes == "passes"
+    assigned = by_atom or lanes == "atoms, one turn"
+    cleared = lanes != "atoms, one turn"
 
     def sums(
-        points, shift, cutoff, low, high, origins, radii, centres, norms, depth, reach,
+        points, shift, cutoff, low, high, origins, radii, atoms, centres, norms, depth, reach,
         own_atom, own_group, segments, weights, out, totals, near, farthest,
     ):  # fmt: skip
-        # points (d, m), shift (m,) in bits, low, high, origins (passes, blocks, d), radii (passes, blocks),
-        # centres (passes, blocks, d or more, BLOCK) and norms (passes, blocks, BLOCK) from those origins, own_* (m,),
+        # points (d, m), shift (m,) in bits, low, high, origins (turns, blocks, d), radii (turns, blocks),
+        # atoms (turns,), centres (turns, blocks, d or more, BLOCK), norms (turns, blocks, BLOCK), own_* (m,),
         # segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
         # Adds to totals (2, m, K) or, if it has rows, to out (m, blocks * BLOCK), where `near` (blocks,) is set, all
         # but the own atoms; raises farthest (m,) to |t - o| |s - o| of the products that were used.
-        passes, blocks, d = origins.shape
+        turns, blocks, d = origins.shape
         rounded = np.empty((d, ROWS), low.dtype)
         gaps = np.empty(ROWS, low.dtype)
         offsets = np.zeros((centres.shape[2], ROWS), centres.dtype)
         gathered = np.empty(d * ROWS, centres.dtype)
-        exponents = np.empty(BLOCK, centres.dtype)
+        exponents, powers = np.empty(BLOCK, centres.dtype), np.empty(BLOCK, np.float32)
         product, part = np.empty((ROWS, BLOCK), centres.dtype), np.empty((ROWS, BLOCK), centres.dtype)
         squares = np.empty(ROWS)
         chosen, direct, same = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
@@ -165,7 +179,7 @@ def _sums_kernel(step: int, single: bool) -> Any:
             segment = 0
             for block in range(blocks):
                 touched[:] = False
-                for k in range(passes):
+                for k in range(turns):
                     _square_gaps_compiled(rounded, low[k, block], high[k, block], gaps)
                     found = 0
                     for i in range(ROWS):  # without a branch, which the processor could not predict
@@ -190,52 +204,58 @@ def _sums_kernel(step: int, single: bool) -> Any:
                         farthest[first + i] = max(farthest[first + i], radius * np.sqrt(squares[i]))
                         start = centres.dtype.type(shift[first + i] - squares[i])
                         row, values = block_sums[i], product[g]
-                        if not single and not touched[i]:
+                        if cleared and not touched[i]:
                             row[:] = 0.0
                         touched[i] = True
+                        target = powers if by_atom else row
                         for j in range(BLOCK):
                             exponent = np.float32((start - norm[j]) + (values[j] + values[j]))
                             if not step:
                                 exponent = min(exponent, LARGEST)
-                            if single:
-                                row[j] = _exp2_compiled(exponent)
+                            if assigned:
+                                target[j] = _exp2_compiled(exponent)
                             else:
-                                row[j] += _exp2_compiled(exponent)
+                                target[j] += _exp2_compiled(exponent)
+                        if by_atom:
+                            row[atoms[k]] += _sum_compiled(powers)
                     if step:
                         flat = centre.reshape(-1)
                         for i in direct[:differenced]:
                             row = block_sums[i]
-                            if not single and not touched[i]:
+                            if cleared and not touched[i]:
                                 row[:] = 0.0
                             touched[i] = True
                             start = centres.dtype.type(shift[first + i])
                             point = offsets[:, i]
+                            target = powers if by_atom else row
                             if step < STEP:
                                 for j in range(BLOCK):
                                     exponent = start
                                     for q in range(step):
                                         offset = point[q] - flat[q * BLOCK + j]
                                         exponent -= offset * offset
-                                    if single:
-                                        row[j] = _exp2_compiled(np.float32(exponent))
+                                    if assigned:
+                                        target[j] = _exp2_compiled(np.float32(exponent))
                                     else:
-                                        row[j] += _exp2_compiled(np.float32(exponent))
-                                continue
-                            exponents[:] = start
-                            for q in range(0, d, step):
-                                coordinates = point[q : q + step]
-                                lines = flat[q * BLOCK : (q + step) * BLOCK]
+                                        target[j] += _exp2_compiled(np.float32(exponent))
+                            else:
+                                exponents[:] = start
+                                for q in range(0, d, step):
+                                    coordinates = point[q : q + step]
+                                    lines = flat[q * BLOCK : (q + step) * BLOCK]
+                                    for j in range(BLOCK):
+                                        exponent = exponents[j]
+                                        for r in range(step):
+                                            offset = coordinates[r] - lines[r * BLOCK + j]
+                                            exponent -= offset * offset
+                                        exponents[j] = exponent
                                 for j in range(BLOCK):
-                                    exponent = exponents[j]
-                                    for r in range(step):
-                                        offset = coordinates[r] - lines[r * BLOCK + j]
-                                        exponent -= offset * offset
-                                    exponents[j] = exponent
-                            for j in range(BLOCK):
-                                if single:
-                                    row[j] = _exp2_compiled(np.float32(exponents[j]))
-                                else:
-                                    row[j] += _exp2_compiled(np.float32(exponents[j]))
+                                    if assigned:
+                                        target[j] = _exp2_compiled(np.float32(exponents[j]))
+                                    else:
+                                        target[j] += _exp2_compiled(np.float32(exponents[j]))
+                            if by_atom:
+                                row[atoms[k]] += _sum_compiled(powers)
                 first_segment = segment
                 while segment < len(segments) and segments[segment, 0] == block:
                     segment += 1
@@ -320,7 +340,10 @@ class BlockedLaws:
 
 
 class Blocks:
-    """Centres in blocks of neighbouring atoms, each pass about the middle of its block.
+    """Centres in blocks of BLOCK lanes, each about its own middle; a block has some turns, one after the other.
+
+    With few passes a lane is an atom and a turn a pass. With many a turn is one atom (or a part of its passes) and a
+    lane a pass: the passes of an atom lie near each other, so that more can be skipped, and less digits are needed.
 
     Args:
         centres: (N, n_x, d) float64, in units of beta.
@@ -329,29 +352,48 @@ class Blocks:
 
     def __init__(self, centres: np.ndarray, dtype: type | None) -> None:
         n, passes, d = centres.shape
-        blocks, chunks = -(-n // BLOCK), -(-d // DEPTH)
+        self.blocks = -(-n // BLOCK)
+        self.parts = -(-passes // BLOCK)
+        self.by_atom = passes >= MANY * self.parts * BLOCK
+        self.turns = BLOCK * self.parts if self.by_atom else passes
+        self.atoms = np.arange(self.turns) // self.parts  # of a block, by turn, where lanes are passes
+        chunks = -(-d // DEPTH)
         self.depth = -(-d // chunks)
         width = chunks * self.depth  # coordinates beyond d are 0
-        stored = width if d < STEP else -(-width // STEP) * STEP
-        filled = np.append(centres, np.repeat(centres[-1:], blocks * BLOCK - n, 0), 0) if n % BLOCK else centres
-        blocked = filled.reshape(blocks, BLOCK, passes, d).transpose(2, 0, 3, 1)  # (passes, blocks, d, BLOCK), a view
-        self.low, self.high, self.first, self.origins = np.zeros((4, passes, blocks, width))
-        for corner, values in ((self.low, blocked.min(3)), (self.high, blocked.max(3)), (self.first, blocked[..., 0])):
-            corner[..., :d] = values * EXP2_UNIT
+        self.low, self.high, self.origins = np.zeros((3, self.turns, self.blocks, width))
+        for k in range(self.turns):
+            lanes = self._lanes(centres, k)
+            self.low[k, :, :d] = np.fmin.reduce(lanes, axis=2)
+            self.high[k, :, :d] = np.fmax.reduce(lanes, axis=2)
+        nothing = np.isnan(self.low)
+        self.low[nothing] = self.high[nothing] = FAR
         self.origins[:] = (self.low + self.high) / 2
         if dtype is None:
             dtype = np.float32 if np.max(self.high - self.low) / 2 <= FLOAT32_REACH else np.float64
-        self.radii = np.empty((passes, blocks))
-        self.norms = np.empty((passes, blocks, BLOCK), dtype)
-        self.centres = np.zeros((passes, blocks, stored, BLOCK), dtype)
-        for k in range(passes):
-            offsets = blocked[k] * EXP2_UNIT - self.origins[k, :, :d, None]
+        self.radii = np.empty((self.turns, self.blocks))
+        self.norms = np.empty((self.turns, self.blocks, BLOCK), dtype)
+        stored = width if d < STEP else -(-width // STEP) * STEP
+        self.centres = np.zeros((self.turns, self.blocks, stored, BLOCK), dtype)
+        for k in range(self.turns):
+            offsets = self._lanes(centres, k) - self.origins[k, :, :d, None]
             squares = np.square(offsets).sum(1)
-            self.radii[k] = np.sqrt(squares.max(1))
-            offsets[-1, :, n - (blocks - 1) * BLOCK :] = 1e15  # atoms that fill the last block are far from everything
-            squares[-1, n - (blocks - 1) * BLOCK :] = 1e30 * d
-            self.norms[k], self.centres[k, :, :d] = squares, offsets
-        self.low, self.high, self.first = (box.astype(np.float32) for box in (self.low, self.high, self.first))
+            self.radii[k] = np.sqrt(np.fmax.reduce(squares, axis=1, initial=0.0))
+            self.norms[k] = np.where(np.isnan(squares), FAR**2, squares)
+            self.centres[k, :, :d] = np.where(np.isnan(offsets), FAR, offsets)
+        self.low, self.high = self.low.astype(np.float32), self.high.astype(np.float32)
+
+    def _lanes(self, centres: np.ndarray, turn: int) -> np.ndarray:
+        """Centres (blocks, d, BLOCK) of one turn in the units of the kernel, NaN in lanes without one."""
+        n, passes, d = centres.shape
+        lanes = np.full((self.blocks, BLOCK, d), np.nan)
+        if self.by_atom:
+            atom, part = divmod(turn, self.parts)
+            length = -(-passes // self.parts)
+            found = centres[atom::BLOCK, part * length : (part + 1) * length]
+            lanes[: len(found), : found.shape[1]] = found
+        else:
+            lanes.reshape(-1, d)[:n] = centres[:, turn]
+        return (lanes * EXP2_UNIT).swapaxes(1, 2)
 
 
 class NumbaKernel:
@@ -406,7 +448,7 @@ class NumbaKernel:
 
     def prepare(self, groups: Groups) -> BlockedLaws:
         """The laws in the layout of this kernel."""
-        return BlockedLaws(groups, self.blocks.norms.shape[1])
+        return BlockedLaws(groups, self.blocks.blocks)
 
     def totals(
         self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom | None, trial: Trial
@@ -417,7 +459,7 @@ class NumbaKernel:
         padded = -(-m // ROWS) * ROWS
         bits = np.full(padded, -np.inf)  # nothing is near the points that fill the last tile
         bits[:m] = shift * (2 * EXP2_UNIT**2)
-        columns = np.zeros((blocks.low.shape[2], padded))
+        columns = np.zeros((blocks.origins.shape[2], padded))
         columns[: self.d, :m] = points.T * EXP2_UNIT
         atom, group = np.full((2, padded), -1)
         if own is not None:
@@ -425,11 +467,13 @@ class NumbaKernel:
         totals = np.zeros((2, padded, laws.weights.shape[1]))
         out = np.zeros((padded if laws.product else 0, laws.weights.shape[0] * BLOCK))
         near, farthest = np.zeros(laws.weights.shape[0], np.bool_), np.zeros(padded)
-        for first in range(0, len(blocks.centres), FLUSH):
-            k = slice(first, first + FLUSH)
-            _sums_kernel(0 if self.wide else min(self.d, STEP), len(blocks.centres) == 1)(
+        lanes = "passes" if blocks.by_atom else "atoms" if blocks.turns > 1 else "atoms, one turn"
+        turns = blocks.turns if blocks.by_atom else FLUSH
+        for first in range(0, blocks.turns, turns):
+            k = slice(first, first + turns)
+            _sums_kernel(0 if self.wide else min(self.d, STEP), lanes)(
                 *(columns, bits, trial.cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
-                *(blocks.centres[k], blocks.norms[k], blocks.depth, self.product_reach),
+                *(blocks.atoms[k], blocks.centres[k], blocks.norms[k], blocks.depth, self.product_reach),
                 *(atom, group, laws.segments, laws.weights, out, totals, near, farthest),
             )
         layers = 1 if own is None or laws.n_groups == 1 else 2
@@ -444,11 +488,12 @@ class NumbaKernel:
         return result
 
     def bound(self, points: np.ndarray) -> np.ndarray:
-        """(m,) of a bound, from above, on min_jk |t - s_jk|^2 / 2: the least over the first atoms of all blocks."""
-        columns = np.zeros((self.blocks.first.shape[2], len(points)), np.float32)
-        columns[: self.d] = points.T * EXP2_UNIT
+        """(m,) of a bound, from above, on min_jk |t - s_jk|^2 / 2: the least over some centres of all blocks."""
+        columns = np.ascontiguousarray((points * EXP2_UNIT).T, np.float32)
         smallest, gaps = np.full((2, len(points)), np.inf, np.float32)
-        for corner in self.blocks.first.reshape(-1, len(columns)):
+        step = BLOCK if self.blocks.by_atom else 1
+        for corner in self.given[::BLOCK, ::step].reshape(-1, self.d):
+            corner = (corner * EXP2_UNIT).astype(np.float32)
             _square_gaps_compiled(columns, corner, corner, gaps)
             np.minimum(smallest, gaps, out=smallest)
         return smallest / (2 * EXP2_UNIT**2)

@@ -99,10 +99,10 @@ def test_columns_agree_with_one_by_one_evaluation():
 
 
 @pytest.mark.parametrize("laws", [1, 6, 40])
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_totals_of_many_passes_skip_nothing_that_counts(backend, laws):
+@pytest.mark.parametrize(("backend", "n_x"), [("numba", 70), ("numba", 100), ("numba", 201), ("torch", 70)])
+def test_totals_of_many_passes_skip_nothing_that_counts(backend, n_x, laws):
     rng = np.random.default_rng(4)
-    passes = np.tanh(rng.normal(size=(130, 1, 3)) + 0.1 * rng.normal(size=(130, 70, 3)))
+    passes = np.tanh(rng.normal(size=(130, 1, 3)) + 0.1 * rng.normal(size=(130, n_x, 3)))
     atoms = Atoms(passes[spatial_order(passes.mean(1), np.zeros(130))], 0.02, backend)
     points = atoms.centres[::4, 3] + rng.normal(size=(33, 3))
     nearest = atoms.kernel.nearest(points)
