@@ -51,6 +51,34 @@ def test_every_point_is_within_1e_5_of_the_twin(backend, d, beta, activation):
     assert_close(log_density(points, centres, beta, backend=backend), twin(points, centres, beta))
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize(("backend", "d"), [("numba", 3), ("numba", 16), ("torch", 16)])
+def test_tails_are_within_1e_5_at_every_distance(backend, d, activation):
+    # At beta = .1 float32 coordinates are as large as they get.
+    rng = np.random.default_rng(d)
+    centres = np.tile(layer(rng, 300, d, activation), (4, 1))
+    direction = rng.normal(size=centres.shape)
+    distance = np.linspace(0, 11, len(centres))[:, None] / np.linalg.norm(direction, axis=1, keepdims=True)
+    points = centres + 0.1 * distance * direction
+    assert_close(log_density(points, centres[:300], 0.1, backend=backend), twin(points, centres[:300], 0.1))
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "beta"),
+    [
+        *[(1, d, beta) for d in (3, 64) for beta in (0.005, 2.0)],
+        *[(100_000, d, beta) for d, beta in ((3, 0.005), (3, 2.0), (64, 0.005))],
+        *[(200, 1024, beta) for beta in (0.005, 0.1, 2.0)],
+    ],
+)
+def test_one_centre_or_many_and_wide_layers(n, d, beta):
+    rng = np.random.default_rng(n)
+    centres = layer(rng, n, d, "relu")
+    points = np.concatenate([centres[:3] + beta * rng.normal(size=(min(n, 3), d)), rng.normal(size=(1, d))])
+    truth = np.concatenate([twin(point[None], centres, beta) for point in points])
+    assert_close(log_density(points, centres, beta), truth)
+
+
 def test_without_numba_torch_takes_over(monkeypatch):
     monkeypatch.setitem(sys.modules, "ib_core.mixture.numba_kernel", None)
     centres = np.random.default_rng(0).normal(size=(20, 2))
