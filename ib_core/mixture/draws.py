@@ -7,6 +7,7 @@ from ib_core.streams import stream
 
 BLOCK_POINTS = 2048  # of one block at least, so that few atoms do not mean many small blocks
 HEAVY = 4.0  # an atom with more than so many times the mean weight gets more draws
+MOST_CELLS = 2**12  # signals that all become strata: two draws around each are then cheap
 SHAPE_BYTES = 2**27  # of the atoms' own covariance matrices, beyond which a control is left out
 
 
@@ -15,8 +16,10 @@ class Draws:
 
     A *unit* is one signal of each atom with the noise around it; the signals of an atom come in a random order, all
     of them before one comes again. Where the signals are the channel itself (`sample` is false), every copy of a heavy
-    atom is a stratum of its own. Where they are a sample of the channel, a unit averages `repeat` draws and all copies
-    of the atom, and there are no more units than signals.
+    atom is a stratum of its own, and so is every signal of each copy if there are few: a unit is then all of them.
+    With more signals than that, the spread between units counts signals as if they came back at random, which errs on
+    the safe side. Where the signals are a sample of the channel, a unit averages `repeat` draws and all copies of the
+    atom, and there are no more units than signals.
 
     Antithetic pairs (z, -z) were tried: at equal cost they are worse than independent draws with these controls on
     noisy layers, since a pair uses up two draws on one signal.
@@ -37,6 +40,9 @@ class Draws:
         n, passes = len(self.active), signals.shape[1]
         largest = weights[self.active].max(1)
         self.copies = np.maximum(1, (largest * n / HEAVY).astype(int))
+        cells = not sample and self.copies.sum() * passes <= MOST_CELLS
+        if cells:
+            self.copies *= passes
         self.atom = np.repeat(self.active, self.copies)
         self.sample = sample
         self.max_units = passes if sample else None
@@ -55,7 +61,10 @@ class Draws:
         rng = stream(*self.key, "order")
         self.order = rng.permutation(passes)
         self.first = rng.integers(passes, size=len(self.atom))
-        if sample:
+        self.step = 0 if cells else 1  # signals from unit to unit
+        if cells:
+            self.first = np.arange(len(self.atom)) % passes
+        elif sample:
             self.first = np.repeat(self.first[:n], self.copies)
         self._shape_controls()
 
@@ -79,7 +88,7 @@ class Draws:
         noise = stream(*self.key, "noise", block).standard_normal(
             (self.units, self.repeat, len(self.atom), self.atoms.d)
         )
-        centres = self.signals[self.atom, self.order[(self.first + unit[:, None]) % passes]]
+        centres = self.signals[self.atom, self.order[(self.first + self.step * unit[:, None]) % passes]]
         centres = np.broadcast_to(centres[:, None], noise.shape).reshape(-1, self.atoms.d)
         noise = noise.reshape(centres.shape)
         atom = np.tile(self.atom, self.units * self.repeat)

@@ -89,17 +89,6 @@ def test_splitting_a_centre_changes_nothing():
     assert doubled == smoothed_entropy(centres, 0.5)
 
 
-@pytest.mark.parametrize(("d", "beta", "target"), [(3, 1.0, 1e-2), (6, 0.5, 2e-2)])
-def test_intervals_cover_the_truth(d, beta, target):
-    truth = hypercube_information(d, beta) + noise_entropy(d, beta)
-    estimates = [smoothed_entropy(hypercube(d), beta, target_stderr=target, seed=seed) for seed in range(100)]
-    scores = np.array([(e.value - truth) / e.stderr for e in estimates])
-    # Binomial(100, .95) lies in [87, 100] with probability .999.
-    assert (np.abs(scores) < 1.96).sum() >= 87
-    assert np.abs(scores).max() < 4.5
-    assert scores.std() > 0.6
-
-
 def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads():
     centres = np.random.default_rng(2).normal(size=(200, 20))
     threads = torch.get_num_threads()
