@@ -30,10 +30,19 @@ class Draws:
         weights: (N, K); atoms without weight in any column are not drawn.
         sample: whether the signals are a sample of the channel, or the channel.
         seed, name: key of the random streams.
+        law: (N,) under which the output has the shape that one of the controls follows; equal weights by default. With
+            several columns it may not be one of them: each would depend on which others it is evaluated with.
     """
 
     def __init__(
-        self, atoms: Atoms, signals: np.ndarray, weights: np.ndarray, sample: bool, seed: int, name: str
+        self,
+        atoms: Atoms,
+        signals: np.ndarray,
+        weights: np.ndarray,
+        sample: bool,
+        seed: int,
+        name: str,
+        law: np.ndarray | None = None,
     ) -> None:
         self.atoms, self.signals, self.key = atoms, signals, (seed, name)
         self.active = np.flatnonzero(weights.any(1))
@@ -66,15 +75,16 @@ class Draws:
             self.first = np.arange(len(self.atom)) % passes
         elif sample:
             self.first = np.repeat(self.first[:n], self.copies)
-        self._shape_controls()
+        self._shape_controls(np.full(atoms.n, 1 / atoms.n) if law is None else law)
 
-    def _shape_controls(self) -> None:
-        """Precision matrices of the output under equal weights and, where they fit into memory, of each atom's."""
+    def _shape_controls(self, law: np.ndarray) -> None:
+        """Precision matrices of the output under a law (N,) and, where they fit into memory, of each atom's."""
         centres, identity = self.atoms.centres, np.eye(self.atoms.d)
         means = centres.mean(1)  # (N, d)
-        self.middle = means.mean(0)
+        self.middle = law @ means
         offsets = (centres - self.middle).reshape(-1, self.atoms.d)
-        self.precision = np.linalg.inv(offsets.T @ offsets / len(offsets) + identity)
+        share = np.repeat(law / centres.shape[1], centres.shape[1])
+        self.precision = np.linalg.inv((share * offsets.T) @ offsets + identity)
         self.own_precision = None
         if centres.shape[1] > 1 and 8 * len(centres) * self.atoms.d**2 <= SHAPE_BYTES:
             offsets = centres - means[:, None]
