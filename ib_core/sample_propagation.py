@@ -104,7 +104,7 @@ def layer_information(
     if fresh is not None and (len(fresh), fresh.shape[2]) != (n, d):
         raise ValueError(f"fresh must have shape ({n}, m, {d}) like passes, got {fresh.shape}")
     positive(target_stderr, "target_stderr")
-    label_of = _label_indices(labels, n)
+    label_of = label_indices(labels, n)
 
     # Atoms of one label stand together: a class is then a slice, and p is the sum of its classes. Equal laws are one
     # column.
@@ -168,7 +168,7 @@ def _distinct_columns(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return columns[:, np.unique(column, return_index=True)[1]], column
 
 
-def _label_indices(labels: Any, n: int) -> np.ndarray:
+def label_indices(labels: Any, n: int) -> np.ndarray:
     """Labels as 0..C-1, all 0 without labels."""
     if labels is None:
         return np.zeros(n, dtype=np.int64)
