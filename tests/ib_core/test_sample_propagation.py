@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from ib_core.closed_forms import finite_input_information, hypercube_information, noise_entropy
+from ib_core.closed_forms import (
+    finite_input_information,
+    gaussian_atoms,
+    hypercube_information,
+    linear_chain_information,
+    neuron_chain_information,
+    noise_entropy,
+)
 from ib_core.estimate import Estimate
 from ib_core.sample_propagation import layer_information
 
@@ -61,8 +68,10 @@ def test_equal_atoms_carry_nothing(n):
 @pytest.mark.parametrize("d", [2, 4, 8])
 @pytest.mark.parametrize("beta", [0.25, 0.5, 1.0, 2.0])
 def test_hypercubes_have_their_closed_form(d, beta):
-    result = layer_information(hypercube(d), beta, fresh=hypercube(d), labels=hypercube(d)[:, 0, 0], target_stderr=5e-3)
-    assert result.reached
+    target = 5e-3 if beta == 0.5 else 1e-3  # errors are rare events at .5 and take ten times the draws
+    labels = hypercube(d)[:, 0, 0]
+    result = layer_information(hypercube(d), beta, fresh=hypercube(d), labels=labels, target_stderr=target)
+    assert max(result.plug_in.stderr, result.held_out.stderr) <= target
     assert within(result.plug_in, hypercube_information(d, beta))
     assert within(result.held_out, hypercube_information(d, beta))
     assert within(result.label_information, hypercube_information(1, beta))
@@ -71,29 +80,50 @@ def test_hypercubes_have_their_closed_form(d, beta):
     assert result.conditional_entropy == (noise_entropy(d, beta), 0.0)
 
 
+def check_both_ends(truth, signals_of, beta, n_passes, **arguments):
+    """held-out <= truth <= plug-in over 20 networks of passes, and their mean gap."""
+    ends = []
+    for seed in range(20):
+        signals = signals_of(np.random.default_rng(seed), 2 * n_passes)
+        stored, fresh = signals[:, :n_passes], signals[:, n_passes:]
+        result = layer_information(stored, beta, fresh=fresh, target_stderr=1e-2, seed=seed, **arguments)
+        ends.append((result.held_out.value, result.plug_in.value))
+    low, high = np.mean(ends, axis=0)
+    low_error, high_error = np.std(ends, axis=0, ddof=1) / math.sqrt(len(ends))
+    assert low - 4 * low_error < truth < high + 4 * high_error
+    return high - low
+
+
 @pytest.mark.parametrize("beta", [0.1, 0.5])
 def test_both_ends_enclose_the_truth_of_a_single_neuron_chain(beta):
     x = np.linspace(-1, 1, 6)
-    t_1 = np.arange(-1 - 9 * beta, 1 + 9 * beta, beta / 8)
-    transition = np.exp(-np.square(t_1[:, None] - np.tanh(2 * x)) / (2 * beta**2))
-    transition /= transition.sum(0)  # P(t_1 | x) on a grid
-    t_2 = t_1[:, None]
-    emission = np.exp(-np.square(t_2 - np.tanh(3 * t_1)) / (2 * beta**2)) / (beta * math.sqrt(2 * math.pi))
-    density = emission @ transition  # p(t_2 | x)
-    output = density.mean(1, keepdims=True)
-    truth = float((density * np.log((density + 1e-300) / (output + 1e-300))).sum() * beta / 8 / len(x))
+    weights = np.array([0.3, 0.2, 0.2, 0.1, 0.1, 0.1])
+    truth = neuron_chain_information(x, [2, 3], [0.1, -0.2], beta, weights=weights)
 
-    upper, lower = [], []
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        signals = np.tanh(3 * (np.tanh(2 * x)[:, None] + beta * rng.normal(size=(6, 200))))[..., None]
-        result = layer_information(signals[:, :100], beta, fresh=signals[:, 100:], target_stderr=1e-2, seed=seed)
-        upper.append(result.plug_in.value)
-        lower.append(result.held_out.value)
-    for ends, sign in ((upper, 1), (lower, -1)):
-        error = np.std(ends, ddof=1) / math.sqrt(len(ends))
-        assert sign * (np.mean(ends) - truth) > -4 * error
-        assert abs(np.mean(ends) - truth) < 0.1
+    def signals_of(rng, n_passes):
+        hidden = np.tanh(2 * x + 0.1)[:, None] + beta * rng.normal(size=(6, n_passes))
+        return np.tanh(3 * hidden - 0.2)[..., None]
+
+    assert check_both_ends(truth[1], signals_of, beta, 100, weights=weights) < 0.1
+    first = layer_information(np.tanh(2 * x + 0.1)[:, None, None], beta, weights=weights, target_stderr=1e-3)
+    assert within(first.plug_in, truth[0])
+
+
+def test_both_ends_enclose_the_truth_of_a_linear_gaussian_chain_and_close_in():
+    rng = np.random.default_rng(0)
+    first, second = 0.6 * rng.normal(size=(3, 2)), 0.6 * rng.normal(size=(3, 3))
+    # At this noise the nine nodes on each axis carry the information of the Gaussian within 1e-9.
+    atoms, weights = gaussian_atoms(9, 2)
+    truth = linear_chain_information([first, second], 1.0)
+
+    def signals_of(rng, n_passes):
+        hidden = (atoms @ first.T)[:, None] + rng.normal(size=(len(atoms), n_passes, 3))
+        return hidden @ second.T
+
+    few, many = (check_both_ends(truth[1], signals_of, 1.0, n_passes, weights=weights) for n_passes in (10, 60))
+    assert 4 < few / many < 9  # like 1 / n_x
+    deterministic = layer_information((atoms @ first.T)[:, None], 1.0, weights=weights, target_stderr=2e-3)
+    assert deterministic.reached and within(deterministic.plug_in, truth[0])
 
 
 @pytest.mark.parametrize("beta", [0.05, 0.2, 0.6])
