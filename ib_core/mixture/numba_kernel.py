@@ -24,7 +24,7 @@ PRODUCT_WIDTH = 8  # narrowest layer for which a product is faster than differen
 # From this coordinate on (in units of the kernel, from the middle of a block) differences need float64.
 FLOAT32_REACH = 16.0
 # |t - o| |s - o| (in bits) up to which float32 products about the middle o of a block err by less than 1e-5 nats.
-PRODUCT_REACH = 45.0
+PRODUCT_REACH = 36.0
 PRODUCT_ERROR = 2e-7  # nats for each bit of |t - o| |s - o|, more than was seen in 1e5 random pairs
 DOUBT = 8e-6  # nats that float32 products may cost a point
 EXP2_UNIT = np.sqrt(0.5 * np.log2(np.e))  # |x|^2 / 2 in nats = |EXP2_UNIT x|^2 in bits
