@@ -119,6 +119,21 @@ class Estimator(Settings):
     seed: Seed = Field(0, description="key of the estimator's draws")
 
 
+class WorstCase(Settings):
+    """The extremes of information over balls of laws around the reference, in every layer."""
+
+    tv: list[Annotated[float, Field(gt=0, le=1)]] | None = Field(
+        None, description="radii in TV; null: the sizes of the shifts in TV"
+    )
+    kl: list[Positive] | None = Field(None, description="radii in KL, nats; null: the sizes of the shifts in KL")
+    epochs: Literal["all", "last"] = Field("last", description="checkpoints to search")
+
+    @field_validator("tv", "kl")
+    @classmethod
+    def _check_radii(cls, values: list[float] | None) -> list[float] | None:
+        return None if values is None else _distinct(values)
+
+
 class Resources(Settings):
     """Where the work runs; changes no number."""
 
@@ -141,6 +156,7 @@ class SweepConfig(Settings):
     training: Training = Training()
     shifts: list[Shifts] = Field(min_length=1)
     estimator: Estimator = Estimator()
+    worst_case: WorstCase = WorstCase()
     resources: Resources = Resources()
 
     @model_validator(mode="after")

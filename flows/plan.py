@@ -13,7 +13,7 @@ from ib_core.shifts import FAMILIES
 from tasks.store import Store
 from tasks.unit import Unit, failure
 
-STAGES = ("data", "training", "activations", "information", "bounds", "report")
+STAGES = ("data", "training", "activations", "information", "worst_case", "bounds", "report")
 REFERENCE = "reference"
 
 # Rough seconds on one core and bytes, measured on two shared cores: for the plan's estimate and nothing else.
@@ -63,6 +63,8 @@ def build_plan(config: SweepConfig, lost: frozenset[str] = frozenset()) -> Plan:
     only_last = {
         f"{shift.family}/{size!r}" for shift in config.shifts if shift.epochs == "last" for size in shift.sizes
     }
+    radii = _radii(config)
+    searched = _epochs(config)[-1:] if config.worst_case.epochs == "last" else _epochs(config)
     collected = _Collected(config, laws, moved, lost)
     for beta in config.network.betas:
         for seed in config.network.seeds:
@@ -71,16 +73,27 @@ def build_plan(config: SweepConfig, lost: frozenset[str] = frozenset()) -> Plan:
             place = {"network": architecture(config), "beta": beta, "seed": seed}
             collected.network(network, place)
             for epoch in _epochs(config):
+                reference = _activations(config, network, laws[REFERENCE], epoch, REFERENCE)
                 for group, columns in groups.items():
                     if group in only_last and epoch != _epochs(config)[-1]:
                         continue
-                    activations = _activations(config, network, laws[group], epoch, group)
+                    is_reference = group == REFERENCE
+                    activations = (
+                        reference if is_reference else _activations(config, network, laws[group], epoch, group)
+                    )
                     stages["activations"].append(activations)
                     collected.activations(activations, {**place, "epoch": epoch, "laws": columns})
                     for layer in range(1, len(config.network.widths) + 1):
-                        cell = _cell(config, activations, {name: laws[name] for name in columns}, layer, beta)
+                        cell = _cell(
+                            config, activations, reference, {name: laws[name] for name in columns}, layer, beta
+                        )
                         stages["information"].append(cell)
-                        collected.cell(cell, {**place, "epoch": epoch, "layer": layer}, columns)
+                        here = {**place, "epoch": epoch, "layer": layer}
+                        collected.cell(cell, here, columns)
+                        if is_reference and radii and epoch in searched:
+                            search = _worst_case(config, activations, laws[REFERENCE], layer, beta, radii)
+                            stages["worst_case"].append(search)
+                            collected.worst_case(search, cell, here)
     bounds = collected.unit()
     stages["bounds"] = [bounds]
     stages["report"] = [Unit("report", config.name, {}, {"tables": bounds}, cost=8.0, size=4e6)]
@@ -147,17 +160,38 @@ def _activations(config: SweepConfig, network: Unit, law: Unit, epoch: int, grou
     )
 
 
-def _cell(config: SweepConfig, activations: Unit, laws: dict[str, Unit], layer: int, beta: float) -> Unit:
+def _radii(config: SweepConfig) -> dict[str, list[float]]:
+    """Radii of the balls of laws by metric; empty where nothing is to be searched."""
+    radii = {}
+    for metric in ("tv", "kl"):
+        sizes = {size for shift in config.shifts if FAMILIES[shift.family].metric == metric for size in shift.sizes}
+        chosen = getattr(config.worst_case, metric)
+        radii[metric] = sorted(sizes - {0.0}) if chosen is None else chosen
+    return radii if any(radii.values()) else {}
+
+
+def _worst_case(
+    config: SweepConfig, activations: Unit, law: Unit, layer: int, beta: float, radii: dict[str, list[float]]
+) -> Unit:
+    settings = {"layer": layer, "beta": beta, **radii, **_sampling(config)}
+    cost = 3.0 + 2.0 * len(radii["tv"]) + 0.5 * len(radii["kl"])
+    inputs = {"activations": activations, "law": law}
+    return Unit("worst_case", f"{activations.label}/L{layer}", settings, inputs, cost, 4e4 * cost)
+
+
+def _sampling(config: SweepConfig) -> dict[str, Any]:
     estimator = config.estimator
-    settings = {
-        "layer": layer,
-        "beta": beta,
-        "laws": list(laws),
-        "target_stderr": estimator.target_stderr,
-        "max_draws": estimator.max_draws,
-        "seed": estimator.seed,
-    }
+    return {"target_stderr": estimator.target_stderr, "max_draws": estimator.max_draws, "seed": estimator.seed}
+
+
+def _cell(
+    config: SweepConfig, activations: Unit, reference: Unit, laws: dict[str, Unit], layer: int, beta: float
+) -> Unit:
+    estimator = config.estimator
+    settings = {"layer": layer, "beta": beta, "laws": list(laws), **_sampling(config)}
     inputs = {"activations": activations} | {f"law {name}": law for name, law in laws.items()}
+    if activations is not reference:
+        inputs["reference activations"] = reference
     centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
     draws = 2 * max(4 * _atoms(config), 1.0 / estimator.target_stderr**2)
     return Unit(
@@ -180,7 +214,7 @@ class _Collected:
             "config": config.model_dump(exclude={"resources"}),
             "places": {},
             "laws": {},
-            **{kind: {} for kind in ("networks", "activations", "cells", "failed")},
+            **{kind: {} for kind in ("networks", "activations", "cells", "worst_cases", "failed")},
         }
         metrics = {shift.family: FAMILIES[shift.family].metric for shift in config.shifts}
         for name, unit in laws.items():
@@ -204,7 +238,12 @@ class _Collected:
         if f"{unit.stage} {unit.label}" in self.lost:
             self.settings["failed"][unit.label] = {**place, "laws": columns}
         else:
-            self._enter("cells", "cell", unit, place)
+            self._enter("cells", "cell", unit, {**place, "laws": columns})
+
+    def worst_case(self, unit: Unit, cell: Unit, place: dict[str, Any]) -> None:
+        """The bounds at its radii need the cell's i(x)."""
+        if f"{cell.stage} {cell.label}" not in self.lost:
+            self._enter("worst_cases", "worst case", unit, place)
 
     def _enter(self, kind: str, prefix: str, unit: Unit, place: dict[str, Any]) -> None:
         if f"{unit.stage} {unit.label}" not in self.lost:

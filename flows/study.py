@@ -1,4 +1,4 @@
-"""The shift sweep: data -> training -> activations -> information -> bounds -> report -> tracking.
+"""The shift sweep: data -> training -> activations -> information -> worst_case -> bounds -> report -> tracking.
 
 `shift_sweep_stages` is the table of contents. It knows no server: `flows.shift_sweep` runs it with every stage as a
 Prefect task, `ibshift run --no-prefect` as it is.

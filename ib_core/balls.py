@@ -34,16 +34,11 @@ class TotalVariationBall:
 
     def largest_mean(self, values: np.ndarray) -> float:
         """max of E_{P'} f over the ball."""
-        return largest_mean_tv(values, self.weights, self.epsilon)
+        return largest_mean_tv(values, self.weights, self.epsilon).value
 
     def best(self, values: np.ndarray) -> np.ndarray:
         """The law of the largest mean: the eps-mass of smallest f goes to the largest."""
-        order = np.argsort(values)
-        before = np.concatenate([[0.0], np.cumsum(self.weights[order])[:-1]])
-        found = self.weights.copy()
-        found[order] -= np.clip(self.epsilon - before, 0, self.weights[order])
-        found[order[-1]] += 1 - found.sum()
-        return found
+        return largest_mean_tv(values, self.weights, self.epsilon).law
 
     def nearest(self, log_measure: np.ndarray) -> np.ndarray:
         """argmin of D(P' || V) over the ball: P clipped to [a V, b V], a and b set by the mass eps on either side."""
@@ -92,7 +87,7 @@ class DivergenceBall:
 
     def largest_mean(self, values: np.ndarray) -> float:
         """max of E_{P'} f over the ball, rounded upwards."""
-        return largest_mean_kl(values, self.weights, self.kappa)
+        return largest_mean_kl(values, self.weights, self.kappa).value
 
     def best(self, values: np.ndarray) -> np.ndarray:
         """The law of the largest mean, an exponential tilt by f."""

@@ -50,13 +50,17 @@ def from_log_kernel(log_kernel: np.ndarray, proposal: np.ndarray) -> np.ndarray:
     if log_kernel.ndim != 2 or proposal.shape != log_kernel.shape[1:]:
         raise ValueError(f"log_kernel (m, N) needs proposal (N,), got {log_kernel.shape} and {proposal.shape}")
     channel = log_kernel - log_kernel.max(axis=1, keepdims=True)
-    np.exp(channel, out=channel)
-    channel /= (channel @ proposal)[:, None]
-    total = channel.sum(axis=0)
+    return from_kernel(np.exp(channel, out=channel), proposal)
+
+
+def from_kernel(kernel: np.ndarray, proposal: np.ndarray) -> np.ndarray:
+    """`from_log_kernel` for p_i(t_k) itself (m, N), each row up to a constant; overwrites it."""
+    kernel /= (kernel @ proposal)[:, None]
+    total = kernel.sum(axis=0)
     if not (total > 0).all() or not np.isfinite(total).all():
         raise ValueError("every atom needs density at some draw, and every draw must come from the proposal")
-    channel /= total
-    return channel
+    kernel /= total
+    return kernel
 
 
 def check(channel: np.ndarray, weights: np.ndarray) -> None:

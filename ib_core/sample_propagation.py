@@ -1,5 +1,6 @@
 """Mutual information of a layer by sample propagation: I(X; T_l) and I(T_l; Y) between a plug-in and a held-out end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -28,8 +29,10 @@ class LayerInformation:
         bracket: (held_out - 3 stderr, plug_in + 3 stderr); without `fresh` only 0 is known to lie below.
         entropy: h(T_l) of the pooled mixture.
         conditional_entropy: h(T_l | X) = sum_i w_i h(p_i).
-        pointwise: (N,) or (N, K) of i(x) = D(p_i || p), whose weighted sum is `plug_in`; NaN for atoms
-            without weight in any law.
+        pointwise: (N,) or (N, K) of i(x) = D(p_i || p), whose weighted sum is `plug_in`; NaN for atoms without weight
+            in that law, under the first of several laws only for atoms without weight in any.
+        pointwise_stderr: standard errors of `pointwise`, each from the few draws of one atom: for sums over atoms.
+        output_divergence: D(P'_T || P_T) of every law P' from the first one, P; 0 for the first.
         saturation: plug_in / H(X). Near 1 it says only that no two atoms overlap. 0 where H(X) = 0.
         draws: points at which densities were evaluated, both ends together.
         reached: whether every standard error of `plug_in`, `held_out` and the label information met the target.
@@ -43,6 +46,8 @@ class LayerInformation:
     entropy: Estimate
     conditional_entropy: Estimate
     pointwise: np.ndarray
+    pointwise_stderr: np.ndarray
+    output_divergence: Estimate
     saturation: Any
     draws: int
     reached: bool
@@ -52,16 +57,22 @@ class LayerInformation:
 
     def difference(self, k: int, j: int, *, held_out: bool = False) -> Estimate:
         """I under law k minus I under law j; the standard error is that of the difference, on the draws they share."""
+        return self.combination({k: 1.0, j: -1.0} if k != j else {k: 0.0}, held_out=held_out)
+
+    def combination(self, coefficients: Mapping[int, float], *, held_out: bool = False) -> Estimate:
+        """Sum of coefficient times I under the law of that number, with its standard error on the shared draws."""
         estimate, covariance = self.plug_in, self._plug_in_covariance
         if held_out:
             if self.held_out is None or self._held_out_covariance is None:
                 raise ValueError("a held-out difference needs fresh passes: give `fresh` to layer_information")
             estimate, covariance = self.held_out, self._held_out_covariance
-        values = np.atleast_1d(estimate.value)
-        a, b = self._column[k], self._column[j]
-        # Exactly 0 for equal laws, which are one column.
-        variance = covariance[a, a] + covariance[b, b] - 2 * covariance[a, b]
-        return Estimate(float(values[k] - values[j]), float(np.sqrt(max(variance, 0.0))))
+        # Equal laws are one column, and cancel exactly.
+        share = np.zeros(len(covariance))
+        value = np.zeros(len(covariance))
+        for law, coefficient in coefficients.items():
+            share[self._column[law]] += coefficient
+            value[self._column[law]] = np.atleast_1d(estimate.value)[law]
+        return Estimate(float(share @ value), float(np.sqrt(max(share @ covariance @ share, 0.0))))
 
 
 def layer_information(
@@ -71,7 +82,7 @@ def layer_information(
     weights: Any = None,
     labels: Any = None,
     fresh: Any = None,
-    target_stderr: float = 1e-2,
+    target_stderr: float | np.ndarray = 1e-2,
     max_draws: int | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -87,7 +98,7 @@ def layer_information(
         weights: (N,) or (N, K), columns summing to 1; uniform by default.
         labels: (N,) integers, Y as a function of X.
         fresh: (N, m, d) signals of further passes, independent of `passes`; m >= 2 gives the sharper standard error.
-        target_stderr: sampling stops when no standard error is larger.
+        target_stderr: sampling stops when no standard error is larger; (K,) where laws need not be known equally well.
         max_draws: most points for each end of the bracket; by default 64 for each atom and at least 2^18.
         seed: key of the draws.
         device: where torch computes for wide layers; None is the CPU.
@@ -103,25 +114,31 @@ def layer_information(
     fresh = None if fresh is None else finite_array(fresh, "fresh", "(N, m, d)")
     if fresh is not None and (len(fresh), fresh.shape[2]) != (n, d):
         raise ValueError(f"fresh must have shape ({n}, m, {d}) like passes, got {fresh.shape}")
-    positive(target_stderr, "target_stderr")
     label_of = label_indices(labels, n)
 
     # Atoms of one label stand together: a class is then a slice, and p is the sum of its classes. Equal laws are one
     # column.
     order = spatial_order(passes.mean(1), label_of)
     laws, column = _distinct_columns(columns)
+    targets = np.full(laws.shape[1], np.inf)
+    for law, target in zip(column, np.broadcast_to(target_stderr, column.shape), strict=True):
+        targets[law] = min(targets[law], positive(target, "target_stderr"))
     layer = _Layer(
-        Atoms(passes[order], positive(beta, "beta"), device=device), laws[order], label_of[order], labels is not None
+        Atoms(passes[order], positive(beta, "beta"), device=device),
+        laws[order],
+        label_of[order],
+        labels is not None,
+        targets,
     )
     max_draws = max(64 * n, 2**18) if max_draws is None else max_draws
 
-    draws, plug_in = layer.sample(layer.atoms.centres, False, target_stderr, max_draws, seed, "plug_in")
+    draws, plug_in = layer.sample(layer.atoms.centres, False, max_draws, seed, "plug_in")
     held_out = None
     if fresh is not None:
         # Where all passes of each atom coincide, S_l is a function of X, and one pass is the channel itself.
         noisy = max(np.abs(signals - passes[:, :1]).max() for signals in (passes, fresh)) > 1e-6 * beta
         signals = layer.atoms.scaled(fresh[order])
-        _, held_out = layer.sample(signals, noisy, target_stderr, max_draws, seed, "held_out")
+        _, held_out = layer.sample(signals, noisy, max_draws, seed, "held_out")
     scalar = np.ndim(weights) != 2
 
     def published(sampled: Sampled, variable: int, offset: float = 0.0) -> Estimate:
@@ -133,9 +150,15 @@ def layer_information(
 
     information = published(plug_in, 0)
     lower = published(held_out, 0) if held_out else None
-    pointwise = np.full((n, laws.shape[1]), np.nan)
     starts = np.cumsum(draws.copies) - draws.copies
-    pointwise[order[draws.active]] = np.add.reduceat(plug_in.stratum_means[0], starts) / draws.copies[:, None]
+    sums = (
+        np.add.reduceat(plug_in.stratum_means[0], starts),
+        np.sqrt(np.add.reduceat(np.square(plug_in.stratum_errors), starts)),
+    )
+    pointwise = np.full((2, n, laws.shape[1]), np.nan)
+    pointwise[:, order[draws.active]] = np.stack(sums) / draws.copies[:, None]
+    pointwise[:, ~layer.counts[np.argsort(order)]] = np.nan
+    pointwise = pointwise[:, :, column[0]] if scalar else pointwise[:, :, column]
     input_entropy = -np.sum(laws * np.log(np.where(laws > 0, laws, 1.0)), axis=0)[column]
     saturation = np.divide(information.value, input_entropy, out=np.zeros_like(input_entropy), where=input_entropy > 0)
     return LayerInformation(
@@ -151,7 +174,9 @@ def layer_information(
         conditional_entropy=(
             exact(noise_entropy(d, beta)) if passes.shape[1] == 1 else published(plug_in, -1, layer.atoms.log_constant)
         ),
-        pointwise=pointwise[:, column[0]] if scalar else pointwise[:, column],
+        pointwise=pointwise[0],
+        pointwise_stderr=pointwise[1],
+        output_divergence=published(plug_in, -3),
         saturation=float(saturation[0]) if scalar else saturation,
         draws=plug_in.draws + (held_out.draws if held_out else 0),
         reached=plug_in.reached and (held_out is None or held_out.reached),
@@ -181,8 +206,14 @@ def label_indices(labels: Any, n: int) -> np.ndarray:
 class _Layer:
     """The densities of one layer under all laws, at points that come from a known atom."""
 
-    def __init__(self, atoms: Atoms, laws: np.ndarray, label_of: np.ndarray, labelled: bool) -> None:
-        self.atoms, self.laws, self.labelled = atoms, laws, labelled
+    def __init__(
+        self, atoms: Atoms, laws: np.ndarray, label_of: np.ndarray, labelled: bool, targets: np.ndarray
+    ) -> None:
+        self.atoms, self.laws, self.labelled, self.targets = atoms, laws, labelled, targets
+        # A density counts where the own atom has weight in the law; the first one everywhere, as others are held
+        # against it. Elsewhere it may lie so deep in a tail that only the slow exact way could give it.
+        self.counts = laws > 0
+        self.counts[:, 0] = True
         bounds = np.searchsorted(label_of, np.arange(label_of[-1] + 2))
         slices = [slice(a, b) for a, b in pairwise(bounds)]
         self.groups = Groups(laws, slices, label_of)
@@ -191,21 +222,28 @@ class _Layer:
         self.log_class_law = np.log(np.where(class_law > 0, class_law, 1.0))
 
     def variables(self, points: np.ndarray, atom: np.ndarray) -> np.ndarray:
-        """At points (m, d): ln p_i - ln p, with labels ln p_y - ln p, then -ln p and -ln p_i; (3 or 4, m, K)."""
+        """At points (m, d): ln p_i/p, with labels ln p_y/p, then ln p/p' for the first law p', -ln p and -ln p_i.
+
+        Returns:
+            (4 or 5, m, K).
+        """
         own = self.atoms.own(points, atom, self.groups.group_of[atom])
         log_own = (np.log(own.kernel) - own.shift)[:, None]
-        logs = log_totals(self.atoms, points, self.groups, own)  # (1 or 2, m, K)
+        logs = log_totals(self.atoms, points, self.groups, own, self.counts[atom])  # (1 or 2, m, K)
         log_total = logs[0]
         variables = [log_own - log_total]
         if self.labelled:
             label = self.groups.group_of[atom]
             log_class = logs[-1] - self.log_class_law[label]
             variables.append(np.where(np.isfinite(log_class), log_class, log_total) - log_total)
-        return np.stack([*variables, -log_total, np.broadcast_to(-log_own, log_total.shape)])
+        return np.stack(
+            [*variables, log_total - log_total[:, :1], -log_total, np.broadcast_to(-log_own, log_total.shape)]
+        )
 
     def sample(
-        self, signals: np.ndarray, of_channel: bool, target_stderr: float, max_draws: int, seed: int, name: str
+        self, signals: np.ndarray, of_channel: bool, max_draws: int, seed: int, name: str
     ) -> tuple[Draws, Sampled]:
         """Draws around signals (N, passes, d), which are the channel itself or a sample of it."""
-        draws = Draws(self.atoms, signals, self.laws, of_channel, seed, name)
-        return draws, sample(draws, self.variables, 1 + self.labelled, target_stderr, max_draws)
+        share = self.targets.min() / self.targets
+        draws = Draws(self.atoms, signals, self.laws, of_channel, seed, name, share)
+        return draws, sample(draws, self.variables, 1 + self.labelled, self.targets, max_draws)

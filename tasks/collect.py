@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ib_core.coupling import Steps
 from tasks.activations import read_signals
 from tasks.fingerprint import fingerprint
+from tasks.information import ATTRIBUTION
 from tasks.store import Result, identity
 from tasks.tables import read_law, read_table
+from tasks.worst_case import column_name
 
 COORDINATES = ["network", "beta", "seed", "epoch", "layer", "shift", "size", "metric"]
 INFORMATION = [
     *("sweep", *COORDINATES, "split", "quantity", "estimator", "value", "stderr", "lower", "upper"),
     *("n_atoms", "n_passes", "draws", "saturation", "status", "device", "code"),
 ]
+PLACE = ("beta", "seed", "epoch", "layer")
 
 
 def laws(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:
@@ -47,11 +51,10 @@ def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd
     frames = []
     for name, coordinates in settings["cells"].items():
         frame = read_table(inputs[f"cell {name}"].file("estimates.parquet")).to_pandas()
-        frames.append(frame.assign(**coordinates, status="ok"))
+        frames.append(frame.assign(**_place(coordinates), status="ok"))
     lost = {"quantity": "I_X_T", "estimator": "plug_in", "status": "failed"}
     for coordinates in settings["failed"].values():
-        place = {key: part for key, part in coordinates.items() if key != "laws"}
-        frames.append(pd.DataFrame([{**place, "law": law, **lost} for law in coordinates["laws"]]))
+        frames.append(pd.DataFrame([{**_place(coordinates), "law": law, **lost} for law in coordinates["laws"]]))
     frames.append(_accuracy(settings, inputs))
     table = pd.concat(frames, ignore_index=True)
     table = _moved_deviations(table, set(laws.law[laws.kind == "moved"]))
@@ -67,6 +70,11 @@ def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd
     return table.assign(**whole)[INFORMATION].reset_index(drop=True)
 
 
+def _place(coordinates: dict[str, Any]) -> dict[str, Any]:
+    """Where a unit stands, without the laws that it serves."""
+    return {key: part for key, part in coordinates.items() if key != "laws"}
+
+
 def _accuracy(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:
     """P(correct read-out) under each law, from the passes of its atoms: layer 0 stands for the read-out."""
     weights = {name: read_law(inputs[f"law {name}"].file("law.parquet")).weights for name in settings["laws"]}
@@ -77,10 +85,9 @@ def _accuracy(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.Data
             value = float(weights[law] @ correct)
             # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
             spread = math.sqrt(float(weights[law] ** 2 @ (correct * (1 - correct)) / coordinates["n_passes"]))
-            place = {key: part for key, part in coordinates.items() if key != "laws"}
             estimate = {"value": value, "stderr": spread, "lower": value - 3 * spread, "upper": value + 3 * spread}
             labels = {"law": law, "layer": 0, "quantity": "accuracy", "estimator": "noisy_forward", "status": "ok"}
-            rows.append({**place, **labels, **estimate, "n_atoms": len(correct)})
+            rows.append({**_place(coordinates), **labels, **estimate, "n_atoms": len(correct)})
     return pd.DataFrame(rows)
 
 
@@ -106,6 +113,56 @@ def _reference_rows(table: pd.DataFrame, laws: pd.DataFrame) -> pd.DataFrame:
     reference = table[table.law == "reference"]
     zeros = [reference.assign(law=name) for name in laws.law[(laws["size"] == 0) & (laws.law != "reference")]]
     return pd.concat([table, *zeros], ignore_index=True)
+
+
+def attribution(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:
+    """Where the change of information of every reweighting comes from, one row for each layer and law."""
+    places = pd.DataFrame.from_dict(settings["places"], orient="index")
+    frames = [
+        read_table(inputs[f"cell {name}"].file("attribution.parquet")).to_pandas().assign(**_place(coordinates))
+        for name, coordinates in settings["cells"].items()
+    ]
+    table = pd.concat(frames, ignore_index=True).join(places, on="law").assign(sweep=settings["config"]["name"])
+    found = table[["sweep", *COORDINATES, *ATTRIBUTION]]
+    return found.sort_values(["network", *PLACE, "shift", "size"], kind="stable").reset_index(drop=True)
+
+
+def pointwise(settings: dict[str, Any], inputs: Mapping[str, Result]) -> dict[tuple, tuple[np.ndarray, np.ndarray]]:
+    """i(x) under the reference law and its standard error, each (N,), by beta, seed, epoch and layer."""
+    found = {}
+    for name, coordinates in settings["cells"].items():
+        if coordinates["laws"][0] == "reference":
+            table = read_table(inputs[f"cell {name}"].file("pointwise.parquet"))
+            place = tuple(coordinates[key] for key in PLACE)
+            found[place] = (table["pointwise"].to_numpy(), table["stderr"].to_numpy())
+    return found
+
+
+def steps(settings: dict[str, Any], inputs: Mapping[str, Result]) -> dict[tuple, Steps]:
+    """How far the signals of each moved law moved, by law, beta, seed, epoch and layer."""
+    found = {}
+    for name, coordinates in settings["cells"].items():
+        if coordinates["laws"][0] != "reference":
+            (row,) = read_table(inputs[f"cell {name}"].file("steps.parquet")).to_pylist()
+            law = row.pop("law")
+            found[law, *(coordinates[key] for key in PLACE)] = Steps(**row)
+    return found
+
+
+def worst_case(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:
+    """What was found in every ball, and in which column of which file its maximising law stands."""
+    frames = []
+    for name, coordinates in settings["worst_cases"].items():
+        frame = read_table(inputs[f"worst case {name}"].file("worst_case.parquet")).to_pandas()
+        columns = [column_name(*ball) for ball in zip(frame["metric"], frame["size"].tolist(), strict=True)]
+        frame = frame.assign(**coordinates, law=[f"worst_case/{law_file(name)}#{column}" for column in columns])
+        frames.append(frame.assign(sweep=settings["config"]["name"]))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def law_file(name: str) -> str:
+    """The file of a layer's maximising laws: "b0.1-s0-e0000800-L3.parquet"."""
+    return f"{name.replace('/reference', '').replace('/', '-')}.parquet"
 
 
 def signals(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame:

@@ -87,7 +87,7 @@ def deviation_against_bounds(view: View, case: Case) -> Figure:
     bounds = case.of(view.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]))
     theorems = sorted(bounds["theorem"].unique())
     looks = {
-        name: {"color": style.THEOREM_COLOURS[k % 6], "ls": style.THEOREM_DASHES[k % 6], "lw": 1.4}
+        name: {"color": style.THEOREM_COLOURS[k % 6], "ls": style.THEOREM_DASHES[(k + k // 6) % 6], "lw": 1.4}
         for k, name in enumerate(theorems)
     }
     floor = 1e-3

@@ -118,7 +118,7 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
     reference = [row["law"] for (shift, _), row in law_of.items() if shift == "reference"]
     sizes = {shift: sorted(rows["size"].unique()) for shift, rows in estimates.groupby("shift")}
     vacuous = final[final["tightest"] & final["vacuous"]].groupby(CELL)["layer"].unique()
-    violated = final[~final["holds"].astype(bool)].groupby(CELL).size()
+    violated = final[final["holds"].eq(False)].groupby(CELL).size()
     slack = final[np.isfinite(final["slack"])].groupby(CELL)["slack"].min()
     facts = {}
     for cell, rows in estimates.groupby(CELL):
@@ -238,7 +238,7 @@ def _sweep_run(record: SweepRecord, runs: list[RunRecord]) -> RunRecord:
         "n_failed": int((information["status"] != "ok").sum()),
         "n_bounds": len(deviation),
         "n_vacuous": int(deviation["vacuous"].sum()),
-        "n_violated": int((~deviation["holds"].astype(bool)).sum()),
+        "n_violated": int(deviation["holds"].eq(False).sum()),
         "slack_min": float(deviation["slack"].min()),
     }
     settings = pd.json_normalize(dict(record.tables.config)).iloc[0]

@@ -24,8 +24,9 @@ READING = """\
 * `I_X_T_low` to `I_X_T_high` is a **bracket**: the held-out estimate is a lower bound in expectation, the plug-in
 estimate an upper one, each widened by three standard errors. A narrow bracket means a number one can trust.
 * `dI_X_T` is the change from the clean law to the shifted one, `rel_dev` its size divided by the clean value.
-* `bound_<theorem>` is what a theorem allows for that change, `slack_min` the smallest bound minus change. A bound is
-**vacuous** where it says no more than the trivial one (ln N, or the layer's capacity).
+* `bound_tv`, `bound_kl`, `bound_wasserstein`: what the best theorem of a distance allows for that change, `slack_min`
+the smallest bound minus change. A bound is **vacuous** where it says no more than the trivial one (ln N, or the layer's
+capacity).
 * Kinds of runs, by the tag `kind`: a **cell** is one network under one law (step = epoch), a **curve** one network
 along one family of shifts (step = index of the size), the **sweep** holds report, figures, tables and checkpoints.
 * Lines in grouped charts are averages over seeds. Intervals over seeds are in the report's figures.

@@ -86,7 +86,7 @@ def violated(view: View) -> Table:
             [row.network, f"{row.beta:g}", str(row.seed), str(row.epoch), str(row.layer),
              at_size(row.shift, row.size, row.metric), row.theorem, number(row.measured),
              number(row.measured_stderr, 4), number(row.bound), (number(row.slack), "bad")]
-            for row in bounds[~bounds["holds"].astype(bool)].itertuples()
+            for row in bounds[bounds["holds"].eq(False)].itertuples()
         ],
     )  # fmt: skip
 

@@ -22,6 +22,8 @@ class SweepTables:
         config: the resolved settings, as plain JSON.
         information: estimates by network, epoch, layer, law, quantity and estimator (nats).
         bounds: one row per estimate and theorem (nats).
+        attribution: where each change of information comes from, by layer and reweighting (nats).
+        worst_case: the extremes of information over balls of laws, by layer and radius (nats).
         laws: the input laws with their divergences from the reference law.
         history: loss and accuracy by network and epoch.
         signals: deepest layer's signals at the final epoch, one pass per atom.
@@ -31,6 +33,8 @@ class SweepTables:
     config: dict[str, Any]
     information: pd.DataFrame
     bounds: pd.DataFrame
+    attribution: pd.DataFrame
+    worst_case: pd.DataFrame
     laws: pd.DataFrame
     history: pd.DataFrame
     signals: pd.DataFrame

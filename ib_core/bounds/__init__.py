@@ -12,7 +12,14 @@ from ib_core.bounds.bias import (
     monte_carlo_mse_printed,
 )
 from ib_core.bounds.capacity import capacity, layer_capacity
-from ib_core.bounds.pointwise import golden_interval, kl_pointwise, tv_interval
+from ib_core.bounds.pointwise import (
+    Certificate,
+    golden_certificate,
+    golden_interval,
+    kl_pointwise,
+    tv_certificate,
+    tv_interval,
+)
 from ib_core.bounds.reweighting import binary_entropy, kl_capacity, kl_seed, tv_capacity, tv_from_kl, tv_seed
 from ib_core.bounds.risk import (
     entropy_bias,
@@ -35,6 +42,7 @@ from ib_core.bounds.wasserstein import (
 )
 
 __all__ = [
+    "Certificate",
     "bias_identity",
     "bias_lower_bound",
     "bias_lower_bound_grid",
@@ -46,6 +54,7 @@ __all__ = [
     "entropy_w1",
     "entropy_w2",
     "estimation_risk",
+    "golden_certificate",
     "golden_interval",
     "information_risk",
     "information_risk_printed",
@@ -63,6 +72,7 @@ __all__ = [
     "sample_complexity_exponent",
     "sample_complexity_rate",
     "tv_capacity",
+    "tv_certificate",
     "tv_from_kl",
     "tv_interval",
     "tv_seed",

@@ -2,9 +2,8 @@
 
 import math
 
-import numpy as np
-
 from ib_core.bounds.checks import at_least_one, non_negative, positive_noise
+from ib_core.coupling import Steps
 
 
 def entropy_w2(w2: float, d: int, beta: float) -> float:
@@ -56,32 +55,25 @@ def wasserstein(
     return min(forms)
 
 
-def wasserstein_coupled(
-    steps: np.ndarray, weights: np.ndarray, d: int, beta: float, layer: int, half_width: float | None
-) -> float:
+def wasserstein_coupled(steps: Steps, d: int, beta: float, layer: int, half_width: float | None) -> float:
     """The same after the fact, without Lipschitz constants: from how far the signals moved under the same noises.
 
     W_2: (sqrt(d) / beta)[(E|dS|^2)^(1/2) + 1{l>=2} E_x (E[|dS|^2 | x])^(1/2)]; W_1: (D / beta^2)(1 + 1{l>=2}) E|dS|.
     With E|dS| in place of the root mean squares the first would be no bound.
 
     Args:
-        steps: (N, passes) of |S_l - S'_l| for atom i and pass k, x_i coupled with x'_i. The expectation over passes is
-            a sample mean here, so the bound has that error; exact at l = 1, where one pass is the law.
-        weights: (N,) of the atoms.
+        steps: moments of |S_l - S'_l| with x coupled to x'. From passes they are sample means: the bound is exact for
+            the channel of these passes, and at l = 1, where one pass is the law; else it has their error.
         d: width of layer l.
         half_width: bound of the activation; None when it has none.
 
     Source: `entropy_w2` and `entropy_w1` for the laws of T_l and of T_l given X = x, coupled by the shared noises.
     """
     at_least_one(layer=layer)
-    if steps.ndim != 2 or weights.shape != steps.shape[:1]:
-        raise ValueError(f"steps must be (N, passes) with weights (N,), got {steps.shape} and {weights.shape}")
     deep = layer >= 2
-    squares = (steps**2).mean(axis=1)
-    forms = [entropy_w2(math.sqrt(weights @ squares) + deep * float(weights @ np.sqrt(squares)), d, beta)]
+    forms = [entropy_w2(steps.root_square + deep * steps.mean_root_square, d, beta)]
     if half_width is not None:
-        mean = (1 + deep) * float(weights @ steps.mean(axis=1))
-        forms.append(entropy_w1(mean, 2 * half_width * math.sqrt(d), beta))
+        forms.append(entropy_w1((1 + deep) * steps.mean, 2 * half_width * math.sqrt(d), beta))
     return min(forms)
 
 

@@ -11,7 +11,9 @@ from ib_core.mixture.groups import Groups, OwnAtom, ungrouped
 from ib_core.mixture.order import spatial_order
 
 
-def log_totals(atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | None = None) -> np.ndarray:
+def log_totals(
+    atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | None = None, wanted: np.ndarray | None = None
+) -> np.ndarray:
     """ln sum_j w_jk p_j(t), less `log_constant`, over all atoms and over those of the own atom's group.
 
     Args:
@@ -20,6 +22,7 @@ def log_totals(atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | 
         groups: the atoms' weights and groups.
         own: for points that were drawn from a known atom; its term is then exact, so that p_i(t) / p(t) keeps all its
             digits where no other atom is near.
+        wanted: (m, K) which entries count; the others are 0, and may be far in a tail without costing anything.
 
     Returns:
         (2, m, K) float64: all atoms, own group; (1, m, K) where there is no own atom or only one group. An entry is
@@ -36,6 +39,8 @@ def log_totals(atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | 
 
     layers = 1 if own is None or len(groups.slices) == 1 else 2
     logs = np.full((layers, len(points), groups.weights.shape[1]), np.nan)
+    if wanted is not None:
+        logs[:, ~wanted] = 0.0
     if own is not None and layers == 2:
         empty = np.stack([~groups.weights[part].any(0) for part in groups.slices])  # (C, K)
         logs[1, empty[own.group]] = -np.inf

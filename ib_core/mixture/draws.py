@@ -28,6 +28,7 @@ class Draws:
         atoms: the mixtures.
         signals: (N, passes, d) in units of beta.
         weights: (N, K); atoms without weight in any column are not drawn.
+        share: (K,) or one for all: how much a column counts where heavy atoms are given more draws.
         sample: whether the signals are a sample of the channel, or the channel.
         seed, name: key of the random streams.
         law: (N,) under which the output has the shape that one of the controls follows; equal weights by default. With
@@ -43,11 +44,12 @@ class Draws:
         seed: int,
         name: str,
         law: np.ndarray | None = None,
+        share: float | np.ndarray = 1.0,
     ) -> None:
         self.atoms, self.signals, self.key = atoms, signals, (seed, name)
         self.active = np.flatnonzero(weights.any(1))
         n, passes = len(self.active), signals.shape[1]
-        largest = weights[self.active].max(1)
+        largest = (weights[self.active] * share).max(1)
         self.copies = np.maximum(1, (largest * n / HEAVY).astype(int))
         cells = not sample and self.copies.sum() * passes <= MOST_CELLS
         if cells:
@@ -62,8 +64,8 @@ class Draws:
         self.points = self.units * self.repeat * len(self.atom)  # in a block
         # Strata of the estimate, with their weights.
         self.stratum_atom = self.active if sample else self.atom
-        share = np.ones(n) if sample else np.repeat(1 / self.copies, self.copies)
-        self.weights = weights[self.stratum_atom] * share[:, None]
+        part = np.ones(n) if sample else np.repeat(1 / self.copies, self.copies)
+        self.weights = weights[self.stratum_atom] * part[:, None]
         # The largest weight of a single draw in a unit, (K,).
         self.largest_share = (weights[self.active] / (self.copies * self.repeat)[:, None]).max(0)
 

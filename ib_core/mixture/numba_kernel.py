@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numba import njit
 
-from ib_core.mixture.groups import Groups, OwnAtom, Product, Trial
+from ib_core.mixture.groups import Groups, OwnAtom, Product, Trial, ungrouped
 from ib_core.mixture.torch_kernel import TorchKernel
 
 BLOCK = 128  # neighbouring atoms of one inner loop, skipped together
@@ -396,6 +396,15 @@ class Blocks:
         return (lanes * EXP2_UNIT).swapaxes(1, 2)
 
 
+class Sums(NamedTuple):
+    """What the loop adds up, own atoms left out."""
+
+    totals: np.ndarray  # (2, m, K) under the laws: all atoms, the own atom's group
+    matrix: np.ndarray  # (m, atoms) within each atom; or (0, atoms), where totals are wanted
+    near: np.ndarray  # (blocks,) which were not skipped by all points
+    farthest: np.ndarray  # (m,) |t - o| |s - o| of products, see PRODUCT_ERROR
+
+
 class NumbaKernel:
     """Kernel sums within N atoms of n_x centres each, in float32 exponents about the middle of each block of atoms.
 
@@ -455,6 +464,34 @@ class NumbaKernel:
     ) -> np.ndarray:
         """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); NaN where float32 is not good enough."""
         blocks = self.exact_blocks if trial.exact else self.blocks
+        m, layers = len(points), 1 if own is None or laws.n_groups == 1 else 2
+        sums = self._sums(blocks, points, shift, laws, own, trial.cutoff, laws.product is not None)
+        if laws.product:
+            others = laws.product.totals(torch.from_numpy(sums.matrix[:m]), own, np.repeat(sums.near, BLOCK))
+        else:
+            others = sums.totals[:layers, :m, : laws.n_laws]
+        result = others if own is None else others + own.value(shift)[:, None] * laws.given[own.atom]
+        if self.wide and not trial.exact:
+            doubtful = PRODUCT_ERROR * sums.farthest[:m, None] * others > DOUBT * result
+            return np.where(doubtful, np.nan, result)
+        return result
+
+    def matrix(self, points: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """(m, N) of sum_k exp(shift - |t - s_jk|^2 / 2); what is below 2^-90 of the largest term may be 0."""
+        blocks, laws = self.exact_blocks if self.wide else self.blocks, self.prepare(ungrouped(np.ones((self.n, 1))))
+        return self._sums(blocks, points, shift, laws, None, LAST_CUTOFF, True).matrix[: len(points), : self.n]
+
+    def _sums(
+        self,
+        blocks: Blocks,
+        points: np.ndarray,
+        shift: np.ndarray,
+        laws: BlockedLaws,
+        own: OwnAtom | None,
+        cutoff: float,
+        by_atom: bool,
+    ) -> Sums:
+        """Run the loop over all turns, for points that fill whole tiles."""
         m = len(points)
         padded = -(-m // ROWS) * ROWS
         bits = np.full(padded, -np.inf)  # nothing is near the points that fill the last tile
@@ -464,28 +501,22 @@ class NumbaKernel:
         atom, group = np.full((2, padded), -1)
         if own is not None:
             atom[:m], group[:m] = own.atom, own.group
-        totals = np.zeros((2, padded, laws.weights.shape[1]))
-        out = np.zeros((padded if laws.product else 0, laws.weights.shape[0] * BLOCK))
-        near, farthest = np.zeros(laws.weights.shape[0], np.bool_), np.zeros(padded)
+        sums = Sums(
+            np.zeros((2, padded, laws.weights.shape[1])),
+            np.zeros((padded if by_atom else 0, blocks.blocks * BLOCK)),
+            np.zeros(blocks.blocks, np.bool_),
+            np.zeros(padded),
+        )
         lanes = "passes" if blocks.by_atom else "atoms" if blocks.turns > 1 else "atoms, one turn"
         turns = blocks.turns if blocks.by_atom else FLUSH
         for first in range(0, blocks.turns, turns):
             k = slice(first, first + turns)
             _sums_kernel(0 if self.wide else min(self.d, STEP), lanes)(
-                *(columns, bits, trial.cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
+                *(columns, bits, cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
                 *(blocks.atoms[k], blocks.centres[k], blocks.norms[k], blocks.depth, self.product_reach),
-                *(atom, group, laws.segments, laws.weights, out, totals, near, farthest),
+                *(atom, group, laws.segments, laws.weights, sums.matrix, sums.totals, sums.near, sums.farthest),
             )
-        layers = 1 if own is None or laws.n_groups == 1 else 2
-        if laws.product:
-            others = laws.product.totals(torch.from_numpy(out[:m]), own, np.repeat(near, BLOCK))
-        else:
-            others = totals[:layers, :m, : laws.n_laws]
-        result = others if own is None else others + own.value(shift)[:, None] * laws.given[own.atom]
-        if self.wide and not trial.exact:
-            doubtful = PRODUCT_ERROR * farthest[:m, None] * others > DOUBT * result
-            return np.where(doubtful, np.nan, result)
-        return result
+        return sums
 
     def bound(self, points: np.ndarray) -> np.ndarray:
         """(m,) of a bound, from above, on min_jk |t - s_jk|^2 / 2: the least over some centres of all blocks."""

@@ -17,6 +17,7 @@ class Sampled:
     errors: np.ndarray  # (V, K) standard errors
     covariance: np.ndarray  # (judged, K, K) across columns
     stratum_means: np.ndarray  # (V, strata, K)
+    stratum_errors: np.ndarray  # (strata, K) standard errors of the first variable's
     draws: int
     reached: bool
 
@@ -25,7 +26,7 @@ def sample(
     draws: Draws,
     variables: Callable[[np.ndarray, np.ndarray], np.ndarray],
     judged: int,
-    target_stderr: float,
+    target_stderr: float | np.ndarray,
     max_draws: int,
 ) -> Sampled:
     """Average variables over draws until the first `judged` of them meet the target under every column.
@@ -34,7 +35,7 @@ def sample(
         draws: where the points come from.
         variables: maps points (m, d) and their atoms (m,) to values (V, m, K).
         judged: see above; these also get their covariance between columns.
-        target_stderr: the standard error to reach.
+        target_stderr: the standard errors to reach, (K,) or one for all.
         max_draws: most points; the first two units are drawn in any case.
     """
 
@@ -53,7 +54,8 @@ def sample(
         reached = bool((errors[:judged] <= target_stderr).all())
         exhausted = (blocks + 1) * draws.points > max_draws or strata.units == draws.max_units
         if reached or exhausted:
-            return Sampled(strata.means(), errors, covariance, strata.stratum_means(), blocks * draws.points, reached)
+            strata_found = strata.stratum_means(), strata.stratum_errors()
+            return Sampled(strata.means(), errors, covariance, *strata_found, blocks * draws.points, reached)
         for unit in units(blocks):
             strata.add(unit)
         blocks += 1

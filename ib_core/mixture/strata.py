@@ -48,10 +48,12 @@ class Strata:
         if not self.units:
             # Deviations from the first unit: where all units agree, the spread is exactly 0.
             self.first, self.sum = values, np.zeros_like(values)
+            self.squares = np.zeros_like(values[0])
             self.covariance, self.variance = self._squares(self.sum)
         else:
             values -= self.first
             self.sum += values
+            self.squares += np.square(values[0])
             covariance, variance = self._squares(values * self.weights)
             self.covariance += covariance
             self.variance += variance
@@ -65,6 +67,13 @@ class Strata:
     def stratum_means(self) -> np.ndarray:
         """(variables, n, K)."""
         return self.first + self.sum / self.units
+
+    def stratum_errors(self) -> np.ndarray:
+        """(n, K) standard errors of the first variable's stratum means, from R - 1 degrees each; NaN for one unit."""
+        if self.units == 1:
+            return np.full(self.squares.shape, np.nan)
+        excess = self.squares - np.square(self.sum[0]) / self.units
+        return np.sqrt(np.maximum(excess, 0.0) / (self.units * (self.units - 1)))
 
     def means(self) -> np.ndarray:
         """(variables, K)."""

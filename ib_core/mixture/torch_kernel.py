@@ -59,6 +59,11 @@ class TorchKernel:
             total[:, columns] += exponents.exp_()
         return total
 
+    def matrix(self, points: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """(m, N) of sum_k exp(shift - |t - s_jk|^2 / 2), for shifts of points not far above their nearest."""
+        parts = [slice(k, k + self.rows) for k in range(0, len(points), self.rows)]
+        return np.concatenate([self._sums(self._tensor(points[k]), self._tensor(shift[k])).cpu() for k in parts])
+
     def totals(
         self, points: np.ndarray, shift: np.ndarray, laws: Product, own: OwnAtom | None, trial: Trial
     ) -> np.ndarray:

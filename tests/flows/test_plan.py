@@ -43,7 +43,7 @@ def test_a_change_makes_stale_what_depends_on_it_and_says_why(finished_once):
     assert {state.state for state in states(tiny(), workspace).values()} == {"ready"}
 
     changed = tiny(estimator={"target_stderr": 0.05})
-    assert stale(changed, workspace) == {"information", "bounds", "report"}
+    assert stale(changed, workspace) == {"information", "worst_case", "bounds", "report"}
     cell = states(changed, workspace)["information", "b0.5/s0/e0000001/reference/L1"]
     assert cell.reason == "setting target_stderr 0.1 -> 0.05"
 

@@ -3,12 +3,14 @@
 import math
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from tiny import run_tiny, tiny
 
 from flows.plan import build_plan
 from flows.study import open_run, shift_sweep_stages
+from ib_core.divergences import kl_divergence
 from tasks.progress import Observer, Stopped
 from tasks.store import Store
 from tasks.tables import load_tables, read_law
@@ -50,13 +52,61 @@ def test_deviations_are_differences_of_their_two_estimates(tables):
 
 
 def test_no_bound_is_violated_and_every_deviation_has_every_theorem(tables):
-    assert tables.bounds.holds.all()
-    theorems = tables.bounds.groupby(CELL).theorem.agg(frozenset)
-    assert set(theorems) == {
-        frozenset({"tv_seed", "tv_capacity", "kl_seed", "kl_capacity", "wasserstein", "estimation_risk"})
-    }
-    moved = tables.bounds[(tables.bounds["shift"] == "gaussian_displacement") & (tables.bounds["size"] > 0)]
-    assert moved[moved.theorem.isin(["tv_seed", "kl_seed"])].vacuous.all()
+    bounds = tables.bounds
+    deviations = bounds[bounds.concerns == "deviation"]
+    assert deviations.holds.all() and bounds[bounds.concerns != "deviation"].holds.isna().all()
+    kl = {"kl_seed", "kl_capacity", "kl_pointwise", "kl_golden"}
+    every = {"tv_seed", "tv_capacity", "tv_golden", "wasserstein", "polyanskiy_wu"} | kl
+    theorems = deviations.groupby(CELL).theorem.agg(frozenset)
+    moved = (bounds["shift"] == "gaussian_displacement") & (bounds["size"] > 0)
+    assert set(theorems) == {frozenset(every), frozenset(every | {"wasserstein_coupled"})}
+    assert bounds[moved & bounds.theorem.isin(["tv_seed", "tv_golden", *kl])].vacuous.all()
+    after = bounds[moved & (bounds.concerns == "deviation")].pivot(
+        index=["epoch", "layer"], columns="theorem", values="bound"
+    )
+    assert (after.wasserstein_coupled <= after.wasserstein).all() and (after.wasserstein < after.polyanskiy_wu).all()
+
+
+def test_certificates_enclose_the_shifted_information(tables):
+    certified = tables.bounds[tables.bounds.upper.notna()].set_index(CELL)
+    estimates = tables.information[
+        (tables.information.quantity == "I_X_T") & (tables.information.estimator == "plug_in")
+    ]
+    shifted = estimates.set_index(CELL).loc[certified.index]
+    assert len(certified) and (certified.lower <= shifted.value + 3 * shifted.stderr).all()
+    assert (shifted.value - 3 * shifted.stderr <= certified.upper).all()
+
+
+def test_an_estimate_on_clean_data_is_off_by_shift_and_risk(tables):
+    found = tables.bounds.pivot(index=CELL, columns="theorem", values="bound")
+    tightest = tables.bounds[tables.bounds.tightest].groupby(CELL).bound.min()
+    assert (found.shift_and_risk - found.estimation_risk - tightest).abs().max() < 1e-12
+
+
+def test_a_change_is_predicted_from_clean_data_and_split_in_two(tables):
+    found = tables.attribution
+    assert set(found["shift"]) == {"contamination"} and np.allclose(found.epsilon, 0.2)
+    change = tables.information.query("quantity == 'dI_X_T' and estimator == 'plug_in'").set_index(CELL).value
+    assert (change.loc[pd.MultiIndex.from_frame(found[CELL])].to_numpy() == found.change).all()
+    assert (found.mass + found.mixing - found.change).abs().max() < 1e-12
+    # Each term has controls of its own, so that the identity holds within the Monte Carlo error.
+    error = np.sqrt(found.predicted_stderr**2 + found.divergence_stderr**2 + found.change_stderr**2)
+    assert ((found.predicted - found.divergence - found.change).abs() < 4 * error).all()
+    assert (found.divergence > -4 * found.divergence_stderr).all()
+    # The atom that gains the mass knows nothing by itself.
+    assert (found.mass < 0).all()
+
+
+def test_the_worst_case_is_an_ordinary_law_within_every_bound(tables, finished_once):
+    found = tables.worst_case
+    assert list(found["layer"]) == [1, 2] and (found.epoch == 2).all() and found.holds.all()
+    assert (found.gap < 1e-6).all() and (found.rise > 0).all() and (found.fall > 0).all()
+    assert (found.lower <= found.smallest).all() and (found.largest - 3 * found.largest_stderr <= found.upper).all()
+    for row in found.itertuples():
+        file, column = row.law.split("#")
+        weights = pd.read_parquet(finished_once / "workspace" / "sweeps" / "tiny" / file)[column].to_numpy()
+        assert weights.shape == (4096,) and weights.sum() == pytest.approx(1)
+        assert kl_divergence(weights, np.full(4096, 1 / 4096)) == pytest.approx(0.1)
 
 
 def test_laws_carry_their_distances_and_how_they_were_obtained(tables):

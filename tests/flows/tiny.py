@@ -14,6 +14,7 @@ TINY = {
         {"family": "gaussian_displacement", "sizes": [0.0, 0.1]},
     ],
     "estimator": {"stored_passes": 2, "fresh_passes": 2, "target_stderr": 0.1, "max_draws": 8192},
+    "worst_case": {"tv": [], "kl": [0.1]},
     "resources": {"workers": 0},
 }
 

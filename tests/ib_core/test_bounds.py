@@ -157,3 +157,23 @@ def test_infinite_kl_leaves_the_extremes_of_the_pointwise_information():
     i, w = np.array([0.1, 0.5]), np.array([0.4, 0.6])
     assert bounds.kl_pointwise(math.inf, i, w) == math.inf
     assert bounds.golden_interval(math.inf, i, w) == (-math.inf, 0.5)
+
+
+def test_certificates_are_the_intervals_widened_by_the_error_of_pointwise_information():
+    rng = np.random.default_rng(0)
+    w, i = rng.dirichlet(np.ones(50)), rng.gamma(2.0, size=50)
+    value = float(w @ i)
+    for interval, certificate in (
+        (bounds.golden_interval(0.1, i, w), bounds.golden_certificate),
+        (bounds.tv_interval(0.1, i, w), bounds.tv_certificate),
+    ):
+        exact = certificate(0.1, i, np.zeros(50), w)
+        assert (exact.lower, exact.upper) == pytest.approx((max(interval[0], 0), interval[1]))
+        assert exact.deviation == pytest.approx(max(exact.upper - value, value - exact.lower)) and exact.widening == 0
+        noise = np.full(50, 0.2)
+        noisy = [certificate(0.1, i + noise * rng.standard_normal(50), noise, w) for _ in range(200)]
+        for name, sign in (("lower", -1), ("upper", 1), ("deviation", 1)):
+            outwards = [sign * (getattr(each, name) - getattr(exact, name)) >= 0 for each in noisy]
+            assert np.mean(outwards) > 0.97
+        assert all(each.widening > 0 for each in noisy)
+    assert bounds.kl_pointwise(0.1, i, w, np.full(50, 0.1)) > bounds.kl_pointwise(0.1, i, w)

@@ -313,3 +313,23 @@ def test_refusals_name_the_argument(arguments, message):
 def test_a_held_out_difference_needs_fresh_passes():
     with pytest.raises(ValueError, match="needs fresh passes"):
         layer_information(hypercube(2), 1.0).difference(0, 0, held_out=True)
+
+
+def test_first_order_less_divergence_is_the_change_and_laws_need_not_share_their_weight():
+    _, passes = noisy_chain(3, 0.4, n=32)
+    uniform, rng = np.full(32, 1 / 32), np.random.default_rng(5)
+    tilted, half = rng.dirichlet(np.ones(32)), np.repeat([1 / 16, 0.0], 16)
+    weights = np.stack([uniform, tilted, half], axis=1)
+    found = layer_information(passes, 0.4, weights=weights, target_stderr=np.array([5e-3, 5e-3, 1.0]))
+    assert np.isnan(found.pointwise[16:, 2]).all() and np.isfinite(found.pointwise[:, :2]).all()
+    for k in (1, 2):
+        change, divergence = found.difference(k, 0), Estimate(*(part[k] for part in found.output_divergence))
+        predicted = (weights[:, k] - uniform) @ found.pointwise[:, 0]
+        error = np.sqrt(np.square(weights[:, k] - uniform) @ np.square(found.pointwise_stderr[:, 0]))
+        assert abs(predicted - divergence.value - change.value) < 4 * (error + divergence.stderr + change.stderr)
+        assert divergence.value > 5 * divergence.stderr
+    assert found.output_divergence.value[0] == 0
+    three = found.combination({0: -1.0, 1: 0.5, 2: 0.5})
+    halves = [found.difference(k, 0) for k in (1, 2)]
+    assert three.value == pytest.approx(np.mean([half.value for half in halves]))
+    assert three.stderr <= np.mean([half.stderr for half in halves]) + 1e-12

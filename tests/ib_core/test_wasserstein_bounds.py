@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from ib_core import bounds
+from ib_core import bounds, coupling
 from ib_core.closed_forms import finite_input_information
 from ib_core.divergences import _transport
 
@@ -65,12 +65,13 @@ def test_the_w2_form_holds_for_scaled_gaussians():
 
 
 def test_the_coupled_form_needs_root_mean_squares():
-    steps, weights = np.array([[0.0, 0.2], [0.1, 0.1]]), np.array([0.5, 0.5])
+    moved = np.array([[0.0, 0.2], [0.1, 0.1]])[:, :, None]
+    steps = coupling.steps(np.zeros_like(moved), moved, np.array([0.5, 0.5]))
     root = math.sqrt(0.5 * 0.02 + 0.5 * 0.01)
-    assert bounds.wasserstein_coupled(steps, weights, 4, 0.5, 1, None) == pytest.approx(2 / 0.5 * root)
+    assert bounds.wasserstein_coupled(steps, 4, 0.5, 1, None) == pytest.approx(2 / 0.5 * root)
     deep = root + 0.5 * (math.sqrt(0.02) + 0.1)
-    assert bounds.wasserstein_coupled(steps, weights, 4, 0.5, 2, None) == pytest.approx(2 / 0.5 * deep)
-    assert bounds.wasserstein_coupled(steps, weights, 4, 5.0, 1, 1.0) == pytest.approx(4 / 25 * 0.1)
+    assert bounds.wasserstein_coupled(steps, 4, 0.5, 2, None) == pytest.approx(2 / 0.5 * deep)
+    assert bounds.wasserstein_coupled(steps, 4, 5.0, 1, 1.0) == pytest.approx(4 / 25 * 0.1)
 
 
 def test_the_coupled_form_at_the_first_layer_is_never_above_the_lipschitz_form():
@@ -79,8 +80,8 @@ def test_the_coupled_form_at_the_first_layer_is_never_above_the_lipschitz_form()
     for _ in range(50):
         x, dx = rng.standard_normal((2, 20, 3))
         matrix = rng.standard_normal((2, 3))
-        steps = np.linalg.norm(np.tanh((x + 0.1 * dx) @ matrix.T) - np.tanh(x @ matrix.T), axis=1)[:, None]
-        coupled = bounds.wasserstein_coupled(steps, weights, 2, 0.3, 1, 1.0)
+        signals, moved = (np.tanh(each @ matrix.T)[:, None] for each in (x, x + 0.1 * dx))
+        coupled = bounds.wasserstein_coupled(coupling.steps(signals, moved, weights), 2, 0.3, 1, 1.0)
         sizes = 0.1 * np.linalg.norm(dx, axis=1)
         lipschitz = float(np.linalg.norm(matrix, 2))
         w1, w2 = float(sizes.mean()), math.sqrt((sizes**2).mean())
@@ -93,7 +94,7 @@ def test_the_coupled_form_at_the_first_layer_is_never_above_the_lipschitz_form()
         lambda: bounds.entropy_w2(-1.0, 1, 1.0),
         lambda: bounds.entropy_w1(1.0, 1.0, 0.0),
         lambda: bounds.wasserstein(math.nan, 1.0, 1, 1.0, 1.0, 1, None),
-        lambda: bounds.wasserstein_coupled(np.zeros(3), np.ones(3) / 3, 1, 1.0, 1, None),
+        lambda: coupling.steps(np.zeros((3, 1, 2)), np.zeros((3, 2, 2)), np.ones(3) / 3),
         lambda: bounds.polyanskiy_wu(1.0, 0, 1.0),
     ],
 )

@@ -7,6 +7,9 @@ import pytest
 
 from ib_core import bounds
 from ib_core.finite_channel import from_log_kernel, information, pointwise
+from ib_core.layer_channel import layer_channel
+from ib_core.mixture.atoms import Atoms
+from ib_core.sample_propagation import layer_information
 from ib_core.worst_case import largest_information, smallest_information
 
 METRICS = ["tv", "kl"]
@@ -97,6 +100,17 @@ def test_a_layer_becomes_a_finite_channel_whose_information_converges():
     assert information(channel, uniform) == pytest.approx(direct, abs=0.03)
     found = largest_information(channel, uniform, 0.1, "kl")
     assert found.upper - found.value < 1e-6 and found.value > information(channel, uniform)
+
+
+def test_a_layer_keeps_its_information_as_a_finite_channel():
+    rng = np.random.default_rng(0)
+    passes = np.tanh(rng.standard_normal((300, 1, 2)) + 0.3 * rng.standard_normal((300, 8, 2)))
+    channel, uniform = layer_channel(passes, 0.3, seed=1), np.full(300, 1 / 300)
+    truth = layer_information(passes, 0.3, target_stderr=5e-3).plug_in
+    assert information(channel, uniform) == pytest.approx(truth.value, abs=0.05)
+    points = rng.standard_normal((64, 2))
+    kernels = [Atoms(passes, 0.3, backend=name).kernel.matrix(points, np.zeros(64)) for name in ("numba", "torch")]
+    np.testing.assert_allclose(*kernels, rtol=1e-5, atol=1e-20)
 
 
 @pytest.mark.parametrize(
