@@ -10,6 +10,7 @@ from ib_core.finite_channel import from_log_kernel, information, pointwise
 from ib_core.layer_channel import layer_channel
 from ib_core.mixture.atoms import Atoms
 from ib_core.sample_propagation import layer_information
+from ib_core.tv_newton import nearest_capped
 from ib_core.worst_case import largest_information, smallest_information
 
 METRICS = ["tv", "kl"]
@@ -111,6 +112,33 @@ def test_a_layer_keeps_its_information_as_a_finite_channel():
     points = rng.standard_normal((64, 2))
     kernels = [Atoms(passes, 0.3, backend=name).kernel.matrix(points, np.zeros(64)) for name in ("numba", "torch")]
     np.testing.assert_allclose(*kernels, rtol=1e-5, atol=1e-20)
+
+
+def test_the_gap_closes_on_a_layer_of_many_atoms():
+    rng = np.random.default_rng(2)
+    passes = np.tanh(2 * rng.standard_normal((700, 1, 3)) + 0.3 * rng.standard_normal((700, 5, 3)))
+    uniform = np.full(700, 1 / 700)
+    for beta in (0.05, 0.5):
+        channel = layer_channel(passes, beta)
+        for size in (0.05, 0.4):
+            found = largest_information(channel, uniform, size, "tv")
+            assert found.upper - found.value < 1e-6
+            assert 0.5 * np.abs(found.weights - uniform).sum() <= size + 1e-12 and found.weights.min() >= 0
+
+
+def test_the_nearest_capped_point_is_nearest():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        point, cap = rng.standard_normal(8), np.where(rng.random(8) < 0.3, np.inf, rng.random(8))
+        total = 0.7 * min(cap.sum(), 3.0)
+        found = nearest_capped(point, total, cap)
+        assert found.sum() == pytest.approx(total) and (found >= 0).all() and (found <= cap).all()
+        inside = (found > 1e-12) & (found < cap - 1e-12)
+        shift = (point - found)[inside]
+        if inside.any():
+            assert np.ptp(shift) < 1e-9
+            assert (point[found <= 1e-12] <= shift.max() + 1e-9).all()
+            assert (point[found >= cap - 1e-12] - cap[found >= cap - 1e-12] >= shift.min() - 1e-9).all()
 
 
 @pytest.mark.parametrize(
