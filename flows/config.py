@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 import deployments
-from ib_core.shifts import FAMILIES, Unreachable, shifted
+from ib_core.shifts import FAMILIES, shifted
 
 MAX_CELLS = 100_000
 
@@ -76,7 +76,11 @@ class Shifts(Settings):
         min_length=1,
         description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units",
     )
-    parameters: dict[str, int | float] = Field({}, description="further arguments of the family")
+    parameters: dict[str, int | float | str] = Field(
+        {},
+        description="further arguments of the family; for an array, path#column of a Parquet or CSV file with a row "
+        "for each atom, relative to the sweep's file",
+    )
     epochs: Literal["all", "last"] = Field(
         "all", description="checkpoints to measure; moved atoms need cells of their own, reweightings come for free"
     )
@@ -90,12 +94,16 @@ class Shifts(Settings):
                 f"family must be one of {', '.join(FAMILIES)}, got {self.family!r}"
                 + _did_you_mean(self.family, FAMILIES)
             )
-        known = list(inspect.signature(FAMILIES[self.family].apply).parameters)[2:]
+        known = dict(list(inspect.signature(FAMILIES[self.family].apply).parameters.items())[2:])
         for key in self.parameters:
             if key not in known:
                 raise ValueError(
-                    f"{self.family} takes {known or 'no parameters'}{_did_you_mean(key, known)}, got {key!r}"
+                    f"{self.family} takes {list(known) or 'no parameters'}{_did_you_mean(key, known)}, got {key!r}"
                 )
+            is_array = "ndarray" in str(known[key].annotation)
+            if isinstance(self.parameters[key], str) != is_array:
+                kind = "a file, as path#column" if is_array else "a number"
+                raise ValueError(f"{self.family}: {key} must be {kind}, got {self.parameters[key]!r}")
         if self.epochs == "last" and not FAMILIES[self.family].moves_atoms:
             raise ValueError(f"epochs must be all for {self.family}: reweightings share the cells of the reference")
         if FAMILIES[self.family].metric == "tv" and max(self.sizes) > 1:
@@ -177,14 +185,21 @@ class SweepConfig(Settings):
 
     def check_reachable(self) -> None:
         """Refuse sizes that a reweighting cannot reach, with the range that it can."""
-        from tasks.data import reference_law
+        from tasks.data import read_column, reference_law
 
         law = reference_law(self.data.source)
         for index, shift in enumerate(self.shifts):
+            try:
+                given = {
+                    key: read_column(value) if isinstance(value, str) else value
+                    for key, value in shift.parameters.items()
+                }
+            except (OSError, KeyError, ValueError) as error:
+                raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
             for size in shift.sizes if not FAMILIES[shift.family].moves_atoms else []:
                 try:
-                    shifted(shift.family, law, size, **shift.parameters)
-                except (Unreachable, IndexError) as error:
+                    shifted(shift.family, law, size, **given)
+                except (ValueError, TypeError, IndexError) as error:
                     raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {error}") from error
 
 
@@ -224,7 +239,20 @@ def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> Sweep
         raise ConfigError(f"{path}: a sweep must be a mapping of settings, got {type(values).__name__}")
     for key, value in (overrides or {}).items():
         _override(values, key, value)
+    _anchor_files(values, path.parent)
     return parse_config(values, str(path))
+
+
+def _anchor_files(values: dict[str, Any], folder: Path) -> None:
+    """Make the paths of files absolute, so that they mean the same wherever the work runs."""
+    shifts = values.get("shifts")
+    for shift in shifts if isinstance(shifts, list) else []:
+        parameters = shift.get("parameters") if isinstance(shift, dict) else None
+        if not isinstance(parameters, dict):
+            continue
+        for key, value in parameters.items():
+            if isinstance(value, str):
+                parameters[key] = str((folder / value).resolve())
 
 
 def parse_config(values: dict[str, Any], source: str) -> SweepConfig:

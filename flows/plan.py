@@ -10,6 +10,7 @@ from flows.config import SweepConfig
 from flows.results import previous_index
 from ib_core.epochs import log_spaced_epochs
 from ib_core.shifts import FAMILIES
+from tasks.data import column_digest
 from tasks.store import Store
 from tasks.unit import Unit, failure
 
@@ -120,12 +121,17 @@ def _laws(config: SweepConfig) -> tuple[dict[str, Unit], list[str]]:
     reference = Unit("data", REFERENCE, base, cost=0.1, size=5e5)
     laws, moved = {REFERENCE: reference}, []
     for shift in config.shifts:
+        # What stands in a file is part of the law, whatever the file is called.
+        parameters = {
+            key: {"file": value, "sha256": column_digest(value)} if isinstance(value, str) else value
+            for key, value in shift.parameters.items()
+        }
         for size in shift.sizes:
             name = f"{shift.family}/{size!r}"
             if size == 0:
                 laws[name] = reference
                 continue
-            settings = {**base, "family": shift.family, "size": size, "parameters": shift.parameters}
+            settings = {**base, "family": shift.family, "size": size, "parameters": parameters}
             laws[name] = Unit("data", name, settings, cost=3.0, size=5e5)
             if FAMILIES[shift.family].moves_atoms:
                 moved.append(name)

@@ -1,7 +1,8 @@
 """Shifts P_X -> P_X' of the input law, each with its size set in a metric.
 
 A *reweighting* keeps the atoms and changes their weights; a *moved* law keeps the weights and changes the atoms. A
-family is one function `(law, size, **parameters) -> Shift`, entered with `@family(metric)`: that is all it needs.
+family is one function `(law, size, **parameters) -> Shift`, entered with `@family(metric)`: that is all it needs. A
+parameter that is an array (N,) is given in a sweep as a file with a row for each atom.
 """
 
 import math
@@ -137,6 +138,30 @@ def _tilt(law: InputLaw, feature: np.ndarray, size: float) -> Shift:
     theta = brentq(lambda t: kl_divergence(tilted(t), law.weights) - size, 0, upper, xtol=1e-15, rtol=1e-14)
     weights = tilted(theta)
     return Shift(law.reweighted(weights / weights.sum()), theta)
+
+
+@family("tv")
+def law_mixture(law: InputLaw, size: float, weight: np.ndarray) -> Shift:
+    """The straight way (1 - a) P + a Q to a given law Q (N,) on the same atoms, for instance a worst case."""
+    given = _given(law, weight)
+    reach = total_variation(law.weights, given)
+    # A ball's radius is known to fewer digits than the law that was found in it.
+    return _mix(law, given, min(size, reach) if size <= reach * (1 + 1e-6) else size)
+
+
+@family("kl")
+def law_tilt(law: InputLaw, size: float, weight: np.ndarray) -> Shift:
+    """The exponential way P^(1-a) Q^a, normalised, to a given law Q (N,) on the same atoms; a is the parameter."""
+    given = _given(law, weight)
+    if (given[law.weights > 0] <= 0).any():
+        raise Unreachable("an exponential way needs a law with weight on every atom of the reference: mix it instead")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _tilt(law, np.where(law.weights > 0, np.log(given) - np.log(law.weights), 0.0), size)
+
+
+def _given(law: InputLaw, weight: np.ndarray) -> np.ndarray:
+    """The weights of a given law, if it is one on these atoms."""
+    return law.reweighted(weight).weights
 
 
 @family("kl")

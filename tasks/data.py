@@ -1,16 +1,20 @@
 """Stage `data`: the reference law and its shifts, each with its distances from the reference."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from ib_core import szt
 from ib_core.divergences import divergences, n_union
 from ib_core.input_law import InputLaw
 from ib_core.shifts import shifted
 from tasks.store import Result
-from tasks.tables import write_law
+from tasks.tables import read_table, write_law
 
 SOURCES = {"szt": szt.law}
 
@@ -20,10 +24,39 @@ def reference_law(source: str) -> InputLaw:
     return SOURCES[source]()
 
 
+def read_column(place: str) -> np.ndarray:
+    """The column (N,) float64 of "path#column", a Parquet or CSV file.
+
+    Raises:
+        OSError, ValueError: the file cannot be read, or has no such column of numbers.
+    """
+    path, _, column = place.rpartition("#")
+    if not path:
+        raise ValueError(f"a file must be given as path#column, got {place!r}")
+    table = pd.read_csv(path) if path.endswith(".csv") else read_table(Path(path)).to_pandas()
+    if column not in table:
+        raise ValueError(f"{path} has no column {column!r}, only {', '.join(map(str, table))}")
+    return table[column].to_numpy(np.float64)
+
+
+def column_digest(place: str) -> str | None:
+    """Digest of the numbers of "path#column"; None where there is nothing to read."""
+    try:
+        return hashlib.sha256(read_column(place).tobytes()).hexdigest()
+    except (OSError, ValueError):
+        return None
+
+
 def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
     """Write law.parquet (one row per atom) and law.json (entropy, distances and how each was obtained)."""
     reference = reference_law(settings["source"])
-    law, parameter = shifted(settings["family"], reference, settings["size"], **settings["parameters"])
+    parameters = dict(settings["parameters"])
+    for key, value in parameters.items():
+        if isinstance(value, dict):
+            if column_digest(value["file"]) != value["sha256"]:
+                raise RuntimeError(f"{value['file']} changed while the run was going on: start it again")
+            parameters[key] = read_column(value["file"])
+    law, parameter = shifted(settings["family"], reference, settings["size"], **parameters)
     write_law(out / "law.parquet", law)
     facts: dict[str, Any] = {
         "parameter": parameter,

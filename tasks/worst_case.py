@@ -25,7 +25,9 @@ def column_name(metric: str, size: float) -> str:
 
 
 def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
-    """Write worst_case.parquet (a row for each ball, nats) and laws.parquet (the maximising laws, a column each).
+    """Write worst_case.parquet (a row for each ball, nats) and laws.parquet (i(x), and the maximising laws).
+
+    A column of laws.parquet is what the shifts `law_mixture`, `law_tilt` and `information_tilt` take.
 
     A law is sought on the finite channel made of one draw of the layer for every atom, where `gap` certifies it; there
     its information is too large on average, as it was fitted to these draws. What is published as `largest` and `rise`
@@ -37,7 +39,10 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
     channel = layer_channel(stored, settings["beta"], seed=settings["seed"])
     metrics: tuple[Literal["tv"], Literal["kl"]] = ("tv", "kl")
     balls = [(metric, size) for metric in metrics for size in settings[metric]]
-    most = [worst_case.largest_information(channel, weights, size, metric) for metric, size in balls]
+    most = [
+        worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7, max_iterations=400)
+        for metric, size in balls
+    ]
     least = [worst_case.smallest_information(channel, weights, size, metric) for metric, size in balls]
     laws = [weights, *(high.weights for high in most), *(low.weights for low in least)]
     measured = layer_information(
@@ -65,5 +70,6 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
             }
         )
     write_table(out / "worst_case.parquet", pd.DataFrame(rows))
+    i = np.ascontiguousarray(measured.pointwise[:, 0])
     columns = {column_name(*ball): high.weights for ball, high in zip(balls, most, strict=True)}
-    write_table(out / "laws.parquet", pa.table({"atom": np.arange(len(weights)), "reference": weights, **columns}))
+    write_table(out / "laws.parquet", pa.table({"atom": np.arange(len(weights)), "pointwise": i, **columns}))

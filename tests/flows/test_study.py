@@ -6,14 +6,19 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import run_tiny, tiny
+import yaml
+from tiny import TINY, run_tiny, tiny
 
+from flows.config import load_config
 from flows.plan import build_plan
 from flows.study import open_run, shift_sweep_stages
+from ib_core import szt
 from ib_core.divergences import kl_divergence
+from ib_core.shifts import shifted
 from tasks.progress import Observer, Stopped
 from tasks.store import Store
 from tasks.tables import load_tables, read_law
+from tasks.unit import make
 
 CELL = ["network", "beta", "seed", "epoch", "layer", "shift", "size"]
 
@@ -107,6 +112,28 @@ def test_the_worst_case_is_an_ordinary_law_within_every_bound(tables, finished_o
         weights = pd.read_parquet(finished_once / "workspace" / "sweeps" / "tiny" / file)[column].to_numpy()
         assert weights.shape == (4096,) and weights.sum() == pytest.approx(1)
         assert kl_divergence(weights, np.full(4096, 1 / 4096)) == pytest.approx(0.1)
+
+
+def test_a_law_from_a_file_is_pinned_by_its_numbers(finished_once, tmp_path):
+    (source,) = (finished_once / "workspace" / "sweeps" / "tiny" / "worst_case").glob("*L2.parquet")
+    table = pd.read_parquet(source).assign(last=np.eye(4096)[-1])
+    table.to_csv(tmp_path / "law.csv", index=False)
+    shifts = [
+        {"family": "information_tilt", "sizes": [0.1], "parameters": {"pointwise": "law.csv#pointwise"}},
+        {"family": "law_mixture", "sizes": [0.1], "parameters": {"weight": "law.csv#last"}},
+    ]
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**TINY, "shifts": shifts}))
+    config = load_config(str(tmp_path / "sweep.yaml"))
+    made = {unit.label: unit for unit in build_plan(config).stages["data"]}
+    mixture = made["law_mixture/0.1"]
+    assert make(mixture.job(), str(tmp_path)).state == "computed"
+    found = read_law(Store(tmp_path).get("data", mixture.identity).file("law.parquet"))
+    np.testing.assert_allclose(found.weights, shifted("contamination", szt.law(), 0.1).law.weights, atol=1e-15)
+    table.assign(pointwise=table.pointwise**2).to_csv(tmp_path / "law.csv", index=False)
+    again = {unit.label: unit for unit in build_plan(config).stages["data"]}
+    assert again["information_tilt/0.1"].identity != made["information_tilt/0.1"].identity
+    assert again["law_mixture/0.1"].identity == mixture.identity
+    assert "changed" in make(made["information_tilt/0.1"].job(), str(tmp_path)).message
 
 
 def test_laws_carry_their_distances_and_how_they_were_obtained(tables):

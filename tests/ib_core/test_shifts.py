@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from ib_core import bounds, szt
-from ib_core.divergences import divergences, wasserstein
+from ib_core.divergences import divergences, kl_divergence, total_variation, wasserstein
 from ib_core.input_law import InputLaw
 from ib_core.shifts import FAMILIES, Unreachable, shifted
 
 LAW = szt.law()
-NEEDS = {"information_tilt": {"pointwise": np.linspace(0, 1, 4096) ** 2}}
+LINE = np.linspace(0, 1, 4096) ** 2
+# From TV .53 and KL .57 on, an exponential way goes on beyond its law.
+NEEDS = {"information_tilt": {"pointwise": LINE}} | {
+    name: {"weight": np.exp(4 * LINE) / np.exp(4 * LINE).sum()} for name in ("law_mixture", "law_tilt")
+}
 
 
 @pytest.mark.parametrize("family", [name for name, f in FAMILIES.items() if not f.moves_atoms])
@@ -42,6 +46,20 @@ def test_size_zero_is_the_reference_itself(family):
 def test_unreachable_sizes_are_refused_with_the_range(family, size):
     with pytest.raises(Unreachable, match="reaches"):
         shifted(family, LAW, size)
+
+
+def test_the_way_to_a_given_law_ends_there():
+    given = NEEDS["law_tilt"]["weight"]
+    reach = total_variation(LAW.weights, given)
+    for family, size in (("law_mixture", reach), ("law_tilt", kl_divergence(given, LAW.weights))):
+        shift = shifted(family, LAW, size, weight=given)
+        np.testing.assert_allclose(shift.law.weights, given, rtol=1e-6)
+    with pytest.raises(Unreachable, match="reaches"):
+        shifted("law_mixture", LAW, 1.01 * reach, weight=given)
+    with pytest.raises(Unreachable, match="every atom"):
+        shifted("law_tilt", LAW, 0.1, weight=np.eye(4096)[0])
+    with pytest.raises(ValueError, match="must be non-negative with sum 1"):
+        shifted("law_mixture", LAW, 0.1, weight=LINE)
 
 
 def test_a_small_displacement_has_w2_equal_to_its_root_mean_square():
