@@ -1,8 +1,9 @@
 """Shifts P_X -> P_X' of the input law, each with its size set in a metric.
 
 A *reweighting* keeps the atoms and changes their weights; a *moved* law keeps the weights and changes the atoms. A
-family is one function `(law, size, **parameters) -> Shift`, entered with `@family(metric)`: that is all it needs. A
-parameter that is an array (N,) is given in a sweep as a file with a row for each atom.
+family is one function `(law, size, **parameters) -> Shift`, entered with `@family(metric)`: that is all it needs. In a
+module of your own, `my_shifts.py`, it is named `my_shifts.function`. A parameter that is an array (N,) is given in a
+sweep as a file with a row for each atom.
 """
 
 import math
@@ -13,9 +14,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from ib_core.divergences import kl_divergence, total_variation, wasserstein
+from ib_core.divergences import kl_divergence, total_variation
 from ib_core.input_law import InputLaw
 from ib_core.streams import stream
+from ib_core.wasserstein import wasserstein
 
 # Below this a tilt is lost in the rounding of the weights.
 SMALLEST_KL = 1e-12
@@ -44,10 +46,11 @@ FAMILIES: dict[str, Family] = {}
 
 
 def family(metric: Literal["tv", "kl", "w2"], *, moves_atoms: bool = False) -> Callable:
-    """Enter a function `(law, size, **parameters) -> Shift` into `FAMILIES` under its own name."""
+    """Enter a function `(law, size, **parameters) -> Shift` into `FAMILIES`, as `function` or `module.function`."""
 
     def enter(apply: Callable[..., Shift]) -> Callable[..., Shift]:
-        FAMILIES[apply.__name__] = Family(metric, moves_atoms, apply)
+        name = apply.__name__ if apply.__module__ == __name__ else f"{apply.__module__}.{apply.__name__}"
+        FAMILIES[name] = Family(metric, moves_atoms, apply)
         return apply
 
     return enter
@@ -64,10 +67,24 @@ def shifted(name: str, law: InputLaw, size: float, **parameters) -> Shift:
     Raises:
         KeyError: no such family.
         Unreachable: the family has no law at that distance; the message gives the reachable range.
+        ArithmeticError: the family returned a law at another distance, by more than a millionth of `size`.
     """
     if size == 0:
         return Shift(law, 0.0)
-    return FAMILIES[name].apply(law, size, **parameters)
+    metric, _, apply = FAMILIES[name]
+    shift = apply(law, size, **parameters)
+    found = _distance(metric, law, shift.law)
+    if not abs(found - size) <= 1e-6 * size:
+        raise ArithmeticError(f"{name} was asked for {metric} = {size:g} and returned a law at {found:.9g}")
+    return shift
+
+
+def _distance(metric: str, law: InputLaw, shifted_law: InputLaw) -> float:
+    """The distance from `law` in a family's metric; W_2 between large laws is that of the family's own coupling."""
+    if metric == "w2":
+        return wasserstein(law, shifted_law, 2).value
+    measure = total_variation if metric == "tv" else kl_divergence
+    return measure(shifted_law.weights, law.weights)
 
 
 def _mix(law: InputLaw, contaminant: np.ndarray, size: float) -> Shift:

@@ -16,7 +16,7 @@ ONLY_IN = {
     "ray": ["tasks/fanout.py"],
     "mlflow": ["tasks/tracking.py"],
     "prefect": ["flows/"],
-    "ot": ["ib_core/divergences.py"],
+    "ot": ["ib_core/wasserstein.py"],
     "numba": ["ib_core/mixture/"],
     "triton": ["ib_core/mixture/triton_kernel.py"],
 }

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from ib_core import bounds, szt
-from ib_core.divergences import divergences, kl_divergence, total_variation, wasserstein
+from ib_core import bounds, shifts, szt
+from ib_core.divergences import divergences, kl_divergence, total_variation
 from ib_core.input_law import InputLaw
 from ib_core.shifts import FAMILIES, Unreachable, shifted
+from ib_core.wasserstein import _transport, wasserstein
 
 LAW = szt.law()
 LINE = np.linspace(0, 1, 4096) ** 2
@@ -26,6 +27,46 @@ def test_reweightings_hit_their_size(family, size):
     found = {"tv": 0.5 * np.abs(p - q).sum(), "kl": (q[q > 0] * np.log(q[q > 0] / p[q > 0])).sum()}
     assert found[FAMILIES[family].metric] == pytest.approx(size, rel=1e-9)
     assert (law.atoms == LAW.atoms).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("size", [1e-4, 0.03, 0.3, 0.7, 3.0])
+def test_every_family_hits_its_size_or_refuses(family, size):
+    rng = np.random.default_rng(0)
+    n = 40
+    law = InputLaw(rng.standard_normal((n, 3)), rng.dirichlet(np.ones(n)), np.arange(n) % 2)
+    other = law.weights * np.exp(rng.uniform(0, 1, n))
+    arrays = {"information_tilt": {"pointwise": rng.uniform(0, 3, n)}}
+    arrays |= {key: {"weight": other / other.sum()} for key in ("law_mixture", "law_tilt")}
+    needs = arrays.get(family, {})
+    metric = FAMILIES[family].metric
+    try:
+        found = shifted(family, law, size, **needs).law
+    except Unreachable as refused:
+        assert "reaches" in str(refused) and metric in ("tv", "kl") and size >= 0.03
+        return
+    p, q = law.weights, found.weights
+    cost = ((law.atoms[:, None] - found.atoms) ** 2).sum(axis=2)
+    distance = {
+        "tv": lambda: 0.5 * np.abs(p - q).sum(),
+        "kl": lambda: (q[q > 0] * np.log(q[q > 0] / p[q > 0])).sum(),
+        "w2": lambda: math.sqrt(_transport(p, q, cost)),
+    }[metric]()
+    assert distance == pytest.approx(size, rel=1e-6)
+
+
+def test_a_family_of_ones_own_is_entered_with_one_function_and_held_to_its_size(monkeypatch):
+    monkeypatch.setattr(shifts, "FAMILIES", FAMILIES.copy())
+
+    @shifts.family("tv")
+    def first_atoms(law, size, honesty=1.0):
+        sign = np.where(np.arange(len(law.weights)) < len(law.weights) / 2, 1.0, -1.0) * 2
+        return shifts.Shift(law.reweighted(law.weights * (1 + honesty * size * sign)), size)
+
+    name = f"{__name__}.first_atoms"
+    assert divergences(LAW, shifted(name, LAW, 0.2).law).tv.value == pytest.approx(0.2, rel=1e-12)
+    with pytest.raises(ArithmeticError, match=r"asked for tv = 0.2 and returned a law at 0.18"):
+        shifted(name, LAW, 0.2, honesty=0.9)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 
 from ib_core import bounds, coupling
 from ib_core.closed_forms import finite_input_information
-from ib_core.divergences import _transport
+from ib_core.wasserstein import _transport
 
 
 def entropy_1d(points, weights, beta):
