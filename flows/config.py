@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 import deployments
 from ib_core.shifts import FAMILIES, shifted
+from tasks.families import find_family
 
 MAX_CELLS = 100_000
 
@@ -71,7 +72,7 @@ class Training(Settings):
 class Shifts(Settings):
     """One family of shifts and its sizes."""
 
-    family: str = Field(description=f"one of {', '.join(FAMILIES)}")
+    family: str = Field(description=f"one of {', '.join(FAMILIES)}, or module.function of your own")
     sizes: list[Annotated[float, Field(ge=0)]] = Field(
         min_length=1,
         description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units",
@@ -89,12 +90,11 @@ class Shifts(Settings):
 
     @model_validator(mode="after")
     def _check_family(self) -> "Shifts":
-        if self.family not in FAMILIES:
-            raise ValueError(
-                f"family must be one of {', '.join(FAMILIES)}, got {self.family!r}"
-                + _did_you_mean(self.family, FAMILIES)
-            )
-        known = dict(list(inspect.signature(FAMILIES[self.family].apply).parameters.items())[2:])
+        try:
+            family = find_family(self.family)
+        except KeyError as error:
+            raise ValueError(f"family must be {error.args[0]}{_did_you_mean(self.family, FAMILIES)}") from error
+        known = dict(list(inspect.signature(family.apply).parameters.items())[2:])
         for key in self.parameters:
             if key not in known:
                 raise ValueError(
@@ -104,9 +104,9 @@ class Shifts(Settings):
             if isinstance(self.parameters[key], str) != is_array:
                 kind = "a file, as path#column" if is_array else "a number"
                 raise ValueError(f"{self.family}: {key} must be {kind}, got {self.parameters[key]!r}")
-        if self.epochs == "last" and not FAMILIES[self.family].moves_atoms:
+        if self.epochs == "last" and not family.moves_atoms:
             raise ValueError(f"epochs must be all for {self.family}: reweightings share the cells of the reference")
-        if FAMILIES[self.family].metric == "tv" and max(self.sizes) > 1:
+        if family.metric == "tv" and max(self.sizes) > 1:
             raise ValueError(f"sizes in TV must be in [0, 1], got {max(self.sizes)}")
         return self
 
@@ -196,10 +196,10 @@ class SweepConfig(Settings):
                 }
             except (OSError, KeyError, ValueError) as error:
                 raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
-            for size in shift.sizes if not FAMILIES[shift.family].moves_atoms else []:
+            for size in shift.sizes if not find_family(shift.family).moves_atoms else []:
                 try:
                     shifted(shift.family, law, size, **given)
-                except (ValueError, TypeError, IndexError) as error:
+                except (ValueError, TypeError, IndexError, ArithmeticError) as error:
                     raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {error}") from error
 
 

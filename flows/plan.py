@@ -9,8 +9,8 @@ from typing import Any
 from flows.config import SweepConfig
 from flows.results import previous_index
 from ib_core.epochs import log_spaced_epochs
-from ib_core.shifts import FAMILIES
 from tasks.data import column_digest
+from tasks.families import find_family, source_hash
 from tasks.store import Store
 from tasks.unit import Unit, failure
 
@@ -132,8 +132,10 @@ def _laws(config: SweepConfig) -> tuple[dict[str, Unit], list[str]]:
                 laws[name] = reference
                 continue
             settings = {**base, "family": shift.family, "size": size, "parameters": parameters}
+            if "." in shift.family:  # its code is no part of the stage's
+                settings["code"] = source_hash(shift.family)
             laws[name] = Unit("data", name, settings, cost=3.0, size=5e5)
-            if FAMILIES[shift.family].moves_atoms:
+            if find_family(shift.family).moves_atoms:
                 moved.append(name)
     return laws, moved
 
@@ -170,7 +172,7 @@ def _radii(config: SweepConfig) -> dict[str, list[float]]:
     """Radii of the balls of laws by metric; empty where nothing is to be searched."""
     radii = {}
     for metric in ("tv", "kl"):
-        sizes = {size for shift in config.shifts if FAMILIES[shift.family].metric == metric for size in shift.sizes}
+        sizes = {size for shift in config.shifts if find_family(shift.family).metric == metric for size in shift.sizes}
         chosen = getattr(config.worst_case, metric)
         radii[metric] = sorted(sizes - {0.0}) if chosen is None else chosen
     return radii if any(radii.values()) else {}
@@ -222,7 +224,7 @@ class _Collected:
             "laws": {},
             **{kind: {} for kind in ("networks", "activations", "cells", "worst_cases", "failed")},
         }
-        metrics = {shift.family: FAMILIES[shift.family].metric for shift in config.shifts}
+        metrics = {shift.family: find_family(shift.family).metric for shift in config.shifts}
         for name, unit in laws.items():
             family, _, size = name.partition("/")
             kind = "moved" if name in moved else "reweighted" if unit.settings["size"] > 0 else "reference"

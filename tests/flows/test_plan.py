@@ -1,11 +1,17 @@
 """The plan: what is stored, what is not, and why."""
 
+import json
 import shutil
+import sys
 
-from tiny import tiny
+import pytest
+from tiny import TINY, tiny
 
+from flows.config import ConfigError, parse_config
 from flows.plan import STAGES, build_plan, survey
+from ib_core.shifts import FAMILIES
 from tasks.store import Store
+from tasks.unit import make
 
 
 def states(config, workspace):
@@ -73,3 +79,44 @@ def test_missing_and_damaged_are_told_apart(finished):
         ("data", "damaged"),
         ("information", "missing"),
     ]
+
+
+OWN = """
+import numpy as np
+from ib_core.shifts import Shift, family
+
+@family("tv")
+def later_half(law, size):
+    sign = np.where(np.arange(len(law.weights)) < len(law.weights) / 2, -1.0, 1.0)
+    return Shift(law.reweighted(law.weights * (1 + STRENGTH * size * sign)), size)
+"""
+
+
+@pytest.fixture
+def own_shifts(tmp_path, monkeypatch):
+    """A user's module with a family in it, and its path."""
+    path = tmp_path / "own_shifts.py"
+    path.write_text(OWN.replace("STRENGTH", "2.0"))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield path
+    FAMILIES.pop("own_shifts.later_half", None)
+    sys.modules.pop("own_shifts", None)
+
+
+def test_a_family_of_a_users_own_module_works_from_a_sweep_file(own_shifts, tmp_path):
+    values = TINY | {"shifts": [{"family": "own_shifts.later_half", "sizes": [0.0, 0.2]}]}
+    unit = build_plan(parse_config(values, "here")).stages["data"][1]
+    assert make(unit.job(), str(tmp_path / "workspace")).state == "computed"
+    result = Store(tmp_path / "workspace").get("data", unit.identity)
+    assert json.loads(result.file("law.json").read_text())["tv"] == pytest.approx(0.2, rel=1e-9)
+    own_shifts.write_text(OWN.replace("STRENGTH", "2.5"))
+    assert build_plan(parse_config(values, "here")).stages["data"][1].identity != unit.identity
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"), [("no_module.x", "on PYTHONPATH"), ("own_shifts.x", "module.function")]
+)
+def test_a_family_that_is_not_there_is_one_line(own_shifts, family, expected):
+    with pytest.raises(ConfigError, match=expected) as error:
+        parse_config(TINY | {"shifts": [{"family": family, "sizes": [0.2]}]}, "here")
+    assert "\n" not in str(error.value)
