@@ -12,6 +12,7 @@ from ib_core import bounds
 from ib_core.coupling import Steps
 from ib_core.noisy_network import HALF_WIDTH
 from tasks import collect
+from tasks.bottleneck import bottleneck_table
 from tasks.store import Result, copy_file
 from tasks.tables import SweepTables, read_law, write_tables
 
@@ -67,6 +68,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
         bounds=bounds_table(config["network"], information, laws, history, weights, clean, steps),
         attribution=collect.attribution(settings, inputs),
         worst_case=worst_case_table(config["network"], collect.worst_case(settings, inputs), clean),
+        bottleneck=bottleneck_table(config["data"]["source"], read_law(inputs["law reference"].file("law.parquet"))),
         laws=laws,
         history=history.drop(columns="lipschitz"),
         signals=collect.signals(settings, inputs),

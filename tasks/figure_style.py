@@ -11,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 WIDTH = 11.0  # inches; at 110 dpi a little wider than the page's column
 DPI = 110
+LINE = 0.2  # inches, a further line of keys
 # Okabe and Ito's colour-blind safe colours, ordered from cool (early layers) to warm (late layers).
 LAYER_COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#555555", "#A6761D")
 LAYER_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -76,6 +78,11 @@ def marker(layer: int) -> str:
     return LAYER_MARKERS[(layer - 1) % len(LAYER_MARKERS)]
 
 
+def layer_handles(layers: list[int]) -> list[Line2D]:
+    """Keys of the layers."""
+    return [Line2D([], [], color=colour(k), marker=marker(k), ms=5, lw=1.8, label=f"layer {k}") for k in layers]
+
+
 def sheet(
     rows: int,
     columns: int,
@@ -83,6 +90,7 @@ def sheet(
     gaps: tuple[float, float],
     bar: bool = False,
     top: float = 0.64,
+    gridspec: dict[str, Any] | None = None,
     **options: Any,
 ) -> tuple[Figure, np.ndarray]:
     """A figure of the house's width and its axes (rows, columns), panels `panel` inches high, gaps in inches.
@@ -95,16 +103,17 @@ def sheet(
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     edge = left + columns * width + (columns - 1) * gaps[0]
     frame = {"left": left / WIDTH, "right": edge / WIDTH, "bottom": bottom / height, "top": 1 - top / height}
-    grid = {**frame, "wspace": gaps[0] / width, "hspace": gaps[1] / panel}
+    grid = {**frame, "wspace": gaps[0] / width, "hspace": gaps[1] / panel, **(gridspec or {})}
     return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid, **options)
 
 
 def legend(figure: Figure, handles: Sequence[Any], text: str = "") -> None:
-    """One line of keys at the top of the sheet, after a bold `text`."""
-    height = figure.get_figheight()
+    """Keys at the top of the sheet, after a bold `text`: one line of up to eight, else two."""
+    height, columns = figure.get_figheight(), len(handles) if len(handles) <= 8 else (len(handles) + 1) // 2
+    middle = 1 - (0.2 + LINE / 2 * (columns < len(handles))) / height
     figure.text(0.012, 1 - 0.2 / height, text, fontweight="bold", fontsize=10, va="center")
     figure.legend(
-        handles=handles, ncols=len(handles), loc="center", bbox_to_anchor=(0.5 + 0.03 * bool(text), 1 - 0.2 / height),
+        handles=handles, ncols=columns, loc="center", bbox_to_anchor=(0.5 + 0.03 * bool(text), middle),
         columnspacing=1.4, handlelength=2.2,
     )  # fmt: skip
 
@@ -123,20 +132,31 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def place(sizes: Sequence[float], grid: Sequence[float]) -> np.ndarray:
+def place(sizes: Sequence[float] | np.ndarray, grid: Sequence[float] | np.ndarray) -> np.ndarray:
     """Positions on the size axis: sizes, or ln(1 + size / smallest) once the grid spans more than a decade."""
     positive = [size for size in grid if size > 0]
     wide = bool(positive) and max(positive) > 10 * min(positive)
     return np.log1p(np.asarray(sizes) / min(positive)) if wide else np.asarray(sizes, dtype=float)
 
 
-def size_axis(axes: Axes, grid: Sequence[float], metric: str, room: float = 0.16) -> None:
+def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, metric: str, room: float = 0.16) -> None:
     """Ticks at the sizes that were run, and room at the right for labels."""
     positions = place(grid, grid)
     span = float(np.ptp(positions)) or 1.0
     axes.set_xlim(positions.min() - 0.04 * span, positions.max() + room * span)
-    axes.set_xticks(positions, [f"{size:g}" for size in grid])
+    width = axes.get_position().width * WIDTH
+    shown = apart(positions, 0.3 / width)
+    axes.set_xticks(positions[shown], [f"{grid[index]:g}" for index in shown])
     axes.set_xlabel(METRIC_LABELS.get(metric, metric))
+
+
+def apart(positions: np.ndarray, gap: float = 0.07) -> list[int]:
+    """Indices, from the last one back, of rising positions at least `gap` of the whole span apart."""
+    kept = [len(positions) - 1]
+    for index in range(len(positions) - 2, -1, -1):
+        if positions[kept[-1]] - positions[index] >= gap * (positions[-1] - positions[0] or 1.0):
+            kept.append(index)
+    return kept[::-1]
 
 
 def end_labels(axes: Axes, x: float, labels: Iterable[Label], panel: float) -> None:

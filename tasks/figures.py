@@ -14,29 +14,25 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from tasks import figure_style as style
+from tasks.audit_figures import draw_audit
 from tasks.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS, Label
-from tasks.sweep_view import Case, View, over_seeds, title
+from tasks.sweep_view import Case, Group, View, over_seeds, title
 
+CURVES: list[dict[str, Any]] = [{"color": INK, "lw": 1.6}, {"color": FAINT, "lw": 1.4, "ls": DASHED}]
 RESPONSE = 3.2  # inches, the height of a panel of the central figure
 
 
-def layer_handles(layers: list[int]) -> list[Line2D]:
-    return [
-        Line2D([], [], color=style.colour(k), marker=style.marker(k), ms=5, lw=1.8, label=f"layer {k}") for k in layers
-    ]
-
-
-def shift_response(view: View) -> Figure:
+def shift_response(view: View, group: Group) -> Figure:
     """I(X;T_l) against the size of the shift: a column per family, a row per noise level, a line per layer."""
-    figure, panels = style.sheet(len(view.cases), len(view.families), RESPONSE, (0.2, 0.62), sharey="row")
+    figure, panels = style.sheet(len(view.cases), len(group.families), RESPONSE, (0.2, 0.62), sharey="row")
     for row, case in enumerate(view.cases):
-        for column, family in enumerate(view.families):
+        for column, family in enumerate(group.families):
             _response_panel(panels[row, column], view, case, family)
             if row == 0:
                 panels[row, column].set_title(title(family))
         panels[row, 0].set_ylabel(f"{case.label}\nI(X; T) in nats")
     handles = [
-        *layer_handles(view.layers),
+        *style.layer_handles(view.layers),
         Line2D([], [], color=INK, lw=0.9, ls=DASHED, label="I(reference) ± smallest bound"),
         Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X′)"),
         Patch(**VACUOUS, label="every bound vacuous"),
@@ -80,19 +76,22 @@ def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
     style.end_labels(axes, float(style.place(grid, grid).max()), labels, RESPONSE)
 
 
-def deviation_against_bounds(view: View, case: Case) -> Figure:
+def deviation_against_bounds(view: View, case: Case, group: Group) -> Figure:
     """|I(X') - I(X)| and every theorem's bound on it: a row per layer, a column per family; logarithmic height."""
-    figure, panels = style.sheet(len(view.layers), len(view.families), 1.45, (0.2, 0.17), sharex="col", sharey="row")
     bounds = view.tables.bounds
     bounds = case.of(view.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]))
     theorems = sorted(bounds["theorem"].unique())
+    top = 0.64 + style.LINE * (len(theorems) > 6)
+    figure, panels = style.sheet(
+        len(view.layers), len(group.families), 1.45, (0.2, 0.17), top=top, sharex="col", sharey="row"
+    )
     looks = {
         name: {"color": style.THEOREM_COLOURS[k % 6], "ls": style.THEOREM_DASHES[(k + k // 6) % 6], "lw": 1.4}
         for k, name in enumerate(theorems)
     }
     floor = 1e-3
     for row, layer in enumerate(view.layers):
-        for column, (family, metric) in enumerate(view.families.items()):
+        for column, (family, metric) in enumerate(group.families.items()):
             axes = panels[row, column]
             grid = [size for size in view.laws_of(family)["size"] if size > 0]
             here = bounds[(bounds["layer"] == layer) & (bounds["shift"] == family)]
@@ -127,30 +126,27 @@ def epoch_axis(axes: Axes, epochs: np.ndarray) -> None:
     """Logarithmic epochs with ticks at those that were kept; epoch 0, when it is there, left of epoch 1."""
     axes.set_xscale("symlog", linthresh=1) if (epochs == 0).any() else axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(epochs[_apart(np.log1p(epochs))])
+    axes.set_xticks(epochs[style.apart(np.log1p(epochs))])
     axes.xaxis.set_major_formatter("{x:g}")
-
-
-def _apart(positions: np.ndarray, gap: float = 0.07) -> list[int]:
-    """Indices, from the last one back, of positions at least `gap` of the whole span apart."""
-    kept = [len(positions) - 1]
-    for index in range(len(positions) - 2, -1, -1):
-        if positions[kept[-1]] - positions[index] >= gap * (positions[-1] - positions[0] or 1.0):
-            kept.append(index)
-    return kept[::-1]
 
 
 def information_plane(view: View) -> Figure:
     """(I(X;T_l), I(T_l;Y)) over training under the reference law; the filling of the points is the epoch."""
-    figure, panels = style.sheet(1, len(view.cases), 3.6, (0.2, 0), bar=True, sharey=True)
+    top = 0.64 + style.LINE
+    figure, panels = style.sheet(1, len(view.cases), 3.6, (0.2, 0), bar=True, top=top, sharey=True)
     keys = ["network", "beta", "seed", "epoch", "layer"]
     clean = [table[table["shift"] == "reference"] for table in (view.information, view.label_information)]
     both = clean[0].merge(clean[1], on=keys, suffixes=("", "_y"))
     epochs = both["epoch"] if len(both) else view.tables.history["epoch"]  # every reference cell may have failed
     norm = LogNorm(max(epochs.min(), 1), max(epochs.max(), 2))
+    curves = {rule: curve for rule, curve in view.tables.bottleneck.groupby("rule", sort=False)}
     for axes, case in zip(panels[0], view.cases, strict=True):
         axes.axvline(view.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
         axes.axhline(view.label_entropy, color=INK, lw=0.9, ls=DOTTED)
+        for curve, look in zip(curves.values(), CURVES, strict=False):
+            end = [view.reference["entropy"]], [curve["relevance"].max()]  # more I(X;T) than it needs is never less
+            points = ([0.0, *curve[name], *last] for name, last in zip(("compression", "relevance"), end, strict=True))
+            axes.plot(*points, **look)
         for layer, paths in case.of(both).groupby("layer"):
             for _, path in paths.groupby("seed"):
                 axes.plot(path["plug_in"], path["plug_in_y"], color=style.colour(layer), lw=0.7, alpha=0.7)
@@ -162,8 +158,11 @@ def information_plane(view: View) -> Figure:
         axes.set_ylim(top=view.label_entropy * 1.04)
     panels[0, 0].set_ylabel("I(T; Y) in nats")
     style.colour_bar(figure, panels, ScalarMappable(norm, "Greys"), "epoch")
+    bottlenecks = [
+        Line2D([], [], label=f"bottleneck, {rule}", **look) for rule, look in zip(curves, CURVES, strict=False)
+    ]
     caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X) and H(Y)")
-    style.legend(figure, [*layer_handles(view.layers), caps])
+    style.legend(figure, [*style.layer_handles(view.layers), caps, *bottlenecks])
     return figure
 
 
@@ -198,7 +197,7 @@ def information_by_epoch(view: View) -> Figure:
         for label, ls in (("train loss", "-"), ("test loss", "--"))
     ]
     caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X)")
-    handles = [*layer_handles(view.layers), caps, *losses]
+    handles = [*style.layer_handles(view.layers), caps, *losses]
     style.legend(figure, handles)
     return figure
 
@@ -237,17 +236,17 @@ def signal_scatter(view: View) -> Figure:
     return figure
 
 
-def relative_deviation(view: View) -> Figure:
+def relative_deviation(view: View, group: Group) -> Figure:
     """(I(X') - I(X)) / I(X) in percent: layer by size, a column per family, a row per noise level."""
     height = 0.34 * max(len(view.layers), 2)
     figure, panels = style.sheet(
-        len(view.cases), len(view.families), height, (0.2, 0.4), bar=True, top=0.35, sharey=True
+        len(view.cases), len(group.families), height, (0.2, 0.4), bar=True, top=0.35, sharey=True
     )
     change = view.relative
     reach = float(np.fmax(change["percent"].abs().max(), 1.0))  # NaN where no deviation is known
     scale = Normalize(-reach, reach)
     for row, case in enumerate(view.cases):
-        for column, family in enumerate(view.families):
+        for column, family in enumerate(group.families):
             axes = panels[row, column]
             here = case.of(change[change["shift"] == family])
             sizes = [size for size in view.laws_of(family)["size"] if size > 0] or [0.0]
@@ -312,16 +311,19 @@ def draw(view: View) -> Iterator[tuple[str, Figure]]:
     """Every figure that the tables have numbers for, with its name."""
     if len(view.information):
         if view.families:
-            yield "shift_response", shift_response(view)
-            if (view.smallest["size"] > 0).any():
-                for case in view.cases:
-                    yield f"deviation_{case.slug}", deviation_against_bounds(view, case)
+            for group in view.groups:
+                yield f"shift_response{group.slug}", shift_response(view, group)
         if len(view.label_information):
             yield "information_plane", information_plane(view)
         yield "information_by_epoch", information_by_epoch(view)
     if len(view.tables.signals):
         yield "signals", signal_scatter(view)
     if len(view.relative):
-        yield "relative_deviation", relative_deviation(view)
+        for group in view.groups:
+            yield f"relative_deviation{group.slug}", relative_deviation(view, group)
     if len(view.information):
         yield "reference_brackets", reference_brackets(view)
+    yield from draw_audit(view)
+    for case in view.cases if len(view.audit) else []:
+        for group in view.groups:
+            yield f"deviation_{case.slug}{group.slug}", deviation_against_bounds(view, case, group)

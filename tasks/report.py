@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from tasks import figure_style
+from tasks import audit, figure_style
 from tasks import report_tables as parts
 from tasks.figures import draw
 from tasks.report_tables import at_size, number, span
@@ -23,6 +23,9 @@ TITLES = {
     "information_plane": "Information plane over training",
     "information_by_epoch": "Information and loss by epoch",
     "signals": "Signals of the deepest layer by class",
+    "tightness": "How tight the bounds are",
+    "worst_case": "The worst law in a ball",
+    "attribution": "Where the change comes from",
     "relative_deviation": "Relative change by layer and size",
     "reference_brackets": "Brackets, caps and data processing under the reference law",
 }
@@ -51,7 +54,7 @@ def page(view: View, pictures: dict[str, bytes]) -> str:
     plates = {
         name: {
             "number": k,
-            "title": TITLES["deviation" if name.startswith("deviation") else name],
+            "title": next(text for start, text in TITLES.items() if name.startswith(start)),
             "source": "data:image/png;base64," + base64.b64encode(content).decode("ascii"),
         }
         for k, (name, content) in enumerate(pictures.items(), start=1)
@@ -67,9 +70,14 @@ def page(view: View, pictures: dict[str, bytes]) -> str:
         brackets=parts.bracket_table(view),
         processing=parts.processing_table(view),
         laws=parts.law_table(view),
-        bounds=parts.bounds_tables(view),
+        audit=audit.words(view),
+        summary=audit.summary(view),
+        bounds=audit.tables(view),
+        balls=audit.ball_table(view),
         risks=parts.risk_table(view),
         accuracy=parts.accuracy_table(view),
+        curves=set(view.tables.bottleneck["rule"]),
+        gap=f"{view.tables.bottleneck['gap'].max():.1g}",
         settings=json.dumps(view.tables.config, indent=2, ensure_ascii=False, default=str),
     )
 

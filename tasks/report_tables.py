@@ -9,7 +9,6 @@ import pandas as pd
 from tasks.sweep_view import METRICS, View, title
 
 SATURATED = 0.95
-STATES = {"holds": "", "vacuous": "faint", "violated": "bad"}
 
 
 @dataclass(frozen=True)
@@ -154,43 +153,6 @@ def law_table(view: View) -> Table:
         rows.append(row)
     head = ["law", "kind", "parameter", "atoms", "H(X′), nats", "P(label 1)", "TV", "KL, nats", "W₁", "W₂"]
     return Table(head, rows, "; ".join(f"{letter}: {way}" for way, letter in ways.items()))
-
-
-def bounds_tables(view: View) -> list[Table]:
-    """The final epoch's bounds, the worst over seeds: a table per noise level and family, a row per layer and size."""
-    bounds = view.final(view.tables.bounds)
-    bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
-    keys = ["network", "beta", "shift", "layer", "size"]
-    worst = bounds.groupby([*keys, "theorem"], as_index=False).agg(
-        bound=("bound", "min"), vacuous=("vacuous", "all"), holds=("holds", "all"), slack=("slack", "min"),
-        measured=("measured", "max"), stderr=("measured_stderr", "max"), cap=("cap", "min"),
-    )  # fmt: skip
-    labels = {(case.network, case.beta): case.label for case in view.cases}
-    theorems = sorted(bounds["theorem"].unique())
-    head = ["layer", "size", "|ΔI|", "± 1 s.e.", *theorems, "cap", "slack", "state"]
-    tables = {
-        (network, beta, family): Table(head, [], f"{label}, {title(family)} ({METRICS.get(metric, metric)})")
-        for (network, beta), label in labels.items()
-        for family, metric in view.families.items()
-    }  # fmt: skip
-    for (network, beta, family, layer, size), group in worst.groupby(keys):
-        found = {row.theorem: row for row in group.itertuples()}
-        least = min(row.bound for row in found.values())
-        first = group.iloc[0]
-        cells = [_bound_cell(found[name], least) if name in found else "–" for name in theorems]
-        state = "violated" if not group["holds"].all() else "vacuous" if group["vacuous"].all() else "holds"
-        tables[network, beta, family].rows.append(
-            [str(layer), f"{size:g}", number(first["measured"]), number(first["stderr"], 4), *cells,
-             number(first["cap"]), number(group["slack"].min()), (state, STATES[state])]
-        )  # fmt: skip
-    return [table for table in tables.values() if table.rows]
-
-
-def _bound_cell(row: Any, least: float) -> tuple[str, str]:
-    """A bound and how it is set: violated, vacuous, smallest or plain."""
-    return number(
-        row.bound
-    ), "bad" if not row.holds else "faint" if row.vacuous else "best" if row.bound == least else ""
 
 
 def risk_table(view: View) -> Table:

@@ -13,6 +13,7 @@ from tasks.tables import SweepTables
 UNIT = ["network", "beta", "seed", "epoch", "layer", "shift", "size"]
 MEAN = [key for key in UNIT if key != "seed"]
 
+WIDEST = 4  # families side by side in one figure
 METRICS = {"tv": "TV", "kl": "KL", "w2": "W₂"}
 
 
@@ -28,6 +29,15 @@ class Case:
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of `frame` that belong to this case."""
         return frame[(frame["network"] == self.network) & (frame["beta"] == self.beta)]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Families that share a figure: all of them, or those whose sizes are set in one metric."""
+
+    families: dict[str, str]
+    label: str
+    slug: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,21 @@ class View:
         """Each shift family with the metric of its size."""
         shifted = self.tables.laws[self.tables.laws["shift"] != "reference"]
         return dict(zip(shifted["shift"], shifted["metric"], strict=True))
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The families as they fit side by side: together while they are few, else metric by metric."""
+        if len(self.families) <= WIDEST:
+            return [Group(self.families, "", "")]
+        groups = []
+        for metric in dict.fromkeys(self.families.values()):
+            names = [name for name, other in self.families.items() if other == metric]
+            parts = [names[start : start + WIDEST] for start in range(0, len(names), WIDEST)]
+            for k, part in enumerate(parts, start=1):
+                count = f" {k}" if len(parts) > 1 else ""
+                label = f"sizes in {METRICS.get(metric, metric)}{count}"
+                groups.append(Group(dict.fromkeys(part, metric), label, f"_{metric}{count.strip()}"))
+        return groups
 
     @cached_property
     def reference(self) -> dict[str, Any]:
@@ -105,6 +130,39 @@ class View:
         return bounds.sort_values([*UNIT, "bound", "theorem"])[columns].drop_duplicates(UNIT)
 
     @cached_property
+    def audit(self) -> pd.DataFrame:
+        """Each deviation at the final epoch and sizes above 0 with its smallest valid bound: theorem, bound, cap,
+        vacuous, how many theorems there are and say nothing, and tightness = measured / bound; NaN where none is valid.
+        """
+        bounds = self.tables.bounds
+        bounds = self.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
+        facts = ["metric", "measured", "measured_stderr"]
+        counts = bounds.groupby([*UNIT, *facts], as_index=False, dropna=False).agg(
+            theorems=("theorem", "size"),
+            saying_nothing=("vacuous", "sum"),
+            broken=("holds", lambda holds: holds.eq(False).sum()),
+        )
+        valid = bounds[bounds["holds"].eq(True)].sort_values([*UNIT, "bound", "theorem"]).drop_duplicates(UNIT)
+        table = counts.merge(valid[[*UNIT, "theorem", "bound", "cap", "vacuous"]], on=UNIT, how="left")
+        table["vacuous"] = table["vacuous"].fillna(True).astype(bool)
+        table["clear"] = table["measured"] > 3 * table["measured_stderr"]
+        return table.assign(tightness=table["measured"] / table["bound"])
+
+    @cached_property
+    def beside_worst(self) -> pd.DataFrame:
+        """The rows of `audit` whose size is the radius of a ball that was searched, with its extremes beside them.
+
+        `share` is the measured change over the largest rise (or fall) found in the ball, `ball_bound` the smallest
+        bound that knows of the ball only.
+        """
+        place = ["network", "beta", "seed", "epoch", "layer", "metric", "size"]
+        names = {"bound": "ball_bound", "vacuous": "ball_vacuous"}
+        found = self.tables.worst_case[[*place, "rise", "fall", "gap", *names]].rename(columns=names)
+        table = self.audit.merge(self.deviation[[*UNIT, "plug_in"]], on=UNIT).merge(found, on=place)
+        extreme = table["rise"].where(table["plug_in"] > 0, table["fall"])
+        return table.assign(share=table["measured"] / extreme.where(extreme > 0))
+
+    @cached_property
     def relative(self) -> pd.DataFrame:
         """Relative change of I(X;T_l) at the final epoch and sizes above 0, mean over seeds; `clear`: beyond 3 s.e."""
         change = self.final(self.deviation[self.deviation["size"] > 0])
@@ -143,5 +201,5 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def title(family: str) -> str:
-    """The family's name for people."""
-    return family.replace("_", " ")
+    """The family's name for people, without the module of one's own that it may come from."""
+    return family.rpartition(".")[2].replace("_", " ")

@@ -24,6 +24,7 @@ class SweepTables:
         bounds: one row per estimate and theorem (nats).
         attribution: where each change of information comes from, by layer and reweighting (nats).
         worst_case: the extremes of information over balls of laws, by layer and radius (nats).
+        bottleneck: the information-bottleneck curve of the data, by rule for the label and multiplier (nats).
         laws: the input laws with their divergences from the reference law.
         history: loss and accuracy by network and epoch.
         signals: deepest layer's signals at the final epoch, one pass per atom.
@@ -35,6 +36,7 @@ class SweepTables:
     bounds: pd.DataFrame
     attribution: pd.DataFrame
     worst_case: pd.DataFrame
+    bottleneck: pd.DataFrame
     laws: pd.DataFrame
     history: pd.DataFrame
     signals: pd.DataFrame

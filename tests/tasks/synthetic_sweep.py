@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ib_core.input_law import InputLaw
+from tasks.bottleneck import bottleneck_table
 from tasks.tables import SweepTables, write_tables
 
 SWEEP = "szt"
@@ -28,11 +30,21 @@ FAMILIES = {
 }
 LAYERS = range(1, len(WIDTHS) + 1)
 BALLS = [("tv", size) for size in (0.05, 0.1, 0.2)] + [("kl", size) for size in (0.01, 0.05, 0.2)]
-LAWS = [("reference", "none", 0.0)] + [(f, metric, size) for f, (metric, sizes) in FAMILIES.items() for size in sizes]
+_TV, _KL = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6), (0.0, 0.001, 0.003, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
+# As many families and sizes as the largest sweep that comes with ibshift has.
+ALL_FAMILIES = {
+    **dict.fromkeys(("contamination", "class_prior", "subset_removal"), ("tv", _TV)),
+    **dict.fromkeys(("hamming_tilt", "class_tilt", "feature_tilt", "information_tilt"), ("kl", _KL)),
+    **dict.fromkeys(("direction_displacement", "gaussian_displacement"), ("w2", _TV)),
+}
 
 
-def synthetic_tables(betas: tuple = BETAS, seeds: tuple = SEEDS, epochs: tuple = EPOCHS, seed: int = 0) -> SweepTables:
+def synthetic_tables(
+    betas: tuple = BETAS, seeds: tuple = SEEDS, epochs: tuple = EPOCHS, seed: int = 0, families: dict = FAMILIES
+) -> SweepTables:
     """All tables of the made-up sweep."""
+    laws = [("reference", "none", 0.0)]
+    laws += [(family, metric, size) for family, (metric, sizes) in families.items() for size in sizes]
     rng = np.random.default_rng(seed)
     information, bounds, history, attribution, worst_case = [], [], [], [], []
     for beta in betas:
@@ -41,13 +53,13 @@ def synthetic_tables(betas: tuple = BETAS, seeds: tuple = SEEDS, epochs: tuple =
             for epoch in epochs:
                 where = {"sweep": SWEEP, "network": NETWORK, "beta": beta, "seed": network_seed, "epoch": epoch}
                 history.append({**{k: where[k] for k in ("network", "beta", "seed", "epoch")}, **_history(epoch, beta)})
-                for shift, metric, size in LAWS:
+                for shift, metric, size in laws:
                     law = {"shift": shift, "size": size, "metric": metric}
-                    accuracy = _accuracy(epoch, beta) - 0.2 * _strength(shift, size)
+                    accuracy = _accuracy(epoch, beta) - 0.2 * _strength(shift, metric, size)
                     information.append(where | law | _row(0, "accuracy", "noisy_forward", accuracy, 0.002, half=0.006))
                     for layer, width in enumerate(WIDTHS, start=1):
                         clean = wobble * _information(layer, beta, epoch)
-                        change = -clean * _strength(shift, size) * (1.4 - 0.2 * layer)
+                        change = -clean * _strength(shift, metric, size) * (1.4 - 0.2 * layer)
                         information += [where | law | row for row in _layer_rows(layer, width, beta, clean, change)]
                         if shift != "reference":
                             bounds += [where | law | row for row in _bound_rows(layer, beta, law, abs(change))]
@@ -61,7 +73,8 @@ def synthetic_tables(betas: tuple = BETAS, seeds: tuple = SEEDS, epochs: tuple =
         bounds=pd.DataFrame(bounds),
         attribution=pd.DataFrame(attribution),
         worst_case=pd.DataFrame(worst_case),
-        laws=pd.DataFrame([_law(*law) for law in LAWS]),
+        bottleneck=bottleneck_table("", InputLaw(np.eye(15), np.full(15, 1 / 15), (np.arange(15) < 7).astype(int))),
+        laws=pd.DataFrame([_law(*law) for law in laws]),
         history=pd.DataFrame(history),
         signals=_signals(rng, betas, seeds, epochs[-1]),
         config={"name": SWEEP, "betas": list(betas), "seeds": list(seeds), "estimator": {"n_passes": 20, "draws": 4}},
@@ -79,10 +92,10 @@ def write_synthetic_sweep(folder: Path, tables: SweepTables) -> Path:
     return folder
 
 
-def _strength(shift: str, size: float) -> float:
+def _strength(shift: str, metric: str, size: float) -> float:
     """How strongly a law of this size pulls on the information: linear in TV and W_2, a square root in KL."""
     rate = {"contamination": 0.9, "hamming_tilt": 0.25, "class_tilt": 0.12, "gaussian_displacement": 0.5}
-    return 0.0 if size == 0 else rate[shift] * (math.sqrt(size) if FAMILIES[shift][0] == "kl" else size)
+    return 0.0 if size == 0 else rate.get(shift, 0.05) * (math.sqrt(size) if metric == "kl" else size)
 
 
 def _information(layer: int, beta: float, epoch: int) -> float:

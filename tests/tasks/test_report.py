@@ -13,7 +13,7 @@ from synthetic_sweep import synthetic_tables
 from tasks.report import write_report
 from tasks.report_tables import number
 from tasks.sweep_view import View
-from tasks.tables import SweepTables
+from tasks.tables import TABLES, SweepTables
 
 
 class Page(HTMLParser):
@@ -44,7 +44,7 @@ def report(tables: SweepTables, folder: Path) -> Page:
 def only(tables: SweepTables, **chosen: list) -> SweepTables:
     """The part of every table whose columns hold the chosen values."""
     parts = {}
-    for name in ("information", "bounds", "laws", "history", "signals"):
+    for name in TABLES:
         frame = getattr(tables, name)
         for column, values in chosen.items():
             if column in frame:
@@ -67,7 +67,7 @@ def small(whole: SweepTables) -> SweepTables:
 def test_the_page_is_self_contained_and_shows_every_figure(whole, tmp_path):
     page = report(whole, tmp_path)
     drawn = sorted(path.name for path in (tmp_path / "figures").glob("*.png"))
-    assert len(page.sources) == len(drawn) == 8
+    assert len(page.sources) == len(drawn) == 14
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert all(link.startswith("#") or link == "data:," or re.fullmatch(r"[\w./]+", link) for link in page.links)
     assert sorted(link.removeprefix("figures/") for link in page.links if link.startswith("figures/")) == drawn

@@ -171,7 +171,8 @@ def test_the_sweep_run_holds_report_figures_tables_and_references(synced):
     (run_id,) = query(workspace, "select run_uuid from tags where key = 'kind' and value = 'sweep'")[0]
     root = workspace / "mlflow" / "artifacts" / run_id / "artifacts"
     artifacts = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    assert {"report.html", "config.yaml", "plan.json", "environment.json", "tables/bounds.csv"} <= artifacts
+    assert {"report.html", "config.yaml", "plan.json", "environment.json"} <= artifacts
+    assert {f"tables/{name}.csv" for name in ("bounds", "attribution", "worst_case", "bottleneck")} <= artifacts
     assert {"figures/information_vs_shift.png", "checkpoints/b0.100-s0.safetensors"} <= artifacts
     assert not any(name.endswith(".parquet") for name in artifacts)
     references = {each["path"]: each for each in json.loads((root / "references.json").read_text())}
