@@ -245,5 +245,5 @@ class _Layer:
     ) -> tuple[Draws, Sampled]:
         """Draws around signals (N, passes, d), which are the channel itself or a sample of it."""
         share = self.targets.min() / self.targets
-        draws = Draws(self.atoms, signals, self.laws, of_channel, seed, name, share)
+        draws = Draws(self.atoms, signals, self.laws, of_channel, seed, name, share=share)
         return draws, sample(draws, self.variables, 1 + self.labelled, self.targets, max_draws)

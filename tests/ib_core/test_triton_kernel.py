@@ -32,7 +32,7 @@ np.testing.assert_allclose(*found, rtol=0, atol=1e-5)
 """
 
 
-@pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed (it comes with CUDA builds of torch)")
+@pytest.mark.skipif(find_spec("triton") is None, reason="triton has no wheel for this machine")
 def test_the_interpreted_kernel_agrees_with_torch():
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     subprocess.run([sys.executable, "-c", SCRIPT], env=environment, check=True)
