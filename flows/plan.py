@@ -182,7 +182,7 @@ def _worst_case(
     config: SweepConfig, activations: Unit, law: Unit, layer: int, beta: float, radii: dict[str, list[float]]
 ) -> Unit:
     settings = {"layer": layer, "beta": beta, **radii, **_sampling(config)}
-    cost = 3.0 + 2.0 * len(radii["tv"]) + 0.5 * len(radii["kl"])
+    cost = 2.0 + 1.5 * len(radii["tv"]) + 0.5 * len(radii["kl"])
     inputs = {"activations": activations, "law": law}
     return Unit("worst_case", f"{activations.label}/L{layer}", settings, inputs, cost, 4e4 * cost)
 

@@ -12,7 +12,7 @@ from ib_core.streams import stream
 
 
 def layer_channel(passes: Any, beta: float, *, seed: int = 0, device: str | None = None) -> np.ndarray:
-    """The channel (N, N) from N atoms to N draws t_k, draw k from the mixture p_k around the passes of atom k.
+    """The channel (N, N) from N atoms to N draws t_k, one from the mixture around the passes of each atom.
 
     Column i weighs the draws by p_i(t_k) / mean_j p_j(t_k). Every theorem on finite channels holds for it exactly; as a
     picture of the layer it has the sampling error of N draws, so that what is found on it (a law, say) should be
@@ -32,5 +32,4 @@ def layer_channel(passes: Any, beta: float, *, seed: int = 0, device: str | None
     chosen = atoms.centres[owner, rng.integers(atoms.n_passes, size=n)]
     points = chosen + rng.standard_normal(chosen.shape)
     kernel = atoms.kernel.matrix(points, atoms.own(points, owner, owner).shift)
-    place = np.argsort(order)
-    return from_kernel(kernel[np.ix_(place, place)], np.full(n, 1 / n))
+    return from_kernel(kernel[:, np.argsort(order)], np.full(n, 1 / n))

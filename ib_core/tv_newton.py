@@ -7,7 +7,6 @@ largest share of the gap, a few hundred, are moved together by a Newton step, ag
 """
 
 import numpy as np
-from scipy.special import xlogy
 
 from ib_core.bounds.pointwise import largest_mean_tv, top_mass
 
@@ -17,12 +16,19 @@ INNER_WORK = 1e8  # multiplications of the steps that solve for one Newton direc
 
 
 def newton_ascent(
-    channel: np.ndarray, weights: np.ndarray, epsilon: float, law: np.ndarray, tolerance: float, max_iterations: int
+    channel: np.ndarray,
+    self_term: np.ndarray,
+    weights: np.ndarray,
+    epsilon: float,
+    law: np.ndarray,
+    tolerance: float,
+    max_iterations: int,
 ) -> tuple[np.ndarray, float, int]:
     """From a law of the ball to one whose information is within `tolerance` of the largest.
 
     Args:
         channel: (m, N), columns of sum 1.
+        self_term: (N,) of sum_t p(t|x) ln p(t|x).
         weights: (N,) of P.
         epsilon: radius.
         law: (N,) to start from, in the ball.
@@ -35,7 +41,6 @@ def newton_ascent(
     Source: duality gap of Frank and Wolfe, Naval Research Logistics 3 (1956); the quadratic programme of a step by
     accelerated projected gradients with restarts, O'Donoghue and Candes, Found. Comput. Math. 15 (2015).
     """
-    self_term = xlogy(channel, channel).sum(axis=0)
     leaving, arriving = _split(weights, law, epsilon)
     upper = np.inf
     for iteration in range(max_iterations + 1):

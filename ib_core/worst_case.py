@@ -13,7 +13,7 @@ from scipy.special import xlogy
 from ib_core.balls import DivergenceBall, TotalVariationBall
 from ib_core.bounds.pointwise import golden_interval, tv_interval
 from ib_core.bounds.reweighting import kl_seed, tv_seed
-from ib_core.finite_channel import check, information
+from ib_core.finite_channel import check
 from ib_core.tv_newton import newton_ascent
 
 MIRROR_STEPS, NEWTON_STEPS = 20, 60  # in TV
@@ -105,13 +105,12 @@ def largest_information(
         if iteration % 3 == 0:
             vertex = ball.best(i)
             law, output = _ascend(ball, self_term, law, output, vertex - law, columns @ vertex - output)
+    value = _information(columns, self_term, law)
+    if metric == "tv" and upper - value > tolerance:
+        law, least, steps = newton_ascent(columns, self_term, weights, size, law, tolerance, NEWTON_STEPS)
+        value, upper, iteration = _information(columns, self_term, law), min(upper, least), iteration + steps
     found = np.zeros(len(weights))
     found[inside] = law
-    value = information(channel, found)
-    if metric == "tv" and upper - value > tolerance:
-        newton = newton_ascent(channel, weights, size, found, tolerance, NEWTON_STEPS)
-        found, upper, iteration = newton[0], min(upper, newton[1]), iteration + newton[2]
-        value = information(channel, found)
     return WorstCase(found, value, max(upper, value), iteration)
 
 
@@ -131,7 +130,7 @@ def smallest_information(
     """
     check(channel, weights)
     inside = weights > 0
-    columns, centre = channel[:, inside], weights[inside]
+    columns, centre = channel if inside.all() else channel[:, inside], weights[inside]
     ball = _ball(centre, size, metric)
     self_term = xlogy(columns, columns).sum(axis=0)
 
@@ -154,6 +153,11 @@ def smallest_information(
     found = np.zeros(len(weights))
     found[inside] = law
     return LeastCase(found, max(value, 0.0), min(lower, max(value, 0.0)))
+
+
+def _information(columns: np.ndarray, self_term: np.ndarray, law: np.ndarray) -> float:
+    output = columns @ law
+    return float(law @ self_term - xlogy(output, output).sum())
 
 
 def _ascend(

@@ -54,6 +54,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
         seed=settings["seed"],
     )
     values, errors = measured.plug_in
+    channel_reference = information(channel, weights)
     rows = []
     for k, ((metric, size), high) in enumerate(zip(balls, most, strict=True), start=1):
         low = k + len(balls)
@@ -64,7 +65,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
                 **dict(zip(("rise", "rise_stderr"), measured.difference(k, 0), strict=True)),
                 **{"smallest": values[low], "smallest_stderr": errors[low]},
                 **dict(zip(("fall", "fall_stderr"), measured.difference(0, low), strict=True)),
-                **{"channel_reference": information(channel, weights), "channel_largest": high.value},
+                **{"channel_reference": channel_reference, "channel_largest": high.value},
                 **{"gap": high.upper - high.value, "iterations": high.iterations},
                 **{"tv": total_variation(high.weights, weights), "kl": kl_divergence(high.weights, weights)},
             }
