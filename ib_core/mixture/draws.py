@@ -28,11 +28,11 @@ class Draws:
         atoms: the mixtures.
         signals: (N, passes, d) in units of beta.
         weights: (N, K); atoms without weight in any column are not drawn.
-        share: (K,) or one for all: how much a column counts where heavy atoms are given more draws.
         sample: whether the signals are a sample of the channel, or the channel.
         seed, name: key of the random streams.
         law: (N,) under which the output has the shape that one of the controls follows; equal weights by default. With
             several columns it may not be one of them: each would depend on which others it is evaluated with.
+        share: (K,) or one for all: how much a column counts where heavy atoms are given more draws.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Draws:
         sample: bool,
         seed: int,
         name: str,
+        *,
         law: np.ndarray | None = None,
         share: float | np.ndarray = 1.0,
     ) -> None:
