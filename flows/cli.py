@@ -12,9 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from flows.config import ConfigError, describe_settings, load_config, parse_config, parse_overrides
-from flows.plan import STAGES, Plan, State, build_plan, survey
+from flows.config import config_model, describe_settings, load_config, parse_config, parse_overrides
+from flows.plan import Plan, State, build_plan, survey
 from flows.results import lost_units, planned_settings, publish, sweep_folder
+from flows.settings import ConfigError
+from flows.studies import STUDIES, entrypoint
 from tasks.store import Damaged, Result, Store
 from tasks.unit import failure
 
@@ -39,15 +41,15 @@ Overrides = Annotated[
 WORKSPACE = Path("workspace")
 
 
-def _chosen_stages(only: str | None, from_stage: str | None) -> tuple[str, ...]:
+def _chosen_stages(stages: tuple[str, ...], only: str | None, from_stage: str | None) -> tuple[str, ...]:
     for option, name in (("--only", only), ("--from-stage", from_stage)):
-        if name is not None and name not in STAGES:
-            raise ConfigError(f"{option} must be one of {', '.join(STAGES)}, got {name!r}")
+        if name is not None and name not in stages:
+            raise ConfigError(f"{option} must be one of {', '.join(stages)}, got {name!r}")
     if only and from_stage:
         raise ConfigError("--only and --from-stage exclude each other")
     if only:
         return (only,)
-    return STAGES[STAGES.index(from_stage) :] if from_stage else STAGES
+    return stages[stages.index(from_stage) :] if from_stage else stages
 
 
 @app.command()
@@ -71,7 +73,7 @@ def run(
     """
     settings = parse_overrides(overrides or [])
     config = load_config(sweep, settings)
-    stages = _chosen_stages(only, from_stage)
+    stages = _chosen_stages(STUDIES[config.study].stages, only, from_stage)
     from flows.launch import Launch, writable
     from flows.study import open_run
 
@@ -95,11 +97,12 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print every unit as JSON.")] = False,
 ) -> None:
     """Show what a run would make, why, and what it would cost."""
-    states = survey(build_plan(load_config(sweep, parse_overrides(overrides or []))), Store(workspace))
+    planned = build_plan(load_config(sweep, parse_overrides(overrides or [])))
+    states = survey(planned, Store(workspace))
     if as_json:
         sys.stdout.write(json.dumps([_as_json(state) for state in states], indent=1) + "\n")
         return
-    console.print(_stage_table(sweep, states))
+    console.print(_stage_table(planned, sweep, states))
     reasons = Counter((state.unit.stage, state.state, state.reason) for state in states if state.state != "ready")
     for (stage, name, reason), count in list(reasons.items())[:20]:
         console.print(f"  {count:5} x {stage} {name}: {reason}", highlight=False, soft_wrap=True)
@@ -120,12 +123,12 @@ def _as_json(state: State) -> dict[str, Any]:
     }
 
 
-def _stage_table(title: str, states: list[State]) -> Table:
+def _stage_table(planned: Plan, title: str, states: list[State]) -> Table:
     """Counts by stage and state, and what is left to do."""
     table = Table(title=title, title_justify="left")
     for column in ("stage", "units", "ready", "missing", "stale", "failed", "damaged", "core s", "MB"):
         table.add_column(column, justify="left" if column == "stage" else "right", no_wrap=True)
-    for stage in STAGES:
+    for stage in planned.stages:
         table.add_row(stage, *_figures([state for state in states if state.unit.stage == stage]))
     table.add_section()
     table.add_row("all", *_figures(states))
@@ -140,10 +143,12 @@ def _figures(states: list[State]) -> list[str]:
 
 
 @app.command()
-def settings() -> None:
-    """List every setting of a sweep: its name for --set, its default and meaning."""
+def settings(
+    study: Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")] = "shift_sweep",
+) -> None:
+    """List every setting of a study: its name for --set, its default and meaning."""
     table = Table("setting", "default", "meaning")
-    for row in describe_settings():
+    for row in describe_settings(config_model(study, "study")):
         table.add_row(*row)
     console.print(table)
 
@@ -155,7 +160,7 @@ def status(workspace: Workspace = WORKSPACE) -> None:
     if not plans:
         console.print(f"no sweep was run in {workspace} yet: ibshift run szt", highlight=False)
     for known in plans:
-        console.print(_stage_table(known.config.name, survey(known, store)))
+        console.print(_stage_table(known, known.config.name, survey(known, store)))
         report = sweep_folder(workspace, known.config.name) / "report.html"
         console.print(f"  report: {report if report.exists() else 'not yet'}", highlight=False, soft_wrap=True)
 
@@ -208,7 +213,7 @@ def why(
 def verify(workspace: Workspace = WORKSPACE) -> None:
     """Read every stored file and check it against its manifest; damaged results are set aside. Exit code 1 if any."""
     store, damaged, checked = Store(workspace), [], 0
-    for stage in STAGES:
+    for stage in dict.fromkeys(name for study in STUDIES.values() for name in study.stages):
         for identity in sorted(store.published(stage)):
             try:
                 Result(store, stage, identity).verify()
@@ -231,7 +236,7 @@ def sync(sweep: Sweep, workspace: Workspace = WORKSPACE, overrides: Overrides = 
 
     store = Store(workspace.resolve())
     try:
-        publish(store, known.config.name, [*known.stages["bounds"], *known.stages["report"]])
+        publish(store, known.config.name, known.shown)
         result = mirror(known, store)
     except (TrackingError, Damaged, OSError) as error:
         console.print(f"[bold red]failed[/]: {error}", highlight=False, soft_wrap=True)
@@ -247,8 +252,7 @@ def _finished(sweep: str, workspace: Path, overrides: list[str] | None) -> Plan:
     config, store = load_config(sweep, parse_overrides(overrides or [])), Store(workspace)
     for lost in (frozenset[str](), lost_units(store, config.name)):
         known = build_plan(config, lost)
-        (last,) = known.stages["report"]
-        if store.get("report", last.identity):
+        if store.get(known.shown[-1].stage, known.shown[-1].identity):
             return known
     raise ConfigError(f"{sweep} has no finished results in {workspace} for these settings: ibshift run {sweep}")
 
@@ -266,7 +270,7 @@ def report(
     from flows.study import open_run
 
     opened = open_run(config, writable(workspace), workers=0)
-    opened.stages, opened.keep_going = STAGES[STAGES.index("bounds") :], True
+    opened.stages, opened.keep_going = STUDIES[config.study].shown, True
     opened.lost = set(lost_units(opened.store, config.name))
     code = Launch(opened, sweep, {}, console, use_prefect=False).execute()
     if code == 0 and browse:
@@ -296,11 +300,11 @@ def serve(
 ) -> None:
     """Run a sweep on a schedule, and on demand from the Prefect page, until Ctrl-C."""
     settings = parse_overrides(overrides or [])
-    load_config(sweep, settings)
+    flow = entrypoint(load_config(sweep, settings).study)
     from flows.launch import writable
     from flows.serving import serve_sweep
 
-    raise typer.Exit(serve_sweep(sweep, writable(workspace), settings, cron=cron, every=every))
+    raise typer.Exit(serve_sweep(sweep, writable(workspace), settings, flow, cron=cron, every=every))
 
 
 @app.command()

@@ -1,43 +1,18 @@
 """The settings of a sweep: typed, documented, and refused in one line when they are wrong."""
 
-import difflib
 import inspect
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 import deployments
+from flows.settings import ConfigError, Count, Positive, Seed, Settings, StudyConfig, did_you_mean, distinct
 from ib_core.shifts import FAMILIES, shifted
 from tasks.families import find_family
-
-MAX_CELLS = 100_000
-
-
-class ConfigError(ValueError):
-    """A setting is wrong; the message is one line for the user."""
-
-
-class Settings(BaseModel):
-    """Frozen settings; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-def _distinct(values: list) -> list:
-    value, count = Counter(values).most_common(1)[0] if values else (None, 0)
-    if count > 1:
-        raise ValueError(f"values must be distinct, got {value} more than once")
-    return values
 
 
 class Data(Settings):
@@ -56,7 +31,7 @@ class Network(Settings):
     betas: list[Positive] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
-    _check_betas = field_validator("betas", "seeds")(_distinct)
+    _check_betas = field_validator("betas", "seeds")(distinct)
 
 
 class Training(Settings):
@@ -86,19 +61,19 @@ class Shifts(Settings):
         "all", description="checkpoints to measure; moved atoms need cells of their own, reweightings come for free"
     )
 
-    _check_sizes = field_validator("sizes")(_distinct)
+    _check_sizes = field_validator("sizes")(distinct)
 
     @model_validator(mode="after")
     def _check_family(self) -> "Shifts":
         try:
             family = find_family(self.family)
         except KeyError as error:
-            raise ValueError(f"family must be {error.args[0]}{_did_you_mean(self.family, FAMILIES)}") from error
+            raise ValueError(f"family must be {error.args[0]}{did_you_mean(self.family, FAMILIES)}") from error
         known = dict(list(inspect.signature(family.apply).parameters.items())[2:])
         for key in self.parameters:
             if key not in known:
                 raise ValueError(
-                    f"{self.family} takes {list(known) or 'no parameters'}{_did_you_mean(key, known)}, got {key!r}"
+                    f"{self.family} takes {list(known) or 'no parameters'}{did_you_mean(key, known)}, got {key!r}"
                 )
             is_array = "ndarray" in str(known[key].annotation)
             if isinstance(self.parameters[key], str) != is_array:
@@ -139,33 +114,19 @@ class WorstCase(Settings):
     @field_validator("tv", "kl")
     @classmethod
     def _check_radii(cls, values: list[float] | None) -> list[float] | None:
-        return None if values is None else _distinct(values)
+        return None if values is None else distinct(values)
 
 
-class Resources(Settings):
-    """Where the work runs; changes no number."""
+class SweepConfig(StudyConfig):
+    """A shift sweep: networks x epochs x layers x shifted laws."""
 
-    workers: Annotated[int, Field(ge=0, le=100_000)] | None = Field(
-        None, description="processes at once; null: one per core; 0: no Ray"
-    )
-    gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit")
-    ray_address: str | None = Field(None, description="Ray cluster to join")
-    max_cells: Count = Field(MAX_CELLS, description="refuse grids above this")
-
-
-class SweepConfig(Settings):
-    """A sweep: networks x epochs x layers x shifted laws."""
-
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="lower case, digits, - and _: names the folder of results"
-    )
+    study: Literal["shift_sweep"] = Field("shift_sweep", description="which study these settings are for")
     data: Data = Data()
     network: Network = Network()
     training: Training = Training()
     shifts: list[Shifts] = Field(min_length=1)
     estimator: Estimator = Estimator()
     worst_case: WorstCase = WorstCase()
-    resources: Resources = Resources()
 
     @model_validator(mode="after")
     def _check_whole(self) -> "SweepConfig":
@@ -203,6 +164,9 @@ class SweepConfig(Settings):
                     raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {error}") from error
 
 
+CONFIGS: dict[str, type[StudyConfig]] = {"shift_sweep": SweepConfig}
+
+
 def sweep_path(sweep: str) -> Path:
     """The YAML file of a sweep given by path or by the name of one that comes with ibshift."""
     if "/" in sweep or sweep.endswith((".yaml", ".yml")):
@@ -213,12 +177,12 @@ def sweep_path(sweep: str) -> Path:
     shipped = {path.stem: path for path in sorted((Path(deployments.__file__).parent / "sweeps").glob("*.yaml"))}
     if sweep not in shipped:
         raise ConfigError(
-            f"sweep must be a path or one of {', '.join(shipped)}{_did_you_mean(sweep, shipped)}, got {sweep!r}"
+            f"sweep must be a path or one of {', '.join(shipped)}{did_you_mean(sweep, shipped)}, got {sweep!r}"
         )
     return shipped[sweep]
 
 
-def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> SweepConfig:
+def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
     """Read and check the settings of a sweep.
 
     Args:
@@ -255,14 +219,23 @@ def _anchor_files(values: dict[str, Any], folder: Path) -> None:
                 parameters[key] = str((folder / value).resolve())
 
 
-def parse_config(values: dict[str, Any], source: str) -> SweepConfig:
+def parse_config(values: dict[str, Any], source: str) -> StudyConfig:
     """Check settings that are plain values already; `source` names them in an error."""
+    model = config_model(values.get("study", "shift_sweep"), f"{source}: study")
     try:
-        config = SweepConfig.model_validate(values)
+        config = model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_one_line(error)}") from error
+        raise ConfigError(f"{source}: {_one_line(error, model)}") from error
     config.check_reachable()
     return config
+
+
+def config_model(study: Any, source: str) -> type[StudyConfig]:
+    """The settings that a study takes."""
+    if not isinstance(study, str) or study not in CONFIGS:
+        close = did_you_mean(str(study), CONFIGS)
+        raise ConfigError(f"{source} must be one of {', '.join(CONFIGS)}{close}, got {study!r}")
+    return CONFIGS[study]
 
 
 def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
@@ -291,15 +264,13 @@ def _override(values: dict[str, Any], key: str, value: Any) -> None:
         raise ConfigError(f"--set {key}: there is no such place in the settings") from error
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, model: type[BaseModel]) -> str:
     """The first error of a validation, in words: setting, what it must be, what it was."""
     problem = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = _keys_at(problem["loc"][:-1])
-        return (
-            f"{field}: unknown setting{_did_you_mean(str(problem['loc'][-1]), known)}; known here: {', '.join(known)}"
-        )
+        known = _keys_at(model, problem["loc"][:-1])
+        return f"{field}: unknown setting{did_you_mean(str(problem['loc'][-1]), known)}; known here: {', '.join(known)}"
     message = problem["msg"].removeprefix("Value error, ")
     found = problem["input"]
     shown = "" if isinstance(found, dict) or problem["type"] in ("value_error", "missing") else f", got {found!r}"
@@ -307,9 +278,8 @@ def _one_line(error: ValidationError) -> str:
     return f"{field + ': ' if field else ''}{message[0].lower()}{message[1:]}{shown}{more}"
 
 
-def _keys_at(loc: tuple) -> list[str]:
+def _keys_at(model: Any, loc: tuple) -> list[str]:
     """The settings that exist at a place in the configuration."""
-    model: Any = SweepConfig
     for part in loc:
         if isinstance(part, str):
             annotation = model.model_fields[part].annotation
@@ -320,12 +290,7 @@ def _keys_at(loc: tuple) -> list[str]:
     return list(model.model_fields)
 
 
-def _did_you_mean(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def describe_settings(model: type[BaseModel] = SweepConfig, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def describe_settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Name, default and meaning of every setting."""
     for name, found in model.model_fields.items():
         inner = next((each for each in (found.annotation, *get_args(found.annotation)) if _is_settings(each)), None)

@@ -14,10 +14,11 @@ from rich.markup import escape
 
 from flows.config import ConfigError
 from flows.console import ConsoleObserver
-from flows.plan import STAGES, State, survey
+from flows.plan import State, survey
 from flows.prefect_server import PrivateServer, ServerUnavailable
 from flows.process import signals
-from flows.study import NotReady, Run, StageFailed, shift_sweep_stages
+from flows.studies import entrypoint
+from flows.study import NotReady, Run, StageFailed, run_study
 from tasks import tracking
 from tasks.fanout import PoolDied
 from tasks.progress import Stopped
@@ -65,7 +66,7 @@ class Launch:
         missing = [state for state in states if state.unit.stage in run.stages and state.state != "ready"]
         seconds = sum(state.unit.cost for state in missing) / max(1, run.pool.workers)
         estimate = f", about {seconds:.0f} s on {run.pool.workers or 1} workers" if missing else ""
-        cells = sum(state.unit.stage == "information" for state in missing)
+        cells = sum(state.unit.stage == run.study.cells for state in missing)
         self.console.print(
             f"[bold]{run.config.name}[/]: {len(states)} units, {len(missing)} to make; "
             f"{cells} cells to compute{estimate}",
@@ -104,7 +105,7 @@ class Launch:
         return True
 
     def _plain(self) -> int:
-        shift_sweep_stages(self.run, lambda _, work: work())
+        run_study(self.run, lambda _, work: work())
         return self._done()
 
     def _with_prefect(self, server: PrivateServer) -> int:
@@ -131,24 +132,26 @@ class Launch:
     def _flow(self, server: PrivateServer) -> Any:
         """The final state of the flow run, with everything about it stored on the server."""
         from prefect.flow_engine import run_flow
+        from prefect.flows import load_flow_from_entrypoint
 
         from flows import prefect_runs
-        from flows.shift_sweep import prepared, shift_sweep
+        from flows.study_flow import prepared
 
+        study_flow: Any = load_flow_from_entrypoint(entrypoint(self.run.config.study))
         workspace = self.run.store.workspace
         prefect_runs.reap(workspace)
         parameters = {"sweep": self.sweep, "settings": self.settings, "workspace": str(workspace)}
         # Somebody pressed Retry for this very run: go on under its id.
-        whole = tuple(self.run.stages) == STAGES
+        whole = tuple(self.run.stages) == self.run.study.stages
         adopted = whole and prefect_runs.adopt_retry(workspace, lambda found: found.parameters == parameters)
         state: Any
         with prepared(self.run):
             if adopted:
                 with adopted.lock:
-                    state = run_flow(shift_sweep, adopted.flow_run, parameters, return_type="state")
+                    state = run_flow(study_flow, adopted.flow_run, parameters, return_type="state")
             else:
                 with prefect_runs.owned_run(workspace):
-                    state = shift_sweep(**parameters, return_state=True)
+                    state = study_flow(**parameters, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         prefect_runs.drain(flow_run_id, n_tasks=self.run.stages_begun)
         self.console.print(

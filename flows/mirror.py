@@ -1,4 +1,4 @@
-"""MLflow as a mirror of a finished sweep: what to show, taken from the plan and the store."""
+"""MLflow as a mirror of a finished study: what to show, taken from the plan and the store."""
 
 import importlib.metadata
 import os
@@ -6,36 +6,52 @@ import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from flows.config import SweepConfig
 from flows.plan import Plan
 from flows.results import sweep_folder
+from tasks.mlflow_record import StudyRecord
+from tasks.mlflow_runs import SweepRecord
 from tasks.store import Result, Store
 from tasks.tables import load_tables
-from tasks.tracking import SweepRecord, SyncResult, sync
+from tasks.tracking import SyncResult, sync
 from tasks.training import checkpoint_name
+from tasks.unit import Unit
 
 PACKAGES = ("ibshift", "torch", "numpy", "scipy", "numba", "pyarrow", "ray", "prefect", "mlflow", "POT")
 
 
 def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -> SyncResult:
-    """Make MLflow show the published results of a sweep; `check` may raise to stop.
+    """Make MLflow show the published results of a study; `check` may raise to stop.
 
     Raises:
-        FileNotFoundError: the sweep has no published results.
+        FileNotFoundError: the study has no published results.
         TrackingError: MLflow cannot be reached or written.
     """
-    folder = sweep_folder(store.workspace, plan.config.name)
-    (bounds,), (report,) = plan.stages["bounds"], plan.stages["report"]
     results = {unit: Result(store, unit.stage, unit.identity) for unit in plan}
-    last = max(unit.settings["epoch"] for unit in plan.stages["activations"])
-    record = SweepRecord(
-        tables=load_tables(folder),
-        folder=folder,
-        identity=report.identity,
-        created_ms=results[report].manifest["created_ms"],
-        data_set=plan.config.data.source,
+    record = RECORDS[plan.config.study](
+        plan,
+        results,
+        folder=sweep_folder(store.workspace, plan.config.name),
+        identity=plan.shown[-1].identity,
+        created_ms=results[plan.shown[-1]].manifest["created_ms"],
         environment=environment(),
         git_commit=git_commit(),
+        references=_references(plan, results),
+    )
+    return sync(record, store.workspace, os.environ.get("MLFLOW_TRACKING_URI"), check=check)
+
+
+def _sweep_record(plan: Plan, results: dict[Unit, Result], folder: Path, **common: Any) -> SweepRecord:
+    """The shift sweep, with its laws as data sets and the networks of the last epoch."""
+    assert isinstance(plan.config, SweepConfig)
+    (bounds,) = plan.stages["bounds"]
+    last = max(unit.settings["epoch"] for unit in plan.stages["activations"])
+    return SweepRecord(
+        tables=load_tables(folder),
+        folder=folder,
+        data_set=plan.config.data.source,
         law_digests={
             name.removeprefix("law "): results[unit].manifest["files"]["law.parquet"]["sha256"]
             for name, unit in bounds.inputs.items()
@@ -46,18 +62,20 @@ def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -
             for unit in plan.stages["training"]
             if unit in bounds.inputs.values()
         },
-        references=_references(plan, results),
+        **common,
     )
-    return sync(record, store.workspace, os.environ.get("MLFLOW_TRACKING_URI"), check=check)
 
 
-def _references(plan: Plan, results: dict) -> list[dict[str, object]]:
-    """Every stored file of the reference law's data, of the networks and of the activations: by name, not copied."""
-    chosen = [*plan.stages["data"], *plan.stages["training"], *plan.stages["activations"]]
+RECORDS: dict[str, Callable[..., StudyRecord]] = {"shift_sweep": _sweep_record}
+
+
+def _references(plan: Plan, results: dict[Unit, Result]) -> list[dict[str, object]]:
+    """Every stored file that is neither copied nor one of very many small ones: by name, not copied."""
+    left_out = {*plan.study.shown, plan.study.cells}
     return [
         {"path": f"store/{unit.stage}/{unit.identity}/{name}", "label": unit.label, **entry}
-        for unit in chosen
-        if (results[unit].folder / "manifest.json").exists()
+        for unit in plan
+        if unit.stage not in left_out and (results[unit].folder / "manifest.json").exists()
         for name, entry in results[unit].manifest["files"].items()
     ]
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from flows.prefect_server import PrivateServer, ServerUnavailable
 from flows.process import signals
-from flows.serving import ENTRYPOINT
+from flows.studies import entrypoint
 from tasks.mlflow_ui import serve_ui
 from tasks.progress import Stop
 from tasks.tracking import TrackingError
@@ -47,9 +47,12 @@ def show_pages(workspace: Path, port: int, console: Console) -> int:
 
 
 def _wait(workspace: Path, stop: Stop, server: PrivateServer) -> None:
-    """Until asked to stop; a run for which somebody presses Retry on the Prefect page goes on meanwhile."""
+    """Until asked to stop; a run for which somebody presses Retry on the Prefect page goes on meanwhile.
+
+    The flows of all studies have one body, which reads the settings: any of them goes on with any run.
+    """
     os.environ.update(server.client_environment())
     from flows.sweep_runner import continue_retries
 
-    with continue_retries(workspace, ENTRYPOINT):
+    with continue_retries(workspace, entrypoint("shift_sweep")):
         stop.event.wait()

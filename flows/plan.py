@@ -1,4 +1,4 @@
-"""From settings to units: what a sweep consists of, what of it is stored, and why the rest is not."""
+"""From settings to units: what a study consists of, what of it is stored, and why the rest is not."""
 
 import json
 from collections import Counter
@@ -6,29 +6,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows.config import SweepConfig
 from flows.results import previous_index
-from ib_core.epochs import log_spaced_epochs
-from tasks.data import column_digest
-from tasks.families import find_family, source_hash
+from flows.settings import StudyConfig
+from flows.studies import STUDIES, Study
 from tasks.store import Store
 from tasks.unit import Unit, failure
-
-STAGES = ("data", "training", "activations", "information", "worst_case", "bounds", "report")
-REFERENCE = "reference"
-
-# Rough seconds on one core and bytes, measured on two shared cores: for the plan's estimate and nothing else.
-SECONDS_PER_STEP = 0.8e-3  # one minibatch of training
-SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
-SECONDS_PER_VALUE = 25e-9  # one signal value: propagated, written, hashed
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The units of a sweep by stage, in the order in which they can be made."""
+    """The units of a study by stage, in the order in which they can be made."""
 
-    config: SweepConfig
+    config: StudyConfig
     stages: dict[str, list[Unit]]
+
+    @property
+    def study(self) -> Study:
+        return STUDIES[self.config.study]
+
+    @property
+    def shown(self) -> list[Unit]:
+        """The units whose files people find in the sweep's folder; the last one is the report."""
+        return [unit for stage in self.study.shown for unit in self.stages[stage]]
 
     def __iter__(self) -> Iterator[Unit]:
         for units in self.stages.values():
@@ -48,218 +47,14 @@ class State:
     reason: str = ""
 
 
-def build_plan(config: SweepConfig, lost: frozenset[str] = frozenset()) -> Plan:
-    """All units of a sweep.
+def build_plan(config: StudyConfig, lost: frozenset[str] = frozenset()) -> Plan:
+    """All units that the settings ask for.
 
     Args:
         config: the settings.
         lost: labels of units that failed and are left out of the tables (as `--keep-going` does), "stage label".
     """
-    stages: dict[str, list[Unit]] = {stage: [] for stage in STAGES}
-    laws, moved = _laws(config)
-    stages["data"] = list(dict.fromkeys(laws.values()))
-    shared = [name for name in laws if (name not in moved and laws[name].settings["size"] > 0) or name == REFERENCE]
-    # Laws on the same atoms are weight columns of one cell; each moved law has atoms and cells of its own.
-    groups = {REFERENCE: shared} | {name: [name] for name in moved}
-    only_last = {
-        f"{shift.family}/{size!r}" for shift in config.shifts if shift.epochs == "last" for size in shift.sizes
-    }
-    radii = _radii(config)
-    searched = _epochs(config)[-1:] if config.worst_case.epochs == "last" else _epochs(config)
-    collected = _Collected(config, laws, moved, lost)
-    for beta in config.network.betas:
-        for seed in config.network.seeds:
-            network = _network(config, laws[REFERENCE], beta, seed)
-            stages["training"].append(network)
-            place = {"network": architecture(config), "beta": beta, "seed": seed}
-            collected.network(network, place)
-            for epoch in _epochs(config):
-                reference = _activations(config, network, laws[REFERENCE], epoch, REFERENCE)
-                for group, columns in groups.items():
-                    if group in only_last and epoch != _epochs(config)[-1]:
-                        continue
-                    is_reference = group == REFERENCE
-                    activations = (
-                        reference if is_reference else _activations(config, network, laws[group], epoch, group)
-                    )
-                    stages["activations"].append(activations)
-                    collected.activations(activations, {**place, "epoch": epoch, "laws": columns})
-                    for layer in range(1, len(config.network.widths) + 1):
-                        cell = _cell(
-                            config, activations, reference, {name: laws[name] for name in columns}, layer, beta
-                        )
-                        stages["information"].append(cell)
-                        here = {**place, "epoch": epoch, "layer": layer}
-                        collected.cell(cell, here, columns)
-                        if is_reference and radii and epoch in searched:
-                            search = _worst_case(config, activations, laws[REFERENCE], layer, beta, radii)
-                            stages["worst_case"].append(search)
-                            collected.worst_case(search, cell, here)
-    bounds = collected.unit()
-    stages["bounds"] = [bounds]
-    stages["report"] = [Unit("report", config.name, {}, {"tables": bounds}, cost=8.0, size=4e6)]
-    return Plan(config, stages)
-
-
-def architecture(config: SweepConfig) -> str:
-    """Name of the network: "tanh-12-10-7-5-4-3-2"."""
-    return "-".join([config.network.activation, *(str(width) for width in _widths(config))])
-
-
-def _widths(config: SweepConfig) -> list[int]:
-    n_inputs, n_classes = {"szt": (12, 2)}[config.data.source]
-    return [n_inputs, *config.network.widths, n_classes]
-
-
-def _epochs(config: SweepConfig) -> list[int]:
-    return log_spaced_epochs(config.training.epochs, config.training.checkpoints)
-
-
-def _laws(config: SweepConfig) -> tuple[dict[str, Unit], list[str]]:
-    """The data unit of every law by its name, and the names of the moved ones; size 0 is the reference itself."""
-    base: dict[str, Any] = {"source": config.data.source, "family": None, "size": 0.0, "parameters": {}}
-    reference = Unit("data", REFERENCE, base, cost=0.1, size=5e5)
-    laws, moved = {REFERENCE: reference}, []
-    for shift in config.shifts:
-        # What stands in a file is part of the law, whatever the file is called.
-        parameters = {
-            key: {"file": value, "sha256": column_digest(value)} if isinstance(value, str) else value
-            for key, value in shift.parameters.items()
-        }
-        for size in shift.sizes:
-            name = f"{shift.family}/{size!r}"
-            if size == 0:
-                laws[name] = reference
-                continue
-            settings = {**base, "family": shift.family, "size": size, "parameters": parameters}
-            if "." in shift.family:  # its code is no part of the stage's
-                settings["code"] = source_hash(shift.family)
-            laws[name] = Unit("data", name, settings, cost=3.0, size=5e5)
-            if find_family(shift.family).moves_atoms:
-                moved.append(name)
-    return laws, moved
-
-
-def _network(config: SweepConfig, law: Unit, beta: float, seed: int) -> Unit:
-    training = config.training
-    settings = {
-        **training.model_dump(),
-        "widths": _widths(config),
-        "activation": config.network.activation,
-        "beta": beta,
-        "seed": seed,
-    }
-    steps = training.epochs * training.train_fraction * _atoms(config) / training.batch_size
-    label = f"b{beta!r}/s{seed}"
-    return Unit("training", label, settings, {"law": law}, SECONDS_PER_STEP * steps, 1e4 * training.checkpoints)
-
-
-def _activations(config: SweepConfig, network: Unit, law: Unit, epoch: int, group: str) -> Unit:
-    passes = config.estimator.stored_passes + config.estimator.fresh_passes
-    values = _atoms(config) * passes * sum(config.network.widths)
-    settings = {
-        "epoch": epoch,
-        "stored_passes": config.estimator.stored_passes,
-        "fresh_passes": config.estimator.fresh_passes,
-    }
-    label = f"{network.label}/e{epoch:07d}/{group}"
-    return Unit(
-        "activations", label, settings, {"network": network, "law": law}, SECONDS_PER_VALUE * values, 5.0 * values
-    )
-
-
-def _radii(config: SweepConfig) -> dict[str, list[float]]:
-    """Radii of the balls of laws by metric; empty where nothing is to be searched."""
-    radii = {}
-    for metric in ("tv", "kl"):
-        sizes = {size for shift in config.shifts if find_family(shift.family).metric == metric for size in shift.sizes}
-        chosen = getattr(config.worst_case, metric)
-        radii[metric] = sorted(sizes - {0.0}) if chosen is None else chosen
-    return radii if any(radii.values()) else {}
-
-
-def _worst_case(
-    config: SweepConfig, activations: Unit, law: Unit, layer: int, beta: float, radii: dict[str, list[float]]
-) -> Unit:
-    settings = {"layer": layer, "beta": beta, **radii, **_sampling(config)}
-    cost = 2.0 + 1.5 * len(radii["tv"]) + 0.5 * len(radii["kl"])
-    inputs = {"activations": activations, "law": law}
-    return Unit("worst_case", f"{activations.label}/L{layer}", settings, inputs, cost, 4e4 * cost)
-
-
-def _sampling(config: SweepConfig) -> dict[str, Any]:
-    estimator = config.estimator
-    return {"target_stderr": estimator.target_stderr, "max_draws": estimator.max_draws, "seed": estimator.seed}
-
-
-def _cell(
-    config: SweepConfig, activations: Unit, reference: Unit, laws: dict[str, Unit], layer: int, beta: float
-) -> Unit:
-    estimator = config.estimator
-    settings = {"layer": layer, "beta": beta, "laws": list(laws), **_sampling(config)}
-    inputs = {"activations": activations} | {f"law {name}": law for name, law in laws.items()}
-    if activations is not reference:
-        inputs["reference activations"] = reference
-    centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
-    draws = 2 * max(4 * _atoms(config), 1.0 / estimator.target_stderr**2)
-    return Unit(
-        "information", f"{activations.label}/L{layer}", settings, inputs, SECONDS_PER_PAIR * draws * centres, 1e5
-    )
-
-
-def _atoms(config: SweepConfig) -> int:
-    return {"szt": 4096}[config.data.source]
-
-
-class _Collected:
-    """Gathers what the tables are made of: inputs by name, and their coordinates as settings."""
-
-    def __init__(self, config: SweepConfig, laws: dict[str, Unit], moved: list[str], lost: frozenset[str]) -> None:
-        self.config, self.lost = config, lost
-        self.inputs: dict[str, Unit] = {}
-        self.settings: dict[str, Any] = {
-            # Where the work runs changes no number.
-            "config": config.model_dump(exclude={"resources"}),
-            "places": {},
-            "laws": {},
-            **{kind: {} for kind in ("networks", "activations", "cells", "worst_cases", "failed")},
-        }
-        metrics = {shift.family: find_family(shift.family).metric for shift in config.shifts}
-        for name, unit in laws.items():
-            family, _, size = name.partition("/")
-            kind = "moved" if name in moved else "reweighted" if unit.settings["size"] > 0 else "reference"
-            metric = metrics.get(family, "none")
-            place = {"shift": family, "size": float(size or 0), "metric": metric}
-            self.settings["places"][name] = place
-            if f"{unit.stage} {unit.label}" not in lost:
-                self.settings["laws"][name] = {**place, "kind": kind}
-                self.inputs[f"law {name}"] = unit
-
-    def network(self, unit: Unit, place: dict[str, Any]) -> None:
-        self._enter("networks", "network", unit, place)
-
-    def activations(self, unit: Unit, place: dict[str, Any]) -> None:
-        passes = unit.settings["stored_passes"] + unit.settings["fresh_passes"]
-        self._enter("activations", "activations", unit, {**place, "n_passes": passes})
-
-    def cell(self, unit: Unit, place: dict[str, Any], columns: list[str]) -> None:
-        if f"{unit.stage} {unit.label}" in self.lost:
-            self.settings["failed"][unit.label] = {**place, "laws": columns}
-        else:
-            self._enter("cells", "cell", unit, {**place, "laws": columns})
-
-    def worst_case(self, unit: Unit, cell: Unit, place: dict[str, Any]) -> None:
-        """The bounds at its radii need the cell's i(x)."""
-        if f"{cell.stage} {cell.label}" not in self.lost:
-            self._enter("worst_cases", "worst case", unit, place)
-
-    def _enter(self, kind: str, prefix: str, unit: Unit, place: dict[str, Any]) -> None:
-        if f"{unit.stage} {unit.label}" not in self.lost:
-            self.settings[kind][unit.label] = place
-            self.inputs[f"{prefix} {unit.label}"] = unit
-
-    def unit(self) -> Unit:
-        return Unit("bounds", self.config.name, self.settings, self.inputs, cost=4.0, size=2e6)
+    return Plan(config, STUDIES[config.study].units(config, lost))
 
 
 def survey(plan: Plan, store: Store) -> list[State]:

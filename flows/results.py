@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.config import SweepConfig
+from flows.settings import StudyConfig
 from tasks.store import Busy, Result, Store, copy_file, matches, write_text
 from tasks.unit import Unit
 
@@ -49,7 +49,7 @@ def _alone(store: Store, sweep: str) -> Iterator[None]:
             time.sleep(0.05)
 
 
-def write_index(store: Store, config: SweepConfig, planned: dict[str, dict[str, str]], lost: Iterable[str]) -> None:
+def write_index(store: Store, config: StudyConfig, planned: dict[str, dict[str, str]], lost: Iterable[str]) -> None:
     """Remember which result stands for each label, so that the next plan can say what changed.
 
     Args:

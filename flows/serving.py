@@ -6,19 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.config import ConfigError
 from flows.prefect_server import PrivateServer, ServerUnavailable
-
-ENTRYPOINT = "flows.shift_sweep.shift_sweep"
+from flows.settings import ConfigError
 
 
 def serve_sweep(
     sweep: str,
     workspace: Path,
     settings: dict[str, Any],
+    entrypoint: str,
     cron: str | None = None,
     every: float | None = None,
-    entrypoint: str = ENTRYPOINT,
 ) -> int:
     """Run a sweep on a schedule, and on demand from the UI, until SIGTERM or Ctrl-C.
 
@@ -26,9 +24,9 @@ def serve_sweep(
         sweep: name of a sweep, or path of its YAML file.
         workspace: folder of results.
         settings: settings to change, by dotted name.
+        entrypoint: the flow, as `package.module.function`, with the parameters sweep, settings and workspace.
         cron: five fields, in UTC.
         every: seconds between two starts; the first is due one interval from now.
-        entrypoint: the flow, as `package.module.function`, with the parameters sweep, settings and workspace.
 
     Returns:
         The exit code: 0 once it was asked to end, 1 if no server could be had.

@@ -1,46 +1,14 @@
-"""The shift sweep as a Prefect flow: one task per stage, progress and tables as artifacts, stoppable from the UI.
+"""The shift sweep as a Prefect flow: data, training, activations, information, bounds, report, each a task."""
 
-The study itself is `flows.study.shift_sweep_stages`; here is what Prefect adds to it.
-"""
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
-from prefect import flow, runtime, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled
 
-from flows.config import load_config
-from flows.plan import survey
-from flows.prefect_runs import PrefectObserver, plan_artifact, served_run, summary_artifact, watch_for_cancel
-from flows.process import signals
-from flows.study import Run, open_run, shift_sweep_stages, summary
-from tasks.progress import Observers, Stopped
-
-CONTINUE = "Stopped ({why}). Finished work is kept: run the same command again to continue."
-_prepared: ContextVar[Run | None] = ContextVar("prepared run", default=None)
+from flows.study_flow import run_in_flow, run_name
 
 
-@contextmanager
-def prepared(run: Run) -> Iterator[None]:
-    """Within it the flow continues with this run: its workers are up, its terminal is known."""
-    token = _prepared.set(run)
-    try:
-        yield
-    finally:
-        _prepared.reset(token)
-
-
-def _run_name() -> str:
-    """The sweep's name, also where it was given as a path."""
-    return Path(runtime.flow_run.parameters["sweep"]).stem
-
-
-@flow(name="shift-sweep", flow_run_name=_run_name)
+@flow(name="shift-sweep", flow_run_name=run_name)
 def shift_sweep(sweep: str, settings: dict[str, Any] | None = None, workspace: str = "workspace") -> State | None:
     """How does the information in each layer react when the input law shifts?
 
@@ -49,43 +17,4 @@ def shift_sweep(sweep: str, settings: dict[str, Any] | None = None, workspace: s
         settings: settings to change, by dotted name, such as {"training.epochs": 2000}.
         workspace: folder of results; what is stored there already is not computed again.
     """
-    run = _prepared.get() or open_run(load_config(sweep, settings), Path(workspace))
-    run.observer = Observers([run.observer, PrefectObserver(run.config.name)])
-    with served_run(run.store.workspace), signals(run.stop), watch_for_cancel(runtime.flow_run.id, run.stop):
-        states = survey(run.plan(), run.store)
-        plan_artifact(
-            run.config.name,
-            [
-                {"stage": state.unit.stage, "unit": state.unit.label, "state": state.state, "reason": state.reason}
-                for state in states
-            ],
-        )
-        try:
-            shift_sweep_stages(run, as_task)
-        except Stopped as stopped:
-            return Cancelled(message=CONTINUE.format(why=stopped))
-        finally:
-            run.pool.close()
-        summary_artifact(run.config.name, _markdown(run))
-    return None
-
-
-def as_task(name: str, work: Callable[[], None]) -> None:
-    """Run one stage as a Prefect task. The store decides what is made again, so Prefect's cache is off."""
-
-    @task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
-    def stage() -> State | None:
-        try:
-            work()
-        except Stopped as stopped:
-            return Cancelled(message=CONTINUE.format(why=stopped))
-        return None
-
-    stage()
-
-
-def _markdown(run: Run) -> str:
-    """What the run did, for its page."""
-    lines = [f"| {row['stage']} | {row['ready']} of {row['units']} |" for row in summary(run)]
-    counts = ", ".join(f"{count} {state}" for state, count in run.counts.items())
-    return "\n".join(["| stage | units ready |", "|---|---|", *lines, "", f"{counts}. Results: `{run.folder}`"])
+    return run_in_flow(sweep, settings, workspace)

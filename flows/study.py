@@ -1,7 +1,7 @@
-"""The shift sweep: data -> training -> activations -> information -> worst_case -> bounds -> report -> tracking.
+"""How every study runs: its stages in order, then MLflow. For the shift sweep: data -> training -> ... -> report.
 
-`shift_sweep_stages` is the table of contents. It knows no server: `flows.shift_sweep` runs it with every stage as a
-Prefect task, `ibshift run --no-prefect` as it is.
+`run_study` is the table of contents. It knows no server: `flows.study_flow` runs it with every stage as a Prefect task,
+`ibshift run --no-prefect` as it is. What the stages consist of stands in `flows.studies`.
 """
 
 import os
@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from flows.config import SweepConfig
-from flows.plan import STAGES, Plan, build_plan, survey
+from flows.plan import Plan, build_plan, survey
 from flows.results import publish, sweep_folder, write_index
+from flows.settings import StudyConfig
+from flows.studies import STUDIES, Study
 from tasks.fanout import Pool
 from tasks.progress import Observer, Stop, Stopped
 from tasks.store import Damaged, Store
@@ -37,31 +38,35 @@ class InputDamaged(Exception):
 
 @dataclass
 class Run:
-    """One execution of a sweep.
+    """One execution of a study.
 
     Attributes:
         config: the settings.
         store: the workspace's results.
         pool: workers.
+        stages: names of the stages to run, in order.
         observer: hears of progress.
         stop: a request to stop.
-        stages: names of the stages to run, in order.
         keep_going: whether to go on after failed units, leaving them out of the tables.
         lost: failed units and all that depend on them, "stage label".
         counts: units computed, reused, failed so far.
         stages_begun: how many times a stage was entered.
     """
 
-    config: SweepConfig
+    config: StudyConfig
     store: Store
     pool: Pool
+    stages: Sequence[str]
     observer: Observer = field(default_factory=Observer)
     stop: Stop = field(default_factory=Stop)
-    stages: Sequence[str] = STAGES
     keep_going: bool = False
     lost: set[str] = field(default_factory=set)
     stages_begun: int = 0
     counts: dict[str, int] = field(default_factory=lambda: {"computed": 0, "reused": 0, "failed": 0})
+
+    @property
+    def study(self) -> Study:
+        return STUDIES[self.config.study]
 
     @property
     def folder(self) -> Path:
@@ -72,18 +77,18 @@ class Run:
         return build_plan(self.config, frozenset(self.lost))
 
 
-def open_run(config: SweepConfig, workspace: Path, workers: int | None = None) -> Run:
-    """A run of a sweep in a workspace; workers default to the settings', these to one per core."""
+def open_run(config: StudyConfig, workspace: Path, workers: int | None = None) -> Run:
+    """A run of all stages in a workspace; workers default to the settings', these to one per core."""
     chosen = next((n for n in (workers, config.resources.workers) if n is not None), os.cpu_count() or 1)
     pool = Pool(workspace, chosen, config.resources.gpus, config.resources.ray_address)
-    return Run(config, Store(workspace), pool)
+    return Run(config, Store(workspace), pool, STUDIES[config.study].stages)
 
 
 StageRunner = Callable[[str, Callable[[], None]], None]
 
 
-def shift_sweep_stages(run: Run, stage: StageRunner) -> None:
-    """Which information does each layer hold, how does it react to every shift, and what do the theorems allow?
+def run_study(run: Run, stage: StageRunner) -> None:
+    """Make every missing unit stage by stage, publish tables and report, and bring MLflow up to date.
 
     Args:
         run: settings, store, workers.
@@ -100,7 +105,7 @@ def shift_sweep_stages(run: Run, stage: StageRunner) -> None:
     finally:
         with suppress(OSError):  # a full disk: the index only explains, and must not hide the error under way
             write_index(run.store, run.config, run.plan().index(), run.lost)
-    if STAGES[-1] in run.stages:
+    if run.study.stages[-1] in run.stages:
         stage("tracking", partial(show_in_mlflow, run))
         run.stop.check()
     if run.lost:
@@ -178,8 +183,8 @@ def make_stage(run: Run, name: str) -> None:
         raise InputDamaged(damaged)
     if failed and (not run.keep_going or len(failed) == len(units)):
         raise StageFailed(f"{name} {failed[0].label}: {failed[0].message}")
-    if name == STAGES[-1]:
-        publish(run.store, run.config.name, [*plan.stages["bounds"], *plan.stages["report"]])
+    if name == run.study.stages[-1]:
+        publish(run.store, run.config.name, plan.shown)
 
 
 def _loses(run: Run, unit: Unit) -> bool:
@@ -234,7 +239,7 @@ def summary(run: Run) -> list[dict[str, object]]:
     """States of all units after the run, one row per stage."""
     rows = []
     states = survey(run.plan(), run.store)
-    for stage in STAGES:
+    for stage in run.study.stages:
         mine = [state for state in states if state.unit.stage == stage]
         rows.append({"stage": stage, "units": len(mine), "ready": sum(state.state == "ready" for state in mine)})
     return rows

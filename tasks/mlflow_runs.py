@@ -5,84 +5,74 @@ shifts at the final epoch: its metrics run over sizes, so that `shift_size` can 
 carry every coordinate, because MLflow's pages hide nested runs and filter on nothing but a run's own params and tags.
 """
 
-import hashlib
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from tasks.mlflow_points import CELL, NETWORK, at_final_epoch, cell_points
+from tasks.mlflow_record import DataSet, RunRecord, StudyRecord
+from tasks.mlflow_views import View
+from tasks.sweep_views import READING, sweep_views
 from tasks.tables import SweepTables
 
 DISTANCES = ("tv", "kl", "w1", "w2")
 ON_CURVES = ("I_X_T/", "I_X_T_low/", "I_X_T_high/", "I_T_Y/", "dI_X_T/", "rel_dev/", "bound_tightest/", "acc")
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """One MLflow run: `key` finds it again within its sweep, `content` tells whether what is there is still true.
-
-    Attributes:
-        points: metric name, step, value; every value finite.
-        laws: ids of the input laws this run used, the reference law first.
-        failed: some estimates of this run are missing.
-    """
-
-    kind: str
-    key: str
-    name: str
-    params: dict[str, str]
-    tags: dict[str, str]
-    points: tuple[tuple[str, int, float], ...]
-    laws: tuple[str, ...] = ()
-    failed: bool = False
-
-    @property
-    def content(self) -> str:
-        """Digest of everything above."""
-        return hashlib.sha256(json.dumps(vars(self), sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class SweepRecord:
-    """What `sync` shows of one finished sweep.
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord(StudyRecord):
+    """What MLflow shows of one finished shift sweep.
 
     Attributes:
         tables: the sweep's tables, as `tasks.tables.load_tables` reads them.
-        folder: `workspace/sweeps/<sweep>/`: settings, plan, tables, figures and report.
-        identity: of the sweep's results; another identity makes runs of its own beside the old ones.
-        created_ms: when these results were first finished; the same at every sync.
         data_set: short name that starts the runs' names, for instance "szt".
-        environment: python, package versions, device: anything that JSON can hold.
         law_digests: law id -> sha256 of its stored atoms and weights.
-        checkpoints: artifact name -> file, copied: the final epoch's.
-        references: everything else, named and not copied: dicts with path, sha256, bytes.
     """
 
     tables: SweepTables
-    folder: Path
-    identity: str
-    created_ms: int
     data_set: str
-    environment: Mapping[str, Any]
-    git_commit: str | None = None
     law_digests: Mapping[str, str] = field(default_factory=dict)
-    checkpoints: Mapping[str, Path] = field(default_factory=dict)
-    references: Sequence[Mapping[str, Any]] = ()
+
+    title = "How information reacts to a shifted input law"
+    reading = READING
 
     @property
-    def sweep_id(self) -> str:
-        """The tag `sweep` of all its runs."""
-        return f"{self.tables.sweep}-{self.identity[:8]}"
+    def sweep(self) -> str:
+        return self.tables.sweep
 
-    def files(self) -> list[Path]:
-        """Everything in the sweep's folder."""
-        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+    def runs(self) -> list[RunRecord]:
+        return plan_runs(self)
+
+    def views(self, metrics: set[str]) -> list[View]:
+        laws = self.tables.laws
+        shifted = laws[laws["shift"] != "reference"]
+        families = dict(zip(shifted["shift"], shifted["metric"], strict=True))
+        layers = sorted(int(layer) for layer in self.tables.information["layer"].unique() if layer > 0)
+        return sweep_views(self.sweep_id, families, layers, metrics)
+
+    def facts(self) -> dict[str, str]:
+        table = self.tables.information
+        return {
+            "Networks": ", ".join(f"`{name}`" for name in sorted(table["network"].unique())),
+            "Noise beta": ", ".join(f"{beta:g}" for beta in sorted(table["beta"].unique())),
+            "Seeds": ", ".join(str(seed) for seed in sorted(table["seed"].unique())),
+        }
+
+    def data_set_of(self, law: str) -> DataSet | None:
+        """A law as a data set, named by its digest; none if the digest is not known."""
+        if law not in self.law_digests:
+            return None
+        row = self.tables.laws.set_index("law").loc[law]
+        profile = {
+            "n_atoms": int(row["n_atoms"]),
+            "entropy": float(row["entropy"]),
+            "p_label_1": float(row["p_label_1"]),
+        }
+        return DataSet(f"{self.data_set} {law}", self.law_digests[law], f"law {law}", profile, str(row["kind"]))
 
 
 def plan_runs(record: SweepRecord) -> list[RunRecord]:
@@ -242,20 +232,9 @@ def _sweep_run(record: SweepRecord, runs: list[RunRecord]) -> RunRecord:
         "slack_min": float(deviation["slack"].min()),
     }
     settings = pd.json_normalize(dict(record.tables.config)).iloc[0]
-    files = {str(path.relative_to(record.folder)): sha256(path) for path in record.files()}
-    return RunRecord(
-        kind="sweep",
-        key=record.sweep_id,
-        name=f"sweep {record.sweep_id}",
-        params={"identity": record.identity} | {name: str(value)[:500] for name, value in settings.items()},
-        tags={"files": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]},
-        points=tuple((name, 0, float(value)) for name, value in totals.items() if np.isfinite(value)),
+    return record.own_run(
+        params={name: str(value)[:500] for name, value in settings.items()},
+        totals={name: float(value) for name, value in totals.items() if np.isfinite(value)},
         laws=tuple(record.tables.laws["law"]),
         failed=totals["n_failed"] > 0,
     )
-
-
-def sha256(path: Path) -> str:
-    """Digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

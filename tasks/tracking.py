@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.mlflow_runs import RunRecord, SweepRecord, plan_runs, sha256
-from tasks.mlflow_views import STAMP, TAG, landing_page, sweep_views
+from tasks.mlflow_record import RunRecord, StudyRecord, sha256
+from tasks.mlflow_views import STAMP, TAG, landing_page
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,16 +73,16 @@ def default_uri(workspace: Path) -> str:
 
 
 def sync(
-    record: SweepRecord,
+    record: StudyRecord,
     workspace: Path,
     tracking_uri: str | None = None,
     patience: float = 60.0,
     check: Callable[[], None] = lambda: None,
 ) -> SyncResult:
-    """Make MLflow show this sweep: one experiment per study, runs for cells, curves, sweep, views and a landing page.
+    """Make MLflow show this study: one experiment, its runs, the study's own run with the files, views, a landing page.
 
     Args:
-        record: the finished sweep.
+        record: the finished study.
         workspace: holds the lock, and the database and artifacts if there is no tracking server.
         tracking_uri: an MLflow server; the workspace's SQLite file if not given.
         patience: seconds to wait for another writer.
@@ -92,7 +92,7 @@ def sync(
         TrackingError: the server does not answer, the disk is full, another writer holds on: sync again later.
     """
     began = time.monotonic()
-    runs = plan_runs(record)
+    runs = record.runs()
     with _one_writer(workspace, patience, check), _one_clear_error(tracking_uri or default_uri(workspace)):
         projection = _Projection(record, workspace, tracking_uri)
         written = projection.write_runs(runs, check)
@@ -118,14 +118,14 @@ def prepare(workspace: Path, patience: float = 60.0) -> None:
 class _Projection:
     """One sweep written through one client, by the one process that holds the lock."""
 
-    def __init__(self, record: SweepRecord, workspace: Path, tracking_uri: str | None) -> None:
+    def __init__(self, record: StudyRecord, workspace: Path, tracking_uri: str | None) -> None:
         self.record, self.client = record, _open(workspace, tracking_uri)
         host = f"{socket.gethostname()}:{record.folder.resolve()}"
         self.writer = hashlib.sha256(host.encode()).hexdigest()[:12]
         # A tracking server decides for itself where artifacts go.
         served = tracking_uri is not None and not tracking_uri.startswith(DATABASES)
         artifact_root = None if served else (workspace.resolve() / "mlflow" / "artifacts").as_uri()
-        name = f"ibshift/{record.tables.sweep}"
+        name = f"ibshift/{record.sweep}"
         found = self.client.get_experiment_by_name(name)
         if found is None:
             self.experiment = self.client.create_experiment(name, artifact_location=artifact_root)
@@ -193,25 +193,20 @@ class _Projection:
         }
 
     def _data_set(self, law: str) -> list[Any]:
-        """A law as MLflow's data set, named by its digest; none if the digest is not known."""
+        """A law as MLflow's data set; none if the record knows none."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        if law not in self.record.law_digests:
+        known = self.record.data_set_of(law)
+        if known is None:
             return []
-        row = self.record.tables.laws.set_index("law").loc[law]
-        profile = {
-            "n_atoms": int(row["n_atoms"]),
-            "entropy": float(row["entropy"]),
-            "p_label_1": float(row["p_label_1"]),
-        }
         data_set = Dataset(
-            name=f"{self.record.data_set} {law}",
-            digest=self.record.law_digests[law][:32],
+            name=known.name,
+            digest=known.digest[:32],
             source_type="local",
-            source=json.dumps({"uri": f"law {law}"}),
-            profile=json.dumps(profile),
+            source=json.dumps({"uri": known.source}),
+            profile=json.dumps(known.profile),
         )
-        return [DatasetInput(data_set, [InputTag("mlflow.data.context", str(row["kind"]))])]
+        return [DatasetInput(data_set, [InputTag("mlflow.data.context", known.kind)])]
 
     def _log_files(self, run_id: str) -> None:
         """Report, figures, settings, plan, tables as CSV and checkpoints as artifacts; Parquet by reference."""
@@ -234,19 +229,17 @@ class _Projection:
 
     def _write_views(self, runs: list[RunRecord], sweep_run: str) -> None:
         """Point the experiment's views and landing page at this sweep; set only the tags that differ."""
-        tables = self.record.tables
-        shifted = tables.laws[tables.laws["shift"] != "reference"]
-        layers = sorted(int(layer) for layer in tables.information["layer"].unique() if layer > 0)
-        families = dict(zip(shifted["shift"], shifted["metric"], strict=True))
-        views = sweep_views(self.record.sweep_id, families, layers, {name for run in runs for name, _, _ in run.points})
-        facts = {
-            "Sweep": f"`{self.record.sweep_id}`",
-            "Networks": ", ".join(f"`{name}`" for name in sorted(tables.information["network"].unique())),
-            "Noise beta": ", ".join(f"{beta:g}" for beta in sorted(tables.information["beta"].unique())),
-            "Seeds": ", ".join(str(seed) for seed in sorted(tables.information["seed"].unique())),
-        }
+        record = self.record
+        views = record.views({name for run in runs for name, _, _ in run.points})
         wanted = dict(view.tag() for view in views)
-        wanted["mlflow.note.content"] = landing_page(self.experiment, self.record.sweep_id, sweep_run, views, facts)
+        wanted["mlflow.note.content"] = landing_page(
+            self.experiment,
+            sweep_run,
+            views,
+            f"{record.title}: {record.sweep_id}",
+            {"Sweep": f"`{record.sweep_id}`", **record.facts()},
+            record.reading,
+        )
         for name, value in wanted.items():
             if self.experiment_tags.get(name) != value:
                 self.client.set_experiment_tag(self.experiment, name, value)

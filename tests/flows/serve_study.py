@@ -7,4 +7,4 @@ from flows.serving import serve_sweep
 
 if __name__ == "__main__":
     seconds = None if sys.argv[2] == "never" else float(sys.argv[2])
-    sys.exit(serve_sweep("toy", Path(sys.argv[1]), {}, every=seconds, entrypoint="served_study.study"))
+    sys.exit(serve_sweep("toy", Path(sys.argv[1]), {}, "served_study.study", every=seconds))

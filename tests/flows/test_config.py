@@ -23,6 +23,8 @@ from flows.config import ConfigError, load_config, parse_overrides
         ("worst_case.tv=[0.0]", "worst_case.tv.0: .*greater than 0, got 0"),
         ("name=../x", "name: .*got '../x'"),
         ("network.betaz=[1]", "did you mean betas"),
+        ("study=shift_sweap", r"study must be one of shift_sweep.*did you mean shift_sweep"),
+        ("study=[1]", r"study must be one of .*got \[1\]"),
         ("estimator.passes=3", "estimator.passes: unknown setting"),
         ("training.epochs=many", "training.epochs: .*got 'many'"),
         ("estimator.target_stderr=.nan", "target_stderr"),

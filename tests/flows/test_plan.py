@@ -7,8 +7,10 @@ import sys
 import pytest
 from tiny import TINY, tiny
 
-from flows.config import ConfigError, parse_config
-from flows.plan import STAGES, build_plan, survey
+from flows.config import parse_config
+from flows.plan import build_plan, survey
+from flows.settings import ConfigError
+from flows.shift_plan import STAGES
 from ib_core.shifts import FAMILIES
 from tasks.store import Store
 from tasks.unit import make

@@ -25,13 +25,13 @@ def test_importing_it_imports_no_prefect():
 
 def test_two_schedules_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="not both"):
-        serve_sweep("szt", tmp_path, {}, cron="0 3 * * *", every=60)
+        serve_sweep("szt", tmp_path, {}, "any.flow", cron="0 3 * * *", every=60)
 
 
 @pytest.mark.slow
 def test_a_wrong_cron_expression_is_refused_and_leaves_nothing_behind(workspace):
     serve = f"from pathlib import Path; from flows.serving import serve_sweep; \
-serve_sweep('szt', Path({str(workspace.path)!r}), {{}}, cron='every day')"
+serve_sweep('szt', Path({str(workspace.path)!r}), {{}}, 'any.flow', cron='every day')"
     refused = subprocess.run([sys.executable, "-c", serve], capture_output=True, text=True)
     assert 'got "every day"' in refused.stderr
     assert not workspace.processes()

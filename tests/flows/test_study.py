@@ -11,7 +11,7 @@ from tiny import TINY, run_tiny, tiny
 
 from flows.config import load_config
 from flows.plan import build_plan
-from flows.study import open_run, shift_sweep_stages
+from flows.study import open_run, run_study
 from ib_core import szt
 from ib_core.divergences import kl_divergence
 from ib_core.shifts import shifted
@@ -189,6 +189,6 @@ def test_a_request_to_stop_ends_between_two_units(tmp_path):
 
     run.observer = StopAfterOneCell()
     with pytest.raises(Stopped, match="SIGTERM"):
-        shift_sweep_stages(run, lambda _, work: work())
+        run_study(run, lambda _, work: work())
     assert len(run.store.published("information")) == 1
     assert (tmp_path / "sweeps" / "tiny" / "plan.json").exists()

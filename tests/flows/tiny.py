@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from flows.config import SweepConfig
-from flows.study import Run, open_run, shift_sweep_stages
+from flows.study import Run, open_run, run_study
 
 TINY = {
     "name": "tiny",
@@ -29,5 +29,5 @@ def run_tiny(workspace: Path, config: SweepConfig | None = None, **attributes) -
     run = open_run(config or tiny(), workspace)
     for name, value in attributes.items():
         setattr(run, name, value)
-    shift_sweep_stages(run, lambda name, work: work() if name != "tracking" else None)
+    run_study(run, lambda name, work: work() if name != "tracking" else None)
     return run

@@ -1,0 +1,60 @@
+"""What the settings of every study have in common: types, names, and where the work runs."""
+
+import difflib
+from collections import Counter
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_CELLS = 100_000
+
+
+class ConfigError(ValueError):
+    """A setting is wrong; the message is one line for the user."""
+
+
+class Settings(BaseModel):
+    """Frozen settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def distinct(values: list) -> list:
+    value, count = Counter(values).most_common(1)[0] if values else (None, 0)
+    if count > 1:
+        raise ValueError(f"values must be distinct, got {value} more than once")
+    return values
+
+
+class Resources(Settings):
+    """Where the work runs; changes no number."""
+
+    workers: Annotated[int, Field(ge=0, le=100_000)] | None = Field(
+        None, description="processes at once; null: one per core; 0: no Ray"
+    )
+    gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit")
+    ray_address: str | None = Field(None, description="Ray cluster to join")
+    max_cells: Count = Field(MAX_CELLS, description="refuse grids above this")
+
+
+class StudyConfig(Settings):
+    """The settings that every study has."""
+
+    study: str
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="lower case, digits, - and _: names the folder of results"
+    )
+    resources: Resources = Resources()
+
+    def check_reachable(self) -> None:
+        """Refuse what the types cannot see: values that only the mathematics knows to be impossible."""
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
