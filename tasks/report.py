@@ -1,17 +1,16 @@
 """The report of a sweep: its figures as PNG files and one self-contained HTML page, made from its tables alone."""
 
-import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
-from tasks import audit, figure_style
+from tasks import audit
 from tasks import report_tables as parts
 from tasks.figures import draw
+from tasks.page import write_page
 from tasks.report_tables import at_size, number, span
 from tasks.store import Result
 from tasks.sweep_view import Case, View, title
@@ -34,35 +33,13 @@ TITLES = {
 def write_report(tables: SweepTables, out: Path) -> None:
     """Write out/report.html and out/figures/*.png; the same tables give the same bytes."""
     view = View(tables)
-    with figure_style.house_style():
-        pictures = {name: figure_style.png(figure) for name, figure in draw(view)}
-    folder = out / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("*.png"):
-        if stale.stem not in pictures:
-            stale.unlink()
-    for name, content in pictures.items():
-        (folder / f"{name}.png").write_bytes(content)
-    (out / "report.html").write_text(page(view, pictures), encoding="utf-8", newline="\n")
-
-
-def page(view: View, pictures: dict[str, bytes]) -> str:
-    """The HTML page; text from the tables is escaped."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    plates = {
-        name: {
-            "number": k,
-            "title": next(text for start, text in TITLES.items() if name.startswith(start)),
-            "source": "data:image/png;base64," + base64.b64encode(content).decode("ascii"),
-        }
-        for k, (name, content) in enumerate(pictures.items(), start=1)
-    }
-    template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
-    return template.render(
+    write_page(
+        out,
+        "report.html",
+        tables.sweep,
+        draw(view),
+        TITLES,
         view=view,
-        plates=plates,
         facts=parts.facts(view),
         findings=findings(view),
         violated=parts.violated(view),
