@@ -32,7 +32,12 @@ from ib_core.bounds.risk import (
     risk_bounded_printed,
     risk_subgaussian_printed,
 )
-from ib_core.bounds.sample_complexity import sample_complexity, sample_complexity_exponent, sample_complexity_rate
+from ib_core.bounds.sample_complexity import (
+    sample_complexity,
+    sample_complexity_exponent,
+    sample_complexity_rate,
+    samples_enough,
+)
 from ib_core.bounds.wasserstein import (
     entropy_w1,
     entropy_w2,
@@ -71,6 +76,7 @@ __all__ = [
     "sample_complexity",
     "sample_complexity_exponent",
     "sample_complexity_rate",
+    "samples_enough",
     "tv_capacity",
     "tv_certificate",
     "tv_from_kl",
