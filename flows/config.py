@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 import deployments
+from flows.calibration_config import CalibrationConfig
 from flows.settings import ConfigError, Count, Positive, Seed, Settings, StudyConfig, did_you_mean, distinct
 from ib_core.shifts import FAMILIES, shifted
 from tasks.families import find_family
@@ -164,7 +165,7 @@ class SweepConfig(StudyConfig):
                     raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {error}") from error
 
 
-CONFIGS: dict[str, type[StudyConfig]] = {"shift_sweep": SweepConfig}
+CONFIGS: dict[str, type[StudyConfig]] = {"shift_sweep": SweepConfig, "calibration": CalibrationConfig}
 
 
 def sweep_path(sweep: str) -> Path:

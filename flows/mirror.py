@@ -11,8 +11,10 @@ from typing import Any
 from flows.config import SweepConfig
 from flows.plan import Plan
 from flows.results import sweep_folder
+from tasks.calibration_runs import CalibrationRecord
 from tasks.mlflow_record import StudyRecord
 from tasks.mlflow_runs import SweepRecord
+from tasks.scaling import load_calibration
 from tasks.store import Result, Store
 from tasks.tables import load_tables
 from tasks.tracking import SyncResult, sync
@@ -66,7 +68,14 @@ def _sweep_record(plan: Plan, results: dict[Unit, Result], folder: Path, **commo
     )
 
 
-RECORDS: dict[str, Callable[..., StudyRecord]] = {"shift_sweep": _sweep_record}
+def _calibration_record(plan: Plan, results: dict[Unit, Result], folder: Path, **common: Any) -> CalibrationRecord:
+    return CalibrationRecord(tables=load_calibration(folder), folder=folder, **common)
+
+
+RECORDS: dict[str, Callable[..., StudyRecord]] = {
+    "shift_sweep": _sweep_record,
+    "calibration": _calibration_record,
+}
 
 
 def _references(plan: Plan, results: dict[Unit, Result]) -> list[dict[str, object]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flows import shift_plan
+from flows import calibration_plan, shift_plan
 from tasks.unit import Unit
 
 
@@ -32,4 +32,10 @@ def entrypoint(study: str) -> str:
 
 STUDIES = {
     "shift_sweep": Study(shift_plan.STAGES, "information", ("bounds", "report"), shift_plan.shift_sweep_units),
+    "calibration": Study(
+        calibration_plan.STAGES,
+        "risk",
+        ("scaling", "calibration"),
+        calibration_plan.calibration_units,
+    ),
 }

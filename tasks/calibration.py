@@ -1,0 +1,210 @@
+"""Stage `calibration`: the report of a calibration, made from its tables alone."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ib_core.estimate import WIDTH
+from tasks.calibration_figures import THEOREMS, curves, draw, law_name
+from tasks.page import write_page
+from tasks.report_tables import Table, number, series, span
+from tasks.scaling import CalibrationTables, load_calibration
+from tasks.store import Result
+
+TITLES = {
+    "risk_against_n": "Risk of the plug-in entropy over the number of samples",
+    "samples_needed": "Samples needed for a given risk",
+    "risk_against_bounds": "Risk, bias and spread against every bound",
+    "bracket_against_passes": "The bracket closes around the truth",
+    "information_risk": "Error of the information against its bounds",
+}
+
+
+def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
+    """Write report.html and figures/*.png from the tables of the stage before."""
+    inputs["tables"].verify()
+    write_calibration_report(load_calibration(inputs["tables"].folder), out)
+
+
+def write_calibration_report(tables: CalibrationTables, out: Path) -> None:
+    """Write out/report.html and out/figures/*.png; the same tables give the same bytes."""
+    write_page(
+        out,
+        "calibration.html",
+        tables.config["name"],
+        draw(tables),
+        TITLES,
+        name=tables.config["name"],
+        facts=facts(tables),
+        findings=findings(tables),
+        violated=violated(tables),
+        failed=failed(tables),
+        slopes=slope_table(tables),
+        least=least_table(tables),
+        theorems=theorem_table(tables),
+        brackets=bracket_table(tables),
+        settings=json.dumps(tables.config, indent=2, ensure_ascii=False),
+    )
+
+
+def facts(tables: CalibrationTables) -> list[tuple[str, str]]:
+    """What was run, as pairs of a name and a value."""
+    entropy, chain = tables.config["entropy"], tables.config["chain"]
+    laws = "; ".join(f"{law['law'].replace('_', ' ')} (β {series(law['betas'])})" for law in entropy["laws"])
+    good = tables.calibration[tables.calibration["status"] == "ok"]
+    return [
+        ("Laws with known entropy", laws),
+        ("Dimensions d", series(entropy["dimensions"])),
+        ("Samples n", series(entropy["samples"])),
+        ("Replications", f"{entropy['replications']} for each n, {chain['replications']} for each n_x"),
+        ("Chain", f"two or more tanh neurons, β {series(chain['betas'])}, d {series(chain['dimensions'])}"),
+        ("Passes n_x", series(chain["passes"])),
+        ("Largest Monte Carlo standard error", f"{number(good['mc_stderr'].max(), 4)} nats for one estimate"),
+    ]  # fmt: skip
+
+
+def findings(tables: CalibrationTables) -> list[str]:
+    """What the numbers say, made from the tables."""
+    slopes, bounds = tables.slopes, tables.bounds
+    fitted = slopes[slopes["value"].notna()]
+    said = []
+    entropy = fitted[fitted["part"] == "entropy"]
+    spread = entropy[(entropy["quantity"] == "sd") & entropy["law"].isin(["skewed_hypercube", "gaussian"])]
+    if len(spread):
+        said.append(
+            f"Where the law is not symmetric the spread of the estimate falls like n^({span(spread['value'], 2)}), "
+            f"with a median of {number(spread['value'].median(), 2)}, against −1/2 in theory."
+        )
+    for law, mine in entropy[entropy["quantity"] == "risk"].groupby("law", sort=False):
+        said.append(
+            f"The risk for the {str(law).replace('_', ' ')} falls like n^({span(mine['value'], 2)}), over all d and β, "
+            f"with a median of {number(mine['value'].median(), 2)}."
+        )
+    for row in fitted[fitted["part"] == "complexity"].itertuples():
+        said.append(
+            f"{law_name(row.law, row.beta)}: the samples needed for a risk of {row.level:g} nats grow by "
+            f"{number(row.value, 2)} ± {number(row.stderr, 2)} bits per dimension; γ(β) = {number(row.gamma, 2)}."
+        )
+    for row in fitted[fitted["quantity"] == "gap"].itertuples():
+        said.append(
+            f"β = {row.beta:g}, d = {int(row.d)}: the gap of the bracket falls like n_x^({number(row.value, 2)} ± "
+            f"{number(row.stderr, 2)}), against −1 in theory."
+        )
+    proven = bounds[bounds["proven"]]
+    said.append(
+        f"Of {len(proven)} comparisons with proven bounds, {int((~proven['holds']).sum())} are violated beyond three "
+        f"standard errors; {int(proven['vacuous'].sum())} bounds are vacuous."
+    )
+    misprint = bounds[~bounds["proven"]]
+    if len(misprint):
+        said.append(f"The slides' formula is exceeded in {int((~misprint['holds']).sum())} of {len(misprint)} cases.")
+    return said
+
+
+def violated(tables: CalibrationTables) -> Table:
+    """Every proven bound that a measurement breaks."""
+    broken = tables.bounds[tables.bounds["proven"] & ~tables.bounds["holds"]]
+    return Table(
+        ["case", "d", "n", "n_x", "theorem", "measured", "± 1 s.e.", "bound"],
+        [
+            [law_name(row.law, row.beta), str(row.d), _count(row.n), _count(row.n_passes), THEOREMS[row.theorem],
+             number(row.measured, 4), number(row.measured_stderr, 4), (number(row.bound, 4), "bad")]
+            for row in broken.itertuples()
+        ],
+    )  # fmt: skip
+
+
+def failed(tables: CalibrationTables) -> Table:
+    """Every case without numbers."""
+    lost = tables.calibration[tables.calibration["status"] != "ok"]
+    rows = [[law_name(r.law, r.beta), str(r.d), _count(r.n), _count(r.n_passes)] for r in lost.itertuples()]
+    return Table(["case", "d", "n", "n_x"], rows)
+
+
+def _count(value: Any) -> str:
+    return "–" if pd.isna(value) else str(int(value))
+
+
+def _fit(row: pd.Series) -> Any:
+    """A slope with its standard error below; a dash where too few points say anything."""
+    if np.isnan(row["value"]):
+        return "–"
+    return (number(row["value"], 2), "", f"± {number(row['stderr'], 2)}")
+
+
+def slope_table(tables: CalibrationTables) -> Table:
+    """Exponents over n of risk, bias and spread by law, noise and d."""
+    fits = tables.slopes[tables.slopes["part"] == "entropy"].set_index(["law", "beta", "d", "quantity"])
+    widths = sorted(set(fits.index.get_level_values("d")))
+    rows = []
+    for law, beta in dict.fromkeys((law, beta) for law, beta, *_ in fits.index):
+        for quantity in ("risk", "bias", "sd"):
+            mine = fits.xs((law, beta, quantity), level=("law", "beta", "quantity")).reindex(widths)
+            rows.append([law_name(law, beta), quantity, *(_fit(fit) for _, fit in mine.iterrows())])
+    start = tables.config["entropy"]["fit_from"]
+    caption = f"Exponent of n, fitted to n ≥ {start}; small print: one standard error."
+    return Table(["law", "quantity", *(f"d = {int(d)}" for d in widths)], rows, caption)
+
+
+def least_table(tables: CalibrationTables) -> Table:
+    """The least n of each risk by d, what theory says of it for every law, and its growth per dimension."""
+    table = tables.complexity
+    growth = tables.slopes[tables.slopes["part"] == "complexity"].set_index(["law", "beta", "level"])
+    widths = sorted(table["d"].unique())
+    smallest, largest = (min(tables.config["entropy"]["samples"]), max(tables.config["entropy"]["samples"]))
+    rows = []
+    for (law, beta, level), mine in table.groupby(["law", "beta", "level"], sort=False):
+        cells: list[Any] = []
+        for _, row in mine.set_index("d").reindex(widths).iterrows():
+            n = f"≤ {smallest}" if row["n"] == 0 else f"> {largest}" if np.isinf(row["n"]) else f"{row['n']:.0f}"
+            range_ = "" if np.isnan(row["upper"]) else f"{row['lower']:.3g} … {row['upper']:.3g}"
+            cells.append((n, "faint" if n[0] in "≤>" else "", range_))
+        fit = growth.loc[(law, beta, level)]
+        rows.append([law_name(law, beta), f"{level:g}", *cells, _fit(fit), number(fit["gamma"], 3)])
+    caption = (
+        "Least n with this risk, read off the measured curve. Small print, for all laws on the cube: up to the first "
+        "number the plug-in fails for some of them, from the second on the sharp bound guarantees this risk."
+    )
+    return Table(["law", "risk, nats", *(f"d = {int(d)}" for d in widths), "bits per d", "γ(β)"], rows, caption)
+
+
+def theorem_table(tables: CalibrationTables) -> Table:
+    """Each theorem: how often it was compared, violated, vacuous, and how far the measurement stays from it."""
+    rows = []
+    for theorem, name in THEOREMS.items():
+        mine = tables.bounds[tables.bounds["theorem"] == theorem]
+        if mine.empty:
+            continue
+        useful = mine[~mine["vacuous"] & (mine["measured"] > WIDTH * mine["measured_stderr"])]
+        ends = ("bound", "measured") if mine["upper"].all() else ("measured", "bound")
+        ratio = useful[ends[0]] / useful[ends[1]]
+        broken = int((~mine["holds"]).sum())
+        rows.append(
+            [name if mine["proven"].all() else (name, "faint"), str(mine["quantity"].iloc[0]), str(len(mine)),
+             (str(broken), "bad" if broken and mine["proven"].all() else ""), str(int(mine["vacuous"].sum())),
+             number(ratio.min(), 2), number(ratio.median(), 2)]
+        )  # fmt: skip
+    head = ["theorem", "bounds the", "cases", "violated", "vacuous", "least ratio", "median ratio"]
+    caption = "Ratio: bound over measurement (a lower bound: the other way round), without vacuous ones."
+    return Table(head, rows, caption)
+
+
+def bracket_table(tables: CalibrationTables) -> Table:
+    """Both ends, the gap and the truth by noise, d and n_x."""
+    wide = curves(tables.calibration, "bracket").set_index(["beta", "d", "n_passes", "quantity"])
+    rows = []
+    for (beta, d, passes), mine in wide.groupby(level=[0, 1, 2], sort=False):
+        found = mine.droplevel([0, 1, 2])
+        low, high, truth = found.loc["held_out"], found.loc["plug_in"], float(found["truth"].iloc[0])
+        inside = low["value"] - WIDTH * low["stderr"] <= truth <= high["value"] + WIDTH * high["stderr"]
+        cells = [(number(found.loc[name, "value"], 4), "", f"± {number(found.loc[name, 'stderr'], 4)}")
+                 for name in ("held_out", "plug_in", "gap")]  # fmt: skip
+        verdict = "yes" if inside else ("no", "bad")
+        rows.append([f"β = {beta:g}, d = {d}", _count(passes), *cells, number(truth, 4), verdict])
+    head = ["case", "n_x", "held-out", "plug-in", "gap", "truth", "truth inside"]
+    caption = "Nats, means over replications; small print: one standard error; inside: within three of them."
+    return Table(head, rows, caption)

@@ -1,0 +1,208 @@
+"""Stage `scaling`: the tidy tables of a calibration: errors, the bounds on them, their slopes, and how many samples."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ib_core import bounds
+from ib_core.estimate import WIDTH
+from ib_core.scaling import crossing, power_slope, straight_slope
+from tasks.error_bounds import entropy_bounds, information_bounds
+from tasks.store import Result
+from tasks.tables import read_table, write_table
+
+CASE = ["part", "law", "beta", "d", "n", "n_passes"]
+CURVE = ["part", "law", "beta", "d"]
+# Where Monte Carlo makes more than this share of an error, the point says nothing of the error and is not fitted.
+MC_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class CalibrationTables:
+    """Everything a report or a tracking server shows of one calibration, in nats.
+
+    Attributes:
+        config: the resolved settings, as plain JSON.
+        calibration: mean errors and estimates by case and quantity, with standard errors over replications.
+        bounds: one row per measured quantity and theorem.
+        slopes: exponents fitted to the curves: over n, n_x, and d.
+        complexity: least n for a given risk by law, noise and d.
+    """
+
+    config: dict[str, Any]
+    calibration: pd.DataFrame
+    bounds: pd.DataFrame
+    slopes: pd.DataFrame
+    complexity: pd.DataFrame
+
+
+TABLES = tuple(field.name for field in fields(CalibrationTables) if field.type is pd.DataFrame)
+
+
+def load_calibration(folder: Path) -> CalibrationTables:
+    """Read the tables back from the folder that the stage wrote, or where they were published."""
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    return CalibrationTables(config, **{name: read_table(folder / f"{name}.parquet").to_pandas() for name in TABLES})
+
+
+def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
+    """Write calibration, bounds, slopes and complexity as Parquet and CSV, and config.yaml.
+
+    `settings` holds the resolved calibration and every case; a case without an input of its name has failed.
+    """
+    config = settings["config"]
+    rows = [row for label, case in settings["cases"].items() for row in _measured(case, inputs.get(label))]
+    table = pd.DataFrame(rows).astype({"n": "Int64", "n_passes": "Int64", "replications": "Int64"})
+    tables = {
+        "calibration": table,
+        "bounds": pd.DataFrame(list(_held_against(table, config))),
+        "complexity": complexity(table, config["entropy"]["levels"]),
+    }
+    tables["slopes"] = slopes(table, tables["complexity"], config)
+    for name, frame in tables.items():
+        write_table(out / f"{name}.parquet", frame.assign(sweep=config["name"]))
+        frame.assign(sweep=config["name"]).to_csv(out / f"{name}.csv", index=False)
+    (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def _measured(case: dict[str, Any], result: Result | None) -> Iterator[dict[str, Any]]:
+    """The rows of one case; one of status failed where it has no result."""
+    place: dict[str, Any] = {"beta": case["beta"], "d": case["d"]}
+    if case["stage"] == "risk":
+        place |= {"part": "entropy", "law": case["law"], "n": case["n"], "n_passes": None}
+    else:
+        part = "sampled" if case["sampled"] else "bracket"
+        place |= {"part": part, "law": "chain", "n": case["sampled"], "n_passes": case["passes"]}
+    place = {name: place[name] for name in CASE} | {"replications": case["replications"]}
+    if result is None:
+        yield (
+            place
+            | {"quantity": "risk", **dict.fromkeys(("value", "stderr", "mc_stderr", "truth"), math.nan)}
+            | {"status": "failed"}
+        )
+        return
+    frame = read_table(result.file("replications.parquet")).to_pandas()
+    truth, mc = float(frame["truth"].iloc[0]), _root_mean_square(frame["plug_in_stderr"])
+    for quantity, (value, stderr) in _summaries(frame, truth, mc, place["part"]).items():
+        # Means average it out; what is left is part of their standard error.
+        left = mc if quantity in ("risk", "sd") else mc / math.sqrt(len(frame))
+        yield place | {
+            **{"quantity": quantity, "value": value, "stderr": stderr, "mc_stderr": left},
+            **{"truth": truth, "status": "ok"},
+        }
+
+
+def _summaries(frame: pd.DataFrame, truth: float, mc: float, part: str) -> dict[str, tuple[float, float]]:
+    """Means over replications with their standard errors.
+
+    risk is E|plug-in - truth|; bias the truth minus the mean (the other way round for an information, so that both are
+    positive); sd the spread of the plug-in without its Monte Carlo error.
+    """
+    error = frame["plug_in"] - truth
+    total = float(error.std())
+    sd = math.sqrt(max(total**2 - mc**2, 0.0))
+    spread = total / math.sqrt(2 * (len(error) - 1))
+    found = {
+        "risk": _mean(error.abs()),
+        "bias": _mean(-error if part == "entropy" else error),
+        # By the derivative of sd in total, and no more than the total's own where nothing is left.
+        "sd": (sd, spread * min(total / sd if sd > 0 else math.inf, 3.0)),
+    }
+    if part == "bracket":
+        found |= {name: _mean(frame[name]) for name in ("plug_in", "held_out")}
+        found["gap"] = _mean(frame["plug_in"] - frame["held_out"])
+    return found
+
+
+def _mean(values: pd.Series) -> tuple[float, float]:
+    return float(values.mean()), float(values.std() / math.sqrt(len(values)))
+
+
+def _root_mean_square(values: pd.Series) -> float:
+    return math.sqrt(float((values**2).mean()))
+
+
+def _held_against(table: pd.DataFrame, config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every theorem against the quantity that it bounds."""
+    good = table[table["status"] == "ok"]
+    for case, rows in good.groupby(CASE, sort=False, dropna=False):
+        place = dict(zip(CASE, case, strict=True))
+        if place["part"] == "entropy":
+            allowed = entropy_bounds(place["law"], place["d"], place["beta"], int(place["n"]))
+        else:
+            allowed = information_bounds(place, len(config["chain"]["inputs"]))
+        measured = rows.set_index("quantity")
+        for bound in allowed:
+            value, stderr, mc = measured.loc[bound.quantity, ["value", "stderr", "mc_stderr"]]
+            # E|error + noise| is at most E|error| + E|noise|; means are unbiased, and sd has the noise taken out.
+            doubt = WIDTH * stderr + (mc if bound.quantity == "risk" else 0.0)
+            slack = bound.value - value if bound.upper else value - bound.value
+            yield place | {
+                **{"quantity": bound.quantity, "theorem": bound.theorem, "upper": bound.upper, "bound": bound.value},
+                **{"measured": value, "measured_stderr": stderr, "slack": slack, "cap": bound.cap},
+                **{"vacuous": bound.value >= bound.cap if bound.upper else bound.value <= 0},
+                **{"proven": bound.proven, "holds": slack + doubt >= 0},
+            }
+
+
+def complexity(table: pd.DataFrame, levels: list[float]) -> pd.DataFrame:
+    """The least n whose risk stays below a level, by law, noise and d: 0 below the smallest n, inf above the largest.
+
+    Beside it `lower`, up to where no law-free guarantee can hold, and `upper`, from where the sharp bound gives one.
+    """
+    rows = []
+    risks = table[(table["part"] == "entropy") & (table["quantity"] == "risk") & (table["status"] == "ok")]
+    for (law, beta, d), curve in risks.groupby(["law", "beta", "d"], sort=False):
+        n, risk, stderr = (curve[name].to_numpy(dtype=np.float64) for name in ("n", "value", "stderr"))
+        for level in levels:
+            least = crossing(n, risk, level)
+            known = 0 < least < math.inf
+            ends = [crossing(n, np.maximum(risk + sign * stderr, 1e-12), level) for sign in (-1, 1)] if known else []
+            doubt = [abs(math.log(end / least)) for end in ends if 0 < end < math.inf]
+            on_cube = law != "gaussian"
+            rows.append(
+                {
+                    **{"law": law, "beta": beta, "d": d, "level": level, "n": least},
+                    "relative_stderr": max(doubt) if doubt else math.nan,
+                    "lower": bounds.sample_complexity(d, level, beta) if on_cube else math.nan,
+                    "upper": bounds.samples_enough(d, level, beta) if on_cube else math.nan,
+                }
+            )
+    return pd.DataFrame(rows, columns=["law", "beta", "d", "level", "n", "relative_stderr", "lower", "upper"])
+
+
+def slopes(table: pd.DataFrame, least: pd.DataFrame, config: dict[str, Any]) -> pd.DataFrame:
+    """Fitted exponents: of risk, bias and sd over n, of the gap over n_x, and bits per dimension of the least n.
+
+    Points that are not three standard errors above 0, or mostly Monte Carlo error, are left out.
+    """
+    rows = []
+    usable = table[
+        (table["status"] == "ok")
+        & (table["value"] > WIDTH * table["stderr"])
+        & (table["mc_stderr"] <= MC_SHARE * table["value"])
+    ]
+    for part, axis, quantities in (("entropy", "n", ("risk", "bias", "sd")), ("bracket", "n_passes", ("gap",))):
+        start = config["entropy" if part == "entropy" else "chain"]["fit_from"]
+        mine = table[(table["part"] == part) & table["quantity"].isin(quantities)]
+        for (*curve, quantity), _ in mine.groupby([*CURVE, "quantity"], sort=False):
+            same = (usable[[*CURVE, "quantity"]] == [*curve, quantity]).all(axis=1)
+            points = usable[same & (usable[axis] >= start)]
+            x, y, stderr = (points[name].to_numpy(dtype=np.float64) for name in (axis, "value", "stderr"))
+            fit = power_slope(x, y, stderr)
+            rows.append({**dict(zip(CURVE, curve, strict=True)), "quantity": quantity, "over": axis, **fit._asdict()})
+    for (law, beta, level), curve in least.groupby(["law", "beta", "level"], sort=False):
+        known = curve[np.isfinite(curve["n"]) & (curve["n"] > 0) & curve["relative_stderr"].notna()]
+        bits = np.log2(known["n"].to_numpy()), known["relative_stderr"].to_numpy() / math.log(2)
+        fit = straight_slope(known["d"].to_numpy(dtype=np.float64), *bits)
+        place = {"part": "complexity", "law": law, "beta": beta, "d": pd.NA, "level": level}
+        gamma = bounds.sample_complexity_exponent(beta)
+        rows.append({**place, "quantity": "least n", "over": "d", **fit._asdict(), "gamma": gamma})
+    columns = [*CURVE, "level", "quantity", "over", "value", "stderr", "points", "gamma"]
+    return pd.DataFrame(rows, columns=columns).astype({"d": "Int64"})

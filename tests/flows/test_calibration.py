@@ -1,0 +1,204 @@
+"""A small calibration, in this process: what its tables promise, how it resumes, and what MLflow is shown."""
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.calibration_config import CalibrationConfig
+from flows.config import load_config, parse_overrides
+from flows.mirror import mirror
+from flows.plan import build_plan, survey
+from flows.settings import ConfigError
+from flows.studies import STUDIES, entrypoint
+from flows.study import open_run, run_study
+from tasks import unit
+from tasks.scaling import load_calibration
+from tasks.store import Store
+
+SMALL = {
+    "study": "calibration",
+    "name": "small",
+    "entropy": {
+        "laws": [{"law": "skewed_hypercube", "betas": [0.5]}, {"law": "grid", "betas": [0.1]}],
+        "dimensions": [1, 2],
+        "samples": [16, 64, 256, 1024],
+        "replications": 48,
+        "fit_from": 64,
+        "levels": [0.05],
+    },
+    "chain": {
+        "passes": [4, 8, 16],
+        "sampled": [4, 8],
+        "inputs": [-1.0, -0.3, 0.3, 1.0],
+        "replications": 16,
+        "dimensions": [2],
+        "fresh_passes": 128,
+        "target_stderr": 0.02,
+        "fit_from": 4,
+    },
+    "resources": {"workers": 0},
+}
+
+
+def small(**sections):
+    return CalibrationConfig.model_validate({**SMALL, **{key: SMALL[key] | part for key, part in sections.items()}})
+
+
+def run_small(workspace, config=None, keep_going=False):
+    run = open_run(config or small(), workspace)
+    run.keep_going = keep_going
+    run_study(run, lambda name, work: work() if name != "tracking" else None)
+    return run
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibration")
+    run_small(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tables(workspace):
+    return load_calibration(workspace / "sweeps" / "small")
+
+
+def value(tables, **where):
+    rows = tables.calibration
+    for name, wanted in where.items():
+        rows = rows[rows[name] == wanted]
+    return rows
+
+
+def test_no_proven_bound_is_violated_and_vacuous_ones_are_flagged(tables):
+    proven = tables.bounds[tables.bounds["proven"]]
+    assert proven["holds"].all()
+    printed = proven[proven["theorem"] == "risk_bounded_printed"]
+    assert printed["vacuous"].any() and ((printed["bound"] >= printed["cap"]) == printed["vacuous"]).all()
+    entropy = tables.bounds[(tables.bounds["law"] == "grid") & (tables.bounds["n"] == 16)]
+    assert {"entropy_risk", "risk_bounded_printed", "entropy_spread", "bias_lower_bound"} <= set(entropy["theorem"])
+    sampled = tables.bounds[tables.bounds["part"] == "sampled"]
+    assert set(sampled["theorem"]) == {
+        *("information_risk", "information_risk_printed", "information_risk_printed_sharp", "information_risk_slides")
+    }
+
+
+def test_the_spread_falls_like_one_over_root_n_and_the_gap_like_one_over_n_x(tables):
+    slopes = tables.slopes.set_index(["part", "law", "quantity"])
+    spread = slopes.loc[("entropy", "skewed_hypercube", "sd")]
+    assert (np.abs(spread["value"] + 0.5) < 4 * spread["stderr"] + 0.05).all()
+    gap = slopes.loc[("bracket", "chain", "gap")]
+    assert (np.abs(gap["value"] + 1.0) < 4 * gap["stderr"] + 0.1).all()
+
+
+def test_both_ends_enclose_the_truth_on_average(tables):
+    for part, sign in (("held_out", 1), ("plug_in", -1)):
+        ends = value(tables, part="bracket", quantity=part)
+        assert (sign * (ends["truth"] - ends["value"]) >= -3 * ends["stderr"]).all()
+
+
+def test_risk_is_at_most_bias_and_spread_and_at_least_each(tables):
+    wide = value(tables, part="entropy").pivot_table("value", ["law", "d", "n"], "quantity")
+    assert (wide["bias"].abs() <= wide["risk"] + 1e-12).all()
+    assert (wide["risk"] <= np.hypot(wide["bias"], wide["sd"]) + 1e-12).all()
+
+
+def test_the_least_n_grows_with_the_dimension(tables):
+    grid = tables.complexity[tables.complexity["law"] == "grid"].set_index("d")
+    assert 16 < grid.loc[1, "n"] < grid.loc[2, "n"] < 1024
+    assert (grid["n"] <= grid["upper"]).all()
+
+
+def test_the_same_command_makes_nothing_again_and_a_change_only_what_depends_on_it(workspace):
+    assert run_small(workspace).counts == {"computed": 0, "reused": 23, "failed": 0}
+    changed = survey(build_plan(small(entropy={"levels": [0.1]})), Store(workspace))
+    assert {state.unit.stage for state in changed if state.state == "stale"} == {"scaling", "calibration"}
+    changed = survey(build_plan(small(chain={"replications": 25})), Store(workspace))
+    assert {state.unit.stage for state in changed if state.state == "stale"} == {"bracket", "scaling", "calibration"}
+    assert next(state.reason for state in changed if state.state == "stale") == "setting replications 16 -> 25"
+
+
+def test_a_case_has_the_same_bits_alone_and_among_others(workspace, tmp_path):
+    run = open_run(small(entropy={"samples": [64], "dimensions": [2]}), tmp_path)
+    for case in reversed(run.plan().stages["risk"]):
+        (ended,) = run.pool.map([case], run.stop)
+        there, here = (Store(folder).get("risk", ended.identity) for folder in (workspace, tmp_path))
+        assert there.manifest["files"] == here.manifest["files"]
+
+
+def test_a_failed_case_is_marked_and_the_others_are_shown(tmp_path, monkeypatch):
+    from tasks import risk
+
+    def draw(settings, inputs, out, scratch, real=risk.build):
+        if settings["n"] == 16 and settings["law"] == "grid":
+            raise FloatingPointError("no luck")
+        real(settings, inputs, out, scratch)
+
+    monkeypatch.setattr(risk, "build", draw)
+    config = small(
+        entropy={"samples": [16, 64], "dimensions": [1], "replications": 4},
+        chain={"passes": [1], "sampled": [], "replications": 2},
+    )
+    with pytest.raises(Exception, match="1 units failed"):
+        run_small(tmp_path, config, keep_going=True)
+    found = load_calibration(tmp_path / "sweeps" / "small").calibration
+    assert found[found["status"] == "failed"][["law", "n"]].to_numpy().tolist() == [["grid", 16]]
+    assert "Failed cases" in (tmp_path / "sweeps" / "small" / "report.html").read_text()
+
+
+def test_the_report_holds_every_figure_and_needs_nothing_else(workspace):
+    folder = workspace / "sweeps" / "small"
+    page = (folder / "report.html").read_text()
+    figures = sorted(path.stem for path in (folder / "figures").glob("*.png"))
+    assert len(figures) == 5 and page.count("data:image/png;base64,") == 5
+    assert all(f'id="{name}"' in page for name in figures) and "Not drawn" not in page
+    text = re.sub('base64,[^"]*', "", page)
+    assert "http" not in text and not re.search(r"\bnan\b", text)
+    csv = pd.read_csv(folder / "calibration.csv")
+    assert len(csv) == len(load_calibration(folder).calibration)
+
+
+def test_mlflow_has_a_run_for_each_case_with_the_same_params(workspace):
+    plan, store = build_plan(small()), Store(workspace)
+    assert mirror(plan, store).written == 7  # 2 laws x 2 widths, bracket, sampled, and the study itself
+    assert mirror(plan, store).written == 0
+
+    from flows.mirror import RECORDS
+
+    folder = workspace / "sweeps" / "small"
+    common = {"identity": "0" * 24, "created_ms": 0, "environment": {}}
+    runs = RECORDS["calibration"](plan, {}, folder=folder, **common).runs()
+    assert len({tuple(run.params) for run in runs if run.kind == "case"}) == 1
+    assert all(math.isfinite(number) for run in runs for _, _, number in run.points)
+    names = {name for run in runs for name, _, _ in run.points}
+    assert {"risk", "gap", "bound_entropy_risk", "bound_information_risk_slides", "slope_sd"} <= names
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("entropy.laws.0.law=hypercub", "did you mean hypercube"),
+        ("entropy.replicatons=3", "did you mean replications"),
+        ("entropy.laws.2.betas=[2.0]", r"entropy.laws.2 \(grid\): epsilon must be"),
+        ("entropy.samples=[1]", "entropy.samples.0: .*greater than or equal to 2"),
+        ("chain.slopes=[1,2,3]", "slopes and offsets must be as many"),
+        ("resources.max_cells=10", "the grid has [0-9]+ cases"),
+        ("network.betas=[1]", "network: unknown setting"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(override, expected):
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config("calibration", parse_overrides([override]))
+    assert "\n" not in str(error.value)
+
+
+def test_every_study_has_stages_that_exist_and_a_prefect_flow_of_its_name():
+    from prefect.flows import load_flow_from_entrypoint
+
+    for name, study in STUDIES.items():
+        assert load_flow_from_entrypoint(entrypoint(name)).name == name.replace("_", "-")
+        assert all(unit.fingerprint(stage) for stage in study.stages)
+        assert {study.cells, *study.shown} <= set(study.stages)
