@@ -29,7 +29,7 @@ from ib_core.mixture.numba_kernel import _exp2_compiled
 from ib_core.mixture.order import spatial_order
 from ib_core.smoothed_entropy import smoothed_entropy
 
-ROUNDS = 3
+ROUNDS = 7
 N = 4096
 PAIRS_A_SECOND = {"torch MixtureSameFamily": 2e6, "scipy gaussian_kde": 1e7, "sklearn KernelDensity": 2e7}
 TARGET = 1e-3  # standard error in nats
@@ -168,7 +168,7 @@ def main() -> None:
     console.print(f"machine: float32 GEMM {gemm / 1e9:.0f} GFLOP/s, 2^x {exp2 / 1e9:.2f} G/s, one thread, CPU time")
     missing = [module for module in ("sklearn", "pykeops", "jax") if find_spec(module) is None]
     if missing:
-        console.print(f"not installed, left out: {', '.join(missing)}")
+        console.print(f"not installed, left out (pip install -e '.[dev,peers]'): {', '.join(missing)}", markup=False)
     for d in (2, 10, 16, 64, 256):
         log_density(*problem(256, d, 1.0)[::-1], 1.0)  # compile
         dense(d, 2 * d / gemm + 1 / exp2, console)
