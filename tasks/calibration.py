@@ -186,7 +186,7 @@ def theorem_table(tables: CalibrationTables) -> Table:
         rows.append(
             [name if mine["proven"].all() else (name, "faint"), str(mine["quantity"].iloc[0]), str(len(mine)),
              (str(broken), "bad" if broken and mine["proven"].all() else ""), str(int(mine["vacuous"].sum())),
-             number(ratio.min(), 2), number(ratio.median(), 2)]
+             *(number(ratio.replace(np.inf, np.nan).agg(way), 2) for way in ("min", "median"))]
         )  # fmt: skip
     head = ["theorem", "bounds the", "cases", "violated", "vacuous", "least ratio", "median ratio"]
     caption = "Ratio: bound over measurement (a lower bound: the other way round), without vacuous ones."

@@ -146,7 +146,7 @@ def _held_against(table: pd.DataFrame, config: dict[str, Any]) -> Iterator[dict[
             yield place | {
                 **{"quantity": bound.quantity, "theorem": bound.theorem, "upper": bound.upper, "bound": bound.value},
                 **{"measured": value, "measured_stderr": stderr, "slack": slack, "cap": bound.cap},
-                **{"vacuous": bound.value >= bound.cap if bound.upper else bound.value <= 0},
+                **{"vacuous": bound.value >= bound.cap if bound.upper else bound.value < 0},
                 **{"proven": bound.proven, "holds": slack + doubt >= 0},
             }
 
