@@ -48,10 +48,14 @@ def log_totals(
         for tile in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2)) & (shift <= kernel.reach)), kernel.rows):
             tile_own = None if own is None else own.rows(tile)
             totals = kernel.totals(points[tile], shift[tile], laws, tile_own, trial)
+            above = tile[
+                np.fmax.reduce(totals, axis=(0, 2)) >= kernel.largest
+            ]  # another centre is much nearer than the bound said
             good = np.isnan(logs[:, tile]) & (totals > trial.smallest) & (totals < kernel.largest)
             with np.errstate(divide="ignore", invalid="ignore"):
-                logs[:, tile] = np.where(good, np.log(totals) - shift[tile, None], logs[:, tile])
-            above = tile[(totals >= kernel.largest).any((0, 2))]  # another centre is much nearer than the bound said
+                np.log(totals, out=totals)
+            totals -= shift[tile, None]
+            logs[:, tile] = np.where(good, totals, logs[:, tile])
             if len(above):
                 shift[above] = np.minimum(shift[above], kernel.nearest(points[above]))
     for tile in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2))), kernel.rows):

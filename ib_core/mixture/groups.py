@@ -70,7 +70,7 @@ class Product:
         for group, atoms, weights in self.parts:
             if near is None or near[atoms].any():
                 by_group[group].addmm_(sums[:, atoms], weights)
-        total = by_group.sum(0, keepdim=True)
+        total = by_group.sum(0, keepdim=True) if self.n_groups > 1 else by_group
         if own is not None and self.n_groups > 1:
             rows = torch.arange(len(sums), device=sums.device)
             total = torch.cat([total, by_group[torch.from_numpy(own.group).to(sums.device), rows][None]])

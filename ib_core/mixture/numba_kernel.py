@@ -470,11 +470,15 @@ class NumbaKernel:
             others = laws.product.totals(torch.from_numpy(sums.matrix[:m]), own, np.repeat(sums.near, BLOCK))
         else:
             others = sums.totals[:layers, :m, : laws.n_laws]
-        result = others if own is None else others + own.value(shift)[:, None] * laws.given[own.atom]
+        if own is None:
+            return others
+        terms = laws.given[own.atom]
+        terms *= own.value(shift)[:, None]
         if self.wide and not trial.exact:
-            doubtful = PRODUCT_ERROR * sums.farthest[:m, None] * others > DOUBT * result
-            return np.where(doubtful, np.nan, result)
-        return result
+            doubtful = PRODUCT_ERROR * sums.farthest[:m, None] * others > DOUBT * (others + terms)
+            others = np.where(doubtful, np.nan, others)
+        others += terms
+        return others
 
     def matrix(self, points: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """(m, N) of sum_k exp(shift - |t - s_jk|^2 / 2); what is below 2^-90 of the largest term may be 0."""
