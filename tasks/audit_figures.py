@@ -97,9 +97,9 @@ def worst_case(view: View, case: Case) -> Figure:
         if metric in metrics
     ]
     lines = [
-        Line2D([], [], color=INK, lw=1.8, label="largest and smallest found"),
-        Line2D([], [], color=INK, lw=1, ls=DASHED, label="certified for every law of the ball"),
-        Line2D([], [], color=INK, lw=1, ls=DOTTED, label="± seed or capacity form, the smaller"),
+        Line2D([], [], color=INK, lw=1.8, marker=".", label="largest and smallest found"),
+        Line2D([], [], color=INK, lw=1, ls=DASHED, marker="_", ms=9, label="certified for every law of the ball"),
+        Line2D([], [], color=INK, lw=1, ls=DOTTED, marker="_", ms=17, label="± seed or capacity form, the smaller"),
     ]
     style.legend(figure, [*lines, *swept], case.label)
     return figure
@@ -113,23 +113,19 @@ def _change_axis(axes: Axes, axis: str) -> None:
 
 
 def _worst_panel(axes: Axes, ball: pd.DataFrame, ink: str) -> None:
-    """Curves that start at 0 for radius 0; certificates cut at information 0 and at the cap."""
+    """What was found and what is proven, joined from radius to radius; cut at information 0 and at the cap."""
     _change_axis(axes, "y")
     axes.axhline(0, color=FAINT, lw=0.8)
     if ball.empty:
         return
-    x = np.concatenate([[0.0], style.place(ball.index, ball.index)])
-    floor, ceiling = -ball["reference"], ball["cap"] - ball["reference"]
-
-    def curve(change: pd.Series) -> np.ndarray:
-        return np.concatenate([[0.0], change.clip(floor, np.maximum(ceiling, 0.0))])
-
-    axes.fill_between(x, curve(-ball["fall"]), curve(ball["rise"]), color=ink, alpha=0.12, lw=0)
+    x = style.place(ball.index, ball.index)
+    floor, ceiling = -ball["reference"], np.maximum(ball["cap"] - ball["reference"], 0.0)
     forms = ball[["seed_form", "capacity_form"]].min(axis=1)
+    axes.vlines(x, -ball["fall"], ball["rise"], color=ink, alpha=0.25, lw=5)
     for found, proven, sign in ((ball["rise"], ball["upper"], 1), (-ball["fall"], ball["lower"], -1)):
-        axes.plot(x, curve(found), color=ink, lw=1.8, marker=".", ms=5)
-        axes.plot(x, curve(proven - ball["reference"]), color=ink, lw=1, ls=DASHED)
-        axes.plot(x, curve(sign * forms), color=ink, lw=1, ls=DOTTED)
+        axes.plot(x, found, color=ink, lw=1.8, marker=".", ms=7)
+        for bound, dashes, width in ((proven - ball["reference"], DASHED, 9), (sign * forms, DOTTED, 17)):
+            axes.plot(x, bound.clip(floor, ceiling), color=ink, lw=1, ls=dashes, marker="_", ms=width)
 
 
 def attribution(view: View, case: Case) -> Figure:

@@ -225,6 +225,13 @@ WORST_CASE = [
     *("lower", "upper", "seed_form", "capacity_form", "pointwise_form", "golden_form", "bound", "theorem", "cap"),
     *("vacuous", "holds", "channel_reference", "channel_largest", "gap", "iterations", "tv", "kl", "law"),
 ]
+# Said outright for a table without a row.
+WORST_CASE_TYPES = (
+    dict.fromkeys(WORST_CASE, float)
+    | dict.fromkeys(("sweep", "network", "metric", "theorem", "law"), object)
+    | dict.fromkeys(("seed", "epoch", "layer", "iterations"), int)
+    | dict.fromkeys(("vacuous", "holds"), bool)
+)
 
 
 def worst_case_table(network: dict[str, Any], found: pd.DataFrame, clean: Mapping[tuple, Clean]) -> pd.DataFrame:
@@ -233,7 +240,9 @@ def worst_case_table(network: dict[str, Any], found: pd.DataFrame, clean: Mappin
     rows = []
     for row in found.to_dict("records"):
         capacity = bounds.layer_capacity(network["widths"][: row["layer"]], row["beta"], half_width)
-        known = clean[row["beta"], row["seed"], row["epoch"], row["layer"]]
+        known = clean.get((row["beta"], row["seed"], row["epoch"], row["layer"]))
+        if known is None:
+            continue  # the cell of the reference failed, without which no certificate is known
         n = len(known.weights)
         if row["metric"] == "tv":
             # Of a ball only TV <= size is known.
@@ -248,4 +257,4 @@ def worst_case_table(network: dict[str, Any], found: pd.DataFrame, clean: Mappin
         ends = {"lower": certificate.lower, "upper": certificate.upper}
         state = {"bound": bound, "theorem": smallest, "cap": cap, "vacuous": bound >= cap, "holds": excess <= bound}
         rows.append({**row, **forms, **ends, **state})
-    return pd.DataFrame(rows, columns=WORST_CASE)
+    return pd.DataFrame(rows, columns=WORST_CASE).astype(WORST_CASE_TYPES)

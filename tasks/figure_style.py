@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 WIDTH = 11.0  # inches; at 110 dpi a little wider than the page's column
 DPI = 110
 LINE = 0.2  # inches, a further line of keys
+KEY, LETTER = 0.6, 0.07  # inches that a key takes, and a letter of its label
 # Okabe and Ito's colour-blind safe colours, ordered from cool (early layers) to warm (late layers).
 LAYER_COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#555555", "#A6761D")
 LAYER_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -108,8 +109,10 @@ def sheet(
 
 
 def legend(figure: Figure, handles: Sequence[Any], text: str = "") -> None:
-    """Keys at the top of the sheet, after a bold `text`: one line of up to eight, else two."""
-    height, columns = figure.get_figheight(), len(handles) if len(handles) <= 8 else (len(handles) + 1) // 2
+    """Keys at the top of the sheet, after a bold `text`: on one line where they fit, else on two."""
+    needed = sum(KEY + LETTER * len(handle.get_label()) for handle in handles)
+    fits = len(handles) <= 8 and needed <= WIDTH - bool(text)
+    height, columns = figure.get_figheight(), len(handles) if fits else (len(handles) + 1) // 2
     middle = 1 - (0.2 + LINE / 2 * (columns < len(handles))) / height
     figure.text(0.012, 1 - 0.2 / height, text, fontweight="bold", fontsize=10, va="center")
     figure.legend(
