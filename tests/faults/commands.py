@@ -21,6 +21,7 @@ SWEEP = {
         {"family": "gaussian_displacement", "sizes": [0.1]},
     ],
     "estimator": {"stored_passes": 4, "fresh_passes": 2, "target_stderr": 0.1, "max_draws": 8192},
+    "worst_case": {"tv": [], "kl": [0.3]},
     "resources": {"workers": 2},
 }
 
