@@ -4,8 +4,7 @@ import math
 from itertools import combinations_with_replacement
 
 import numpy as np
-from scipy.special import gammaln
-from scipy.stats import norm
+from scipy.special import gammaln, ndtr, ndtri
 
 from ib_core.bounds.checks import at_least_one, positive_noise
 from ib_core.bounds.reweighting import binary_entropy
@@ -39,13 +38,13 @@ def bias_lower_bound_grid(d: int, beta: float, epsilon: float) -> int:
     """
     positive_noise(beta)
     at_least_one(d=d)
-    least = -math.expm1(d * math.log1p(-2 * norm.sf(1 / (2 * beta))))
+    least = -math.expm1(d * math.log1p(-2 * float(ndtr(-1 / (2 * beta)))))
     if not least < epsilon <= 1:
         raise ValueError(f"epsilon must be in ({least:.4g}, 1] at d = {d}, beta = {beta}, got {epsilon}")
     if epsilon == 1:
         raise ValueError("epsilon = 1 makes k* infinite and the bound -ln n: take it below 1")
     tail = -math.expm1(math.log1p(-epsilon) / d) / 2
-    return math.floor(1 / (beta * float(norm.isf(tail))))
+    return math.floor(1 / (beta * -float(ndtri(tail))))
 
 
 def bias_identity(signals: np.ndarray, beta: float, n: int, weights: np.ndarray | None = None) -> float:

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from ib_core.awgn import amplitude_capacity
 from ib_core.bounds.bias import bias_lower_bound
@@ -52,7 +52,7 @@ def sample_complexity(d: int, eta: float, beta: float) -> float:
     largest = 0.0  # ln 1
     # The smallest eps at which k points per axis fit; more than 1 + 8 / beta of them never decode well.
     for k in np.unique(np.geomspace(2, 2 + 8 / beta, 200).astype(int)):
-        epsilon = -math.expm1(d * math.log1p(-2 * norm.sf(1 / (beta * k)))) * (1 + 1e-9)
+        epsilon = -math.expm1(d * math.log1p(-2 * float(ndtr(-1 / (beta * k))))) * (1 + 1e-9)
         epsilon = max(epsilon, 1e-12)
         if epsilon < 0.5:
             largest = max(largest, bias_lower_bound(1, d, beta, float(epsilon)) - eta)

@@ -36,7 +36,7 @@ class Commands:
         self.mark = uuid.uuid4().hex
 
     def start(self, *options: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "flows.cli", "run", str(self.sweep), "-w", str(self.workspace), *options]
+        command = [sys.executable, "-m", "flows", "run", str(self.sweep), "-w", str(self.workspace), *options]
         environment = os.environ | {"IBSHIFT_TEST_MARK": self.mark}
         return subprocess.Popen(
             command,

@@ -9,7 +9,7 @@ import pytest
 
 def ibshift(*arguments, cwd=None):
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120
+        [sys.executable, "-m", "flows", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120
     )
 
 
