@@ -15,7 +15,7 @@ COLUMNS = 2048  # centres of one tile: 64 points times these are 1 MiB, which st
 class TorchKernel:
     """Kernel sums within N atoms of n_x centres each, from |t|^2 + |s|^2 - 2 t.s in float64.
 
-    float32 would lose 6e-8 |s|^2 / beta^2 here, which is up to 50 nats on a ReLU layer; on a CPU it is hardly faster.
+    float32 would lose 6e-8 |s|^2 / beta^2 here, which is up to 50 nats on a ReLU layer.
 
     Args:
         centres: (N, n_x, d) float64, in units of beta, with their origin amid them.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -46,8 +47,14 @@ class Workspace:
         data = json.dumps(body or {}).encode()
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(f"http://127.0.0.1:{port}/api{path}", data=data, headers=headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.loads(answer.read())
+        for attempt in range(10):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.loads(answer.read())
+            except urllib.error.HTTPError as refused:  # its SQLite file was locked: Prefect's client asks again too
+                if refused.code != 503 or attempt == 9:
+                    raise
+                time.sleep(0.5)
 
     def set_state(self, flow_run_id: str, kind: str, name: str) -> None:
         """What the buttons of the UI do."""

@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from ib_core.mixture import log_density
 from ib_core.mixture.atoms import Atoms
+from ib_core.mixture.density import log_totals
 from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
 from ib_core.mixture.quadrature import quadrature_entropy
@@ -146,6 +147,18 @@ def test_totals_of_many_passes_skip_nothing_that_counts(backend, n_x, laws):
         totals = atoms.kernel.totals(points, nearest, atoms.kernel.prepare(groups), own, trial)
         np.testing.assert_allclose(totals[0], kernel @ weights, rtol=1e-5, atol=trial.smallest)
         np.testing.assert_allclose(totals[1], (kernel * same) @ weights, rtol=1e-5, atol=trial.smallest)
+
+
+@pytest.mark.parametrize("radius", [0.0, 20.0, 400.0])
+def test_wide_layers_see_other_atoms_within_1e_5(radius):
+    rng = np.random.default_rng(6)
+    middle = rng.normal(size=64)
+    sides = np.where(np.arange(256) % 2, radius, -radius)[:, None] * middle / np.linalg.norm(middle)
+    atoms = Atoms((sides + 1e-3 * rng.normal(size=(256, 64)))[:, None], 1.0, "numba")
+    points, atom = atoms.centres[:, 0] + rng.normal(size=(256, 64)), np.arange(256)
+    groups = Groups(np.full((256, 1), 1 / 256), [slice(0, 256)], np.zeros(256, int))
+    found = log_totals(atoms, points, groups, atoms.own(points, atom, groups.group_of))[0, :, 0]
+    assert_close(found, logsumexp(atoms.exact(points), axis=1) - math.log(256))
 
 
 def test_atoms_of_a_group_stand_together_in_spatial_order():
