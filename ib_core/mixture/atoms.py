@@ -19,15 +19,14 @@ class Kernel(Protocol):
 
     rows: int  # most points of one call
     largest: float  # a total above this may have lost digits
-    reach: float  # with a nearest centre further than this (in nats), totals are not accurate to 1e-5
 
     def trials(self, owned: bool) -> Sequence[Trial]: ...
 
     def prepare(self, groups: Groups) -> Any: ...
 
-    def totals(
-        self, points: np.ndarray, shift: np.ndarray, laws: Any, own: OwnAtom | None, trial: Trial
-    ) -> np.ndarray: ...
+    def totals(self, points: np.ndarray, shift: np.ndarray, laws: Any, own: OwnAtom | None, trial: Trial) -> np.ndarray:
+        """May lower `shift` in place, where it finds a nearer centre."""
+        ...
 
     def bound(self, points: np.ndarray) -> np.ndarray: ...
 

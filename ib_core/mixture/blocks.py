@@ -5,7 +5,8 @@ import numpy as np
 BLOCK = 128  # neighbouring atoms of one inner loop, skipped together
 DEPTH = 32  # coordinates of one product; several such, summed, err less than one over all
 MANY = 0.75  # share of lanes in use from which lanes are passes
-STEP = 4  # coordinates of one turn of the loop over differences
+WHOLE = 8  # layers narrower than this have loops of their own, which hold a point's coordinates in registers
+STEP = 4  # coordinates of one turn of the loop over differences elsewhere
 FAR = 1e15  # of lanes that hold no centre
 # From this coordinate on (in units of the kernel, from the middle of a block) differences need float64.
 FLOAT32_REACH = 16.0
@@ -33,37 +34,52 @@ class Blocks:
         chunks = -(-d // DEPTH)
         self.depth = -(-d // chunks)
         width = chunks * self.depth  # coordinates beyond d are 0
+        self.stored = width if d < WHOLE else -(-width // STEP) * STEP
         self.low, self.high, self.origins = np.zeros((3, self.turns, self.blocks, width))
-        for k in range(self.turns):
-            lanes = self._lanes(centres, k)
-            self.low[k, :, :d] = np.fmin.reduce(lanes, axis=2)
-            self.high[k, :, :d] = np.fmax.reduce(lanes, axis=2)
-        nothing = np.isnan(self.low)
-        self.low[nothing] = self.high[nothing] = FAR
-        self.origins[:] = (self.low + self.high) / 2
-        if dtype is None:
-            dtype = np.float32 if np.max(self.high - self.low) / 2 <= FLOAT32_REACH else np.float64
         self.radii = np.empty((self.turns, self.blocks))
-        self.norms = np.empty((self.turns, self.blocks, BLOCK), dtype)
-        stored = width if d < STEP else -(-width // STEP) * STEP
-        self.centres = np.zeros((self.turns, self.blocks, stored, BLOCK), dtype)
-        for k in range(self.turns):
-            offsets = self._lanes(centres, k) - self.origins[k, :, :d, None]
-            squares = np.square(offsets).sum(1)
-            self.radii[k] = np.sqrt(np.fmax.reduce(squares, axis=1, initial=0.0))
-            self.norms[k] = np.where(np.isnan(squares), FAR**2, squares)
-            self.centres[k, :, :d] = np.where(np.isnan(offsets), FAR, offsets)
+        self._fill(centres, np.float32 if dtype is None else dtype)
+        if dtype is None and np.max(self.high - self.low) / 2 > FLOAT32_REACH:
+            self._fill(centres, np.float64)
         self.low, self.high = self.low.astype(np.float32), self.high.astype(np.float32)
 
-    def _lanes(self, centres: np.ndarray, turn: int) -> np.ndarray:
-        """Centres (blocks, d, BLOCK) of one turn in the units of the kernel, NaN in lanes without one."""
+    def _fill(self, centres: np.ndarray, dtype: type) -> None:
+        """Everything that has turns."""
+        d = centres.shape[2]
+        self.norms = np.empty((self.turns, self.blocks, BLOCK), dtype)
+        self.centres = np.zeros((self.turns, self.blocks, self.stored, BLOCK), dtype)
+        for k in range(self.turns):
+            lanes, empty = self._lanes(centres, k)
+            low, high = lanes.min(2), lanes.max(2)
+            origin = (low + high) / 2
+            self.low[k, :, :d], self.high[k, :, :d], self.origins[k, :, :d] = low, high, origin
+            lanes -= origin[:, :, None]
+            squares = np.einsum("bdj,bdj->bj", lanes, lanes)
+            self.radii[k] = np.sqrt(squares.max(1))
+            self.norms[k], self.centres[k, :, :d] = squares, lanes
+            if empty.any():
+                self.norms[k][empty] = FAR**2
+                self.centres[k, :, :d].swapaxes(1, 2)[empty] = FAR
+
+    def _lanes(self, centres: np.ndarray, turn: int) -> tuple[np.ndarray, np.ndarray]:
+        """Centres (blocks, d, BLOCK) of one turn in the units of the kernel, and (blocks, BLOCK) where there is none.
+
+        A block that is not full repeats a centre of its own; one without any is far from everything.
+        """
         n, passes, d = centres.shape
-        lanes = np.full((self.blocks, BLOCK, d), np.nan)
+        lanes, empty = np.full((self.blocks, d, BLOCK), FAR), np.ones((self.blocks, BLOCK), np.bool_)
         if self.by_atom:
             atom, part = divmod(turn, self.parts)
             length = -(-passes // self.parts)
-            found = centres[atom::BLOCK, part * length : (part + 1) * length]
-            lanes[: len(found), : found.shape[1]] = found
+            found = centres[atom::BLOCK, part * length : (part + 1) * length].swapaxes(1, 2)
+            lanes[: len(found), :, : found.shape[2]] = found
+            lanes[: len(found), :, found.shape[2] :] = found[:, :, :1]
+            empty[: len(found), : found.shape[2]] = False
         else:
-            lanes.reshape(-1, d)[:n] = centres[:, turn]
-        return (lanes * EXP2_UNIT).swapaxes(1, 2)
+            whole, rest = divmod(n, BLOCK)
+            lanes[:whole] = centres[: n - rest, turn].reshape(whole, BLOCK, d).swapaxes(1, 2)
+            empty.reshape(-1)[:n] = False
+            if rest:
+                lanes[whole] = centres[n - rest, turn][:, None]
+                lanes[whole, :, :rest] = centres[n - rest :, turn].T
+        lanes *= EXP2_UNIT
+        return lanes, empty

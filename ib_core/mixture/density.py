@@ -33,10 +33,6 @@ def log_totals(
         shift = np.concatenate([kernel.bound(points[tile]) for tile in _tiles(np.arange(len(points)), kernel.rows)])
     else:
         shift = own.shift.copy()
-    # Points far in a tail, or of a fresh pass that lies far from every stored pass of its atom.
-    for tile in _tiles(np.flatnonzero(shift > kernel.reach), kernel.rows):
-        shift[tile] = np.minimum(shift[tile], kernel.nearest(points[tile]))
-
     layers = 1 if own is None or len(groups.slices) == 1 else 2
     logs = np.full((layers, len(points), groups.weights.shape[1]), np.nan)
     if wanted is not None:
@@ -44,20 +40,24 @@ def log_totals(
     if own is not None and layers == 2:
         empty = np.stack([~groups.weights[part].any(0) for part in groups.slices])  # (C, K)
         logs[1, empty[own.group]] = -np.inf
+    least = np.zeros(len(points), np.bool_)  # whose shift is the distance to the nearest centre
     for trial in kernel.trials(own is not None):
-        for tile in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2)) & (shift <= kernel.reach)), kernel.rows):
-            tile_own = None if own is None else own.rows(tile)
-            totals = kernel.totals(points[tile], shift[tile], laws, tile_own, trial)
-            above = tile[
-                np.fmax.reduce(totals, axis=(0, 2)) >= kernel.largest
-            ]  # another centre is much nearer than the bound said
+        pending = np.flatnonzero(np.isnan(logs).any((0, 2)))
+        # Points far in a tail, or of a fresh pass that lies far from every stored pass of its atom.
+        for tile in _tiles(pending[(shift[pending] > trial.reach) & ~least[pending]], kernel.rows):
+            shift[tile], least[tile] = np.minimum(shift[tile], kernel.nearest(points[tile])), True
+        for tile in _tiles(pending[shift[pending] <= trial.reach], kernel.rows):
+            tile_own, tile_shift = None if own is None else own.rows(tile), shift[tile]
+            totals = kernel.totals(points[tile], tile_shift, laws, tile_own, trial)
+            above = np.fmax.reduce(totals, axis=(0, 2)) >= kernel.largest  # a centre is much nearer than the bound said
             good = np.isnan(logs[:, tile]) & (totals > trial.smallest) & (totals < kernel.largest)
             with np.errstate(divide="ignore", invalid="ignore"):
                 np.log(totals, out=totals)
-            totals -= shift[tile, None]
+            totals -= tile_shift[:, None]
             logs[:, tile] = np.where(good, totals, logs[:, tile])
-            if len(above):
-                shift[above] = np.minimum(shift[above], kernel.nearest(points[above]))
+            if above.any():
+                tile_shift[above] = np.minimum(tile_shift[above], kernel.nearest(points[tile[above]]))
+            shift[tile] = tile_shift
     for tile in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2))), kernel.rows):
         exact = atoms.exact(points[tile])  # (rows, N)
         logs[0, tile] = _fill(logs[0, tile], exact, groups.weights)

@@ -43,6 +43,7 @@ class Trial(NamedTuple):
 
     cutoff: float  # in bits, see the kernel that skips by it
     smallest: float  # total that it gives well
+    reach: float  # with a nearest centre further than this (in nats), totals are not accurate to 1e-5
     exact: bool = True  # in float64
 
 

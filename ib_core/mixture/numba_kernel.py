@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from ib_core.mixture.blocks import BLOCK, EXP2_UNIT, STEP, Blocks
+from ib_core.mixture.blocks import BLOCK, EXP2_UNIT, STEP, WHOLE, Blocks
 from ib_core.mixture.groups import Groups, OwnAtom, Product, Trial, ungrouped
 from ib_core.mixture.torch_kernel import TorchKernel
 
@@ -17,11 +17,12 @@ ROW_STEP = 16  # heights of products are multiples of this: BLAS then gives a ro
 FLUSH = 64  # passes summed in float32 before they are multiplied with the weights
 FUSED = 32  # laws up to which the weights are applied to a block of sums while it is in cache
 DIRECT_WIDTH = 16  # widest layer for which a point takes explicit differences where a product would lose digits
-PRODUCT_WIDTH = 8  # narrowest layer for which a product is faster than differences
 # |t - o| |s - o| (in bits) up to which float32 products about the middle o of a block err by less than 1e-5 nats.
-PRODUCT_REACH = 36.0
-PRODUCT_ERROR = 2e-7  # nats for each bit of |t - o| |s - o|: thrice the most at 1e5 points beside near-equal centres
-DOUBT = 8e-6  # nats that float32 products may cost a point
+PRODUCT_REACH = 30.0
+# Nats for each bit of |t - o| |s - o|, and more with each coordinate: above the most that was seen at 4e5 points, each
+# beside two equal centres, for d from 17 to 1024, beta from .005 to 1, tanh, saturated and ReLU layers.
+PRODUCT_ERROR, MORE_ERROR = 4.5e-7, 2e-10
+DOUBT = 9e-6  # nats that float32 products may cost a point
 LARGEST = np.float32(126.0)  # bits; narrow layers stay below it, see `NumbaKernel.reach`
 LAST_CUTOFF = 90.0  # bits; float32 ends at 126
 SKIPPED = 1e-7  # the most that skipped blocks may add to a sum, relative to it
@@ -127,6 +128,15 @@ def _sum(values):
     return total
 
 
+def _peak(values):
+    """The largest of float32 numbers, or 0 if none is above it: the bits of positive numbers are in their order."""
+    bits = np.int32(0)
+    for j in range(BLOCK):
+        bits = max(bits, np.float32(values[j]).view(np.int32))
+    return np.int32(bits).view(np.float32)
+
+
+_peak_compiled = _compiled(_peak)
 _sum_compiled = _compiled(_sum, fastmath=True)
 _exp2_compiled = _compiled(_exp2, fastmath=ELEMENTWISE)
 _square_gaps_compiled = _compiled(_square_gaps, fastmath=True)
@@ -136,24 +146,26 @@ _weigh_compiled = _compiled(_weigh, fastmath=True)
 
 
 @cache
-def _sums_kernel(step: int, lanes: str) -> Any:
-    """The loop with differences of `step` coordinates at a time, or without any for 0.
+def _sums_kernel(width: int, lanes: str) -> Any:
+    """The loop for layers of that width; WHOLE stands for all from there on that take differences, 0 for wider ones.
 
-    A constant number of coordinates is what lets LLVM vectorise; steps below STEP are whole widths.
+    A constant number of coordinates is what lets LLVM vectorise.
     """
     by_atom = lanes == "passes"
-    assigned = by_atom or lanes == "atoms, one turn"
-    cleared = lanes != "atoms, one turn"
+    seeking = lanes == "atoms, one turn, sought"
+    assigned = by_atom or seeking or lanes == "atoms, one turn"
+    cleared = by_atom or not assigned
 
     def sums(
         points, shift, cutoff, low, high, origins, radii, atoms, centres, norms, depth, reach,
-        own_atom, own_group, segments, weights, out, totals, near, farthest,
+        own_atom, own_group, own_power, segments, weights, out, totals, near, farthest,
     ):  # fmt: skip
         # points (d, m), shift (m,) in bits, low, high, origins (turns, blocks, d), radii (turns, blocks),
         # atoms (turns,), centres (turns, blocks, d or more, BLOCK), norms (turns, blocks, BLOCK), own_* (m,),
         # segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
         # Adds to totals (2, m, K) or, if it has rows, to out (m, blocks * BLOCK), where `near` (blocks,) is set, all
-        # but the own atoms; raises farthest (m,) to |t - o| |s - o| of the products that were used.
+        # but the own atoms; raises farthest (m,) to |t - o| |s - o| of the products that were used. Where own atoms are
+        # sought, it lowers the shift to the nearest centre, sets own_atom (m,) and own_power (m,), and adds those too.
         turns, blocks, d = origins.shape
         rounded = np.empty((d, ROWS), low.dtype)
         gaps = np.empty(ROWS, low.dtype)
@@ -172,6 +184,8 @@ def _sums_kernel(step: int, lanes: str) -> Any:
             segment = 0
             for block in range(blocks):
                 touched[:] = False
+                if seeking:
+                    limit[:] = shift[first : first + ROWS] + cutoff
                 for k in range(turns):
                     _square_gaps_compiled(rounded, low[k, block], high[k, block], gaps)
                     found = 0
@@ -201,9 +215,20 @@ def _sums_kernel(step: int, lanes: str) -> Any:
                             row[:] = 0.0
                         touched[i] = True
                         target = powers if by_atom else row
+                        if seeking:
+                            for j in range(BLOCK):
+                                exponents[j] = (start - norm[j]) + (values[j] + values[j])
+                            peak = _peak_compiled(exponents)
+                            if peak > 0:
+                                for j in range(BLOCK):
+                                    if exponents[j] == peak:
+                                        own_atom[first + i] = block * BLOCK + j
+                                shift[first + i] -= peak
+                                totals[0, first + i] *= 2.0 ** -np.float64(peak)
+                                start = centres.dtype.type(shift[first + i] - squares[i])
                         for j in range(BLOCK):
                             exponent = np.float32((start - norm[j]) + (values[j] + values[j]))
-                            if not step:
+                            if not width:
                                 exponent = min(exponent, LARGEST)
                             if assigned:
                                 target[j] = _exp2_compiled(exponent)
@@ -211,7 +236,7 @@ def _sums_kernel(step: int, lanes: str) -> Any:
                                 target[j] += _exp2_compiled(exponent)
                         if by_atom:
                             row[atoms[k]] += _sum_compiled(powers)
-                    if step:
+                    if width:
                         flat = centre.reshape(-1)
                         for i in direct[:differenced]:
                             row = block_sums[i]
@@ -221,10 +246,10 @@ def _sums_kernel(step: int, lanes: str) -> Any:
                             start = centres.dtype.type(shift[first + i])
                             point = offsets[:, i]
                             target = powers if by_atom else row
-                            if step < STEP:
+                            if width < WHOLE:
                                 for j in range(BLOCK):
                                     exponent = start
-                                    for q in range(step):
+                                    for q in range(width):
                                         offset = point[q] - flat[q * BLOCK + j]
                                         exponent -= offset * offset
                                     if assigned:
@@ -233,12 +258,12 @@ def _sums_kernel(step: int, lanes: str) -> Any:
                                         target[j] += _exp2_compiled(np.float32(exponent))
                             else:
                                 exponents[:] = start
-                                for q in range(0, d, step):
-                                    coordinates = point[q : q + step]
-                                    lines = flat[q * BLOCK : (q + step) * BLOCK]
+                                for q in range(0, d, STEP):
+                                    coordinates = point[q : q + STEP]
+                                    lines = flat[q * BLOCK : (q + STEP) * BLOCK]
                                     for j in range(BLOCK):
                                         exponent = exponents[j]
-                                        for r in range(step):
+                                        for r in range(STEP):
                                             offset = coordinates[r] - lines[r * BLOCK + j]
                                             exponent -= offset * offset
                                         exponents[j] = exponent
@@ -259,7 +284,10 @@ def _sums_kernel(step: int, lanes: str) -> Any:
                         found += 1
                         own = own_atom[first + i] - block * BLOCK
                         if 0 <= own < BLOCK:
-                            block_sums[i, own] = 0.0  # the caller adds its exact value
+                            if seeking:
+                                own_power[first + i] = block_sums[i, own]
+                            else:
+                                block_sums[i, own] = 0.0  # the caller adds its exact value
                 rows = chosen[:found]
                 if len(out):
                     near[block] |= found > 0
@@ -339,6 +367,9 @@ class Sums(NamedTuple):
     matrix: np.ndarray  # (m, atoms) within each atom; or (0, atoms), where totals are wanted
     near: np.ndarray  # (blocks,) which were not skipped by all points
     farthest: np.ndarray  # (m,) |t - o| |s - o| of products, see PRODUCT_ERROR
+    bits: np.ndarray  # (m,) the shift
+    atom: np.ndarray  # (m,) own atoms, given or found
+    power: np.ndarray  # (m,) what own atoms that were found added
 
 
 class NumbaKernel:
@@ -367,19 +398,23 @@ class NumbaKernel:
         self.wide = self.d > DIRECT_WIDTH
         self.blocks = Blocks(centres, np.float32 if self.wide else None)
         # Beyond a shift of so many nats, exponents of differences would lose more than 1e-5: 1.3e-5 were seen at 40.
-        self.reach = 20.0 + (self.d if self.wide else 0)
+        reach = 20.0 + (self.d if self.wide else 0)
         self.product_reach = -1.0
         if self.wide:
             self.product_reach = np.inf
-        elif self.d >= PRODUCT_WIDTH and self.blocks.centres.dtype == np.float32:
+        elif self.d >= WHOLE and self.blocks.centres.dtype == np.float32:
             self.product_reach = PRODUCT_REACH
         cutoffs = (np.log2(100 * self.n * passes / SKIPPED), LAST_CUTOFF)
-        self.exact_trials = [Trial(cutoff, passes * 2**-cutoff / SKIPPED, exact=self.wide) for cutoff in cutoffs]
+        self.exact_trials = [Trial(cutoff, passes * 2**-cutoff / SKIPPED, reach, self.wide) for cutoff in cutoffs]
 
     def trials(self, owned: bool) -> Sequence[Trial]:
-        """Ways to evaluate totals; without own atoms float32 products of a wide layer could only be refused."""
+        """Ways to evaluate totals; in wide layers points without an own atom are given their nearest, if n_x is 1."""
         first = self.exact_trials[0]._replace(exact=False)
-        return [first, *self.exact_trials] if self.wide and owned else self.exact_trials
+        if not self.wide:
+            return self.exact_trials
+        if owned:
+            return [first, *self.exact_trials]
+        return [first._replace(reach=np.inf), *self.exact_trials] if self.blocks.turns == 1 else self.exact_trials
 
     @cached_property
     def exact_blocks(self) -> Blocks:
@@ -399,20 +434,39 @@ class NumbaKernel:
         self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom | None, trial: Trial
     ) -> np.ndarray:
         """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); NaN where float32 is not good enough."""
-        blocks = self.exact_blocks if trial.exact else self.blocks
-        m, layers = len(points), 1 if own is None or laws.n_groups == 1 else 2
+        if self.wide and own is None and not trial.exact:
+            return self._sought(points, shift, laws, trial)
+        m, blocks = len(points), self.exact_blocks if trial.exact else self.blocks
         sums = self._sums(blocks, points, shift, laws, own, trial.cutoff, laws.product is not None)
         if laws.product:
             others = laws.product.totals(torch.from_numpy(sums.matrix[:m]), own, np.repeat(sums.near, BLOCK))
         else:
-            others = sums.totals[:layers, :m, : laws.n_laws]
-        if own is None:
-            return others
+            others = sums.totals[: 1 if own is None or laws.n_groups == 1 else 2, :m, : laws.n_laws]
+        return others if own is None else self._with_own(others, sums, shift, laws, own, trial)
+
+    def _sought(self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, trial: Trial) -> np.ndarray:
+        """`totals` of points that take their nearest centre as their own atom; lowers the shift to it."""
+        m, any_law = len(points), laws if laws.product is None else self.prepare(ungrouped(np.ones((self.n, 1))))
+        above = shift + 1e-5 * shift + 1.0  # so that some centre is nearer
+        sums = self._sums(self.blocks, points, above, any_law, None, trial.cutoff, False, seeking=True)
+        atom = sums.atom[:m]
+        shift[:] = sums.bits[:m] / (2 * EXP2_UNIT**2)
+        squares = np.square(points - self.given[atom, 0]).sum(1)
+        own = OwnAtom(atom, np.zeros_like(atom), squares / 2, np.ones(m))
+        if laws.product:
+            return self.totals(points, shift, laws, own, trial)
+        others = sums.totals[:1, :m, : laws.n_laws] - laws.given[atom] * sums.power[:m, None]
+        return self._with_own(np.maximum(others, 0.0), sums, shift, laws, own, trial)
+
+    def _with_own(
+        self, others: np.ndarray, sums: Sums, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom, trial: Trial
+    ) -> np.ndarray:
+        """The totals (1 or 2, m, K) of the other atoms plus the exact term of the own one; NaN where too inexact."""
         terms = laws.given[own.atom]
         terms *= own.value(shift)[:, None]
         if self.wide and not trial.exact:
-            doubtful = PRODUCT_ERROR * sums.farthest[:m, None] * others > DOUBT * (others + terms)
-            others = np.where(doubtful, np.nan, others)
+            error = (PRODUCT_ERROR + MORE_ERROR * self.d) * sums.farthest[: len(shift), None]
+            others = np.where(error * others > DOUBT * (others + terms), np.nan, others)
         others += terms
         return others
 
@@ -430,6 +484,7 @@ class NumbaKernel:
         own: OwnAtom | None,
         cutoff: float,
         by_atom: bool,
+        seeking: bool = False,
     ) -> Sums:
         """Run the loop over all turns, for points that fill whole tiles."""
         m = len(points)
@@ -446,15 +501,21 @@ class NumbaKernel:
             np.zeros((padded if by_atom else 0, blocks.blocks * BLOCK)),
             np.zeros(blocks.blocks, np.bool_),
             np.zeros(padded),
+            bits,
+            atom,
+            np.zeros(padded),
         )
         lanes = "passes" if blocks.by_atom else "atoms" if blocks.turns > 1 else "atoms, one turn"
+        if seeking:
+            lanes = "atoms, one turn, sought"
         turns = blocks.turns if blocks.by_atom else FLUSH
         for first in range(0, blocks.turns, turns):
             k = slice(first, first + turns)
-            _sums_kernel(0 if self.wide else min(self.d, STEP), lanes)(
+            _sums_kernel(0 if self.wide else min(self.d, WHOLE), lanes)(
                 *(columns, bits, cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
                 *(blocks.atoms[k], blocks.centres[k], blocks.norms[k], blocks.depth, self.product_reach),
-                *(atom, group, laws.segments, laws.weights, sums.matrix, sums.totals, sums.near, sums.farthest),
+                *(atom, group, sums.power, laws.segments, laws.weights),
+                *(sums.matrix, sums.totals, sums.near, sums.farthest),
             )
         return sums
 

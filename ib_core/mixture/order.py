@@ -3,6 +3,7 @@
 import numpy as np
 
 LEAF = 128
+MOST_COLUMNS = 16  # the widest coordinates, among which a wide layer is split
 
 
 def spatial_order(points: np.ndarray, group_of: np.ndarray) -> np.ndarray:
@@ -12,16 +13,21 @@ def spatial_order(points: np.ndarray, group_of: np.ndarray) -> np.ndarray:
         points: (n, d).
         group_of: (n,) integers.
     """
-    pending = [np.flatnonzero(group_of == group) for group in np.unique(group_of)[::-1]]
-    leaves = []
+    order = np.argsort(group_of, kind="stable")
+    widths = points.max(0) - points.min(0)
+    columns = points.T[np.sort(np.argsort(-widths, kind="stable")[:MOST_COLUMNS])].take(order, axis=1)  # (16 or d, n)
+    ends = np.cumsum(np.unique(group_of, return_counts=True)[1])
+    pending = list(zip(np.r_[0, ends[:-1]], ends, strict=True))
     while pending:
-        members = pending.pop()
-        if len(members) <= LEAF:
-            leaves.append(members)
+        start, end = pending.pop()
+        if end - start <= LEAF:
             continue
-        widest = np.argmax(np.ptp(points[members], axis=0))
+        part = columns[:, start:end]
+        widest = np.argmax(part.max(1) - part.min(1))
         # Multiples of the leaf on the left: blocks of that many atoms then are leaves.
-        half = LEAF * max(1, round(len(members) / (2 * LEAF)))
-        members = members[np.argsort(points[members, widest], kind="stable")]
-        pending += [members[half:], members[:half]]
-    return np.concatenate(leaves)
+        half = LEAF * max(1, round((end - start) / (2 * LEAF)))
+        halves = np.argpartition(part[widest], half)
+        columns[:, start:end] = part.take(halves, axis=1)
+        order[start:end] = order[start:end][halves]
+        pending += [(start, start + half), (start + half, end)]
+    return order

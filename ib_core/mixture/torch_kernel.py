@@ -46,7 +46,7 @@ class TorchKernel:
 
     def trials(self, owned: bool) -> Sequence[Trial]:
         """The one way to evaluate totals."""
-        return [Trial(np.inf, self.smallest)]
+        return [Trial(np.inf, self.smallest, self.reach)]
 
     def prepare(self, groups: Groups) -> Product:
         """The laws, where the sums are."""

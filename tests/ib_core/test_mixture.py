@@ -161,6 +161,24 @@ def test_wide_layers_see_other_atoms_within_1e_5(radius):
     assert_close(found, logsumexp(atoms.exact(points), axis=1) - math.log(256))
 
 
+@pytest.mark.parametrize("laws", [1, 3, 40])
+@pytest.mark.parametrize("beta", [0.02, 0.3, 1.0])
+def test_points_without_an_own_centre_find_their_nearest(beta, laws):
+    rng = np.random.default_rng(8)
+    centres = np.tanh(rng.normal(size=(700, 64)))
+    centres[300:400] = centres[:100]  # twice the same, under other weights
+    points = centres[rng.integers(700, size=400)] + beta * rng.normal(size=(400, 64))
+    points[:40] += 30 * beta * rng.normal(size=(40, 64))  # far tails
+    points[40:80] = (centres[40:80] + centres[540:580]) / 2  # as near to one as to another
+    weights = rng.dirichlet(np.ones(700), size=laws).T
+    weights[:350, 0], weights[350:, 0] = 0.0, 1 / 350  # the nearest centre may have no weight
+    found = log_density(points, centres, beta, weights=weights, backend="numba")
+    exponents = -np.square(points[:, None] - centres).sum(2) / (2 * beta**2)
+    with np.errstate(divide="ignore"):
+        logs = logsumexp(exponents[:, :, None] + np.log(weights), axis=1)
+    assert_close(found, logs - 64 * math.log(beta * math.sqrt(2 * math.pi)))
+
+
 def test_atoms_of_a_group_stand_together_in_spatial_order():
     rng = np.random.default_rng(5)
     group_of = rng.integers(3, size=1000)
