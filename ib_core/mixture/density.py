@@ -41,7 +41,7 @@ def log_totals(
         empty = np.stack([~groups.weights[part].any(0) for part in groups.slices])  # (C, K)
         logs[1, empty[own.group]] = -np.inf
     least = np.zeros(len(points), np.bool_)  # whose shift is the distance to the nearest centre
-    for trial in kernel.trials(own is not None):
+    for trial in kernel.trials(laws, own is not None):
         pending = np.flatnonzero(np.isnan(logs).any((0, 2)))
         # Points far in a tail, or of a fresh pass that lies far from every stored pass of its atom.
         for tile in _tiles(pending[(shift[pending] > trial.reach) & ~least[pending]], kernel.rows):
@@ -98,7 +98,7 @@ def log_density(
         beta: standard deviation of the noise.
         weights: (n,) or (n, K) for K mixtures over the same centres, each column summing to 1; equal by default.
         device: where torch computes ("cuda"); None is the CPU.
-        backend: "numba", "torch" or "triton"; chosen by d and device by default.
+        backend: "numba", "torch" or "triton"; chosen by the device by default.
 
     Returns:
         (m,), or (m, K) for weights (n, K), float64.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-CHUNK = 512  # atoms of one product: enough for the full speed of a matrix product, few enough to skip where all is far
+CHUNK = 256  # atoms of one product: enough for the full speed of a matrix product, few enough to skip where all is far
 
 
 class Groups(NamedTuple):
@@ -65,14 +65,21 @@ class Product:
         Args:
             sums: of the kernel within each atom.
             own: each point's atom.
-            near: (N,) atoms whose sums are not all 0; None is all of them.
+            near: (tiles, N) whether the sums of a tile of points, all of one height, are not all 0; None is all.
         """
         by_group = sums.new_zeros((self.n_groups, len(sums), self.n_laws))
         for group, atoms, weights in self.parts:
-            if near is None or near[atoms].any():
-                by_group[group].addmm_(sums[:, atoms], weights)
+            for rows in [slice(None)] if near is None else _runs(near[:, atoms].any(1), len(sums) // len(near)):
+                by_group[group, rows].addmm_(sums[rows, atoms], weights)
         total = by_group.sum(0, keepdim=True) if self.n_groups > 1 else by_group
         if own is not None and self.n_groups > 1:
-            rows = torch.arange(len(sums), device=sums.device)
-            total = torch.cat([total, by_group[torch.from_numpy(own.group).to(sums.device), rows][None]])
+            m = len(own.group)
+            chosen = by_group[torch.from_numpy(own.group).to(sums.device), torch.arange(m, device=sums.device)]
+            total = torch.stack([total[0, :m], chosen])
         return total.cpu().numpy()
+
+
+def _runs(chosen: np.ndarray, height: int) -> list[slice]:
+    """The rows of neighbouring tiles that are chosen."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]])))
+    return [slice(start * height, end * height) for start, end in ends.reshape(-1, 2)]

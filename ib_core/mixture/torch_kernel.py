@@ -44,7 +44,7 @@ class TorchKernel:
                 columns = slice(first, first + COLUMNS)
                 yield columns, torch.addmm(start - half_norms[columns], points, centres[columns].T)
 
-    def trials(self, owned: bool) -> Sequence[Trial]:
+    def trials(self, laws: Product, owned: bool) -> Sequence[Trial]:
         """The one way to evaluate totals."""
         return [Trial(np.inf, self.smallest, self.reach)]
 
@@ -68,11 +68,11 @@ class TorchKernel:
         self, points: np.ndarray, shift: np.ndarray, laws: Product, own: OwnAtom | None, trial: Trial
     ) -> np.ndarray:
         """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); no block is skipped, whatever the trial."""
-        sums = self._sums(self._tensor(self._filled(points)), self._tensor(self._filled(shift)))[: len(points)]
+        sums = self._sums(self._tensor(self._filled(points)), self._tensor(self._filled(shift)))
         if own is not None:
-            index = torch.arange(len(sums), device=self.device), torch.from_numpy(own.atom).to(self.device)
+            index = torch.arange(len(points), device=self.device), torch.from_numpy(own.atom).to(self.device)
             sums[index] = self._tensor(own.value(shift))
-        totals = laws.totals(sums, own)
+        totals = laws.totals(sums, own)[:, : len(points)]
         totals[:, np.square(points).sum(1) > EXPANDED_REACH] = np.nan
         return totals
 

@@ -25,7 +25,7 @@ from ib_core.mixture import log_density
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.density import log_totals
 from ib_core.mixture.groups import ungrouped
-from ib_core.mixture.numba_kernel import _exp2_compiled
+from ib_core.mixture.numba_loops import exp2
 from ib_core.mixture.order import spatial_order
 from ib_core.smoothed_entropy import smoothed_entropy
 
@@ -48,7 +48,7 @@ def seconds(work: Callable[[], object]) -> float:
 def _exponentials(values, out):
     for _ in range(1000):
         for j in range(len(values)):
-            out[j] = _exp2_compiled(values[j] - out[j])
+            out[j] = exp2(values[j] - out[j])
 
 
 class Machine:

@@ -143,8 +143,9 @@ def test_totals_of_many_passes_skip_nothing_that_counts(backend, n_x, laws):
     own = atoms.own(points, atom, groups.group_of[atom])
     kernel = np.exp(nearest[:, None, None] - squares).sum(2)
     same = groups.group_of[atom][:, None] == groups.group_of
-    for trial in atoms.kernel.trials(True):
-        totals = atoms.kernel.totals(points, nearest, atoms.kernel.prepare(groups), own, trial)
+    prepared = atoms.kernel.prepare(groups)
+    for trial in atoms.kernel.trials(prepared, True):
+        totals = atoms.kernel.totals(points, nearest, prepared, own, trial)
         np.testing.assert_allclose(totals[0], kernel @ weights, rtol=1e-5, atol=trial.smallest)
         np.testing.assert_allclose(totals[1], (kernel * same) @ weights, rtol=1e-5, atol=trial.smallest)
 

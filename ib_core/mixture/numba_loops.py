@@ -1,0 +1,324 @@
+"""The compiled loops of the kernel on a CPU: points in tiles, held against one block of centres after another."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ib_core.mixture.blocks import BLOCK, STEP, WHOLE
+
+ROWS = 64  # points that meet a block together: their products with it stay in cache
+ROW_STEP = 16  # heights of products are multiples of this: BLAS then gives a row the same bits wherever it stands
+LARGEST = np.float32(126.0)  # bits; narrow layers stay below it, see `Trial.reach`
+ELEMENTWISE = {"nnan", "ninf", "nsz", "contract"}  # no reordering: `_exp2` needs (x + ROUND) - ROUND as it stands
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile and keep the machine code on disk, or in memory only where no folder can be written."""
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:
+        return njit(**options)(function)
+
+
+def _exp2(x):
+    """2^x in float32 within 2e-7, exactly 1 at 0; never below 2^-126. Callers keep x under 126."""
+    x = max(x, np.float32(-125.0))
+    rounded = x + np.float32(12582912.0)  # 1.5 * 2^23: the last bits are the nearest whole number
+    part = x - (rounded - np.float32(12582912.0))  # in [-.5, .5]
+    power = np.float32(1.326465239e-03)  # minimax in relative error, with the constant held at 1
+    power = power * part + np.float32(9.671511324e-03)
+    power = power * part + np.float32(5.550733963e-02)
+    power = power * part + np.float32(2.402224212e-01)
+    power = power * part + np.float32(6.931469775e-01)
+    bits = np.float32(power * part + np.float32(1.0)).view(np.int32)
+    return np.int32(bits + (np.float32(rounded).view(np.int32) << 23)).view(np.float32)
+
+
+def _square_gaps(points, low, high, gaps):
+    """Squared distances (m,) of points (d, m) from the box with corners low, high (d,)."""
+    gaps[:] = 0
+    for q in range(points.shape[0]):
+        below, above = low[q], high[q]
+        coordinates = points[q]
+        for i in range(len(coordinates)):
+            gap = max(max(below - coordinates[i], coordinates[i] - above), below - below)
+            gaps[i] += gap * gap
+
+
+def _about(points, first, origin, offsets, squares):
+    """Offsets (d, ROWS) of points (d, first to first + ROWS) from an origin (d,), and their float64 squares (ROWS,)."""
+    squares[:] = 0.0
+    for q in range(len(origin)):
+        row, coordinates, middle = offsets[q], points[q, first : first + ROWS], origin[q]
+        for i in range(ROWS):
+            offset = coordinates[i] - middle
+            row[i] = offset
+            squares[i] += offset * offset
+
+
+def _products(offsets, d, chosen, centres, depth, gathered, product, part):
+    """product (height, BLOCK) = offsets[:d, chosen].T @ centres[:d], `depth` coordinates at a time."""
+    height = -(-len(chosen) // ROW_STEP) * ROW_STEP
+    rows = offsets
+    if len(chosen) < ROWS:
+        rows = gathered[: d * height].reshape(d, height)
+        for q in range(d):
+            for g in range(len(chosen)):
+                rows[q, g] = offsets[q, chosen[g]]
+    np.dot(rows[:depth].T, centres[:depth], product[:height])
+    for start in range(depth, d, depth):
+        np.dot(rows[start : start + depth].T, centres[start : start + depth], part[:height])
+        for g in range(len(chosen)):
+            total, more = product[g], part[g]
+            for j in range(BLOCK):
+                total[j] += more[j]
+
+
+def _weigh(sums, rows, weights, first, end, totals):
+    """totals (m, K) += sums (m, n) @ weights (K, n).T over `rows` and columns `first` to `end`; K is 1 or 4 c."""
+    if weights.shape[0] == 1:
+        w_0 = weights[0, first:end]
+        for i in rows:
+            values = sums[i, first:end]
+            t_0 = 0.0
+            for j in range(len(values)):
+                t_0 += np.float64(values[j]) * w_0[j]
+            totals[i, 0] += t_0
+        return
+    for c in range(0, weights.shape[0], 4):
+        w_0, w_1 = weights[c, first:end], weights[c + 1, first:end]
+        w_2, w_3 = weights[c + 2, first:end], weights[c + 3, first:end]
+        for i in rows:
+            values = sums[i, first:end]
+            t_0 = t_1 = t_2 = t_3 = 0.0
+            for j in range(len(values)):
+                value = np.float64(values[j])
+                t_0 += value * w_0[j]
+                t_1 += value * w_1[j]
+                t_2 += value * w_2[j]
+                t_3 += value * w_3[j]
+            totals[i, c] += t_0
+            totals[i, c + 1] += t_1
+            totals[i, c + 2] += t_2
+            totals[i, c + 3] += t_3
+
+
+def _sum(values):
+    """Of float32 numbers."""
+    total = np.float32(0.0)
+    for j in range(BLOCK):
+        total += values[j]
+    return total
+
+
+def _peak(values):
+    """The largest of float32 numbers, or 0 if none is above it: the bits of positive numbers are in their order."""
+    bits = np.int32(0)
+    for j in range(BLOCK):
+        bits = max(bits, np.float32(values[j]).view(np.int32))
+    return np.int32(bits).view(np.float32)
+
+
+_peak_compiled = _compiled(_peak)
+_sum_compiled = _compiled(_sum, fastmath=True)
+exp2 = _compiled(_exp2, fastmath=ELEMENTWISE)
+square_gaps = _compiled(_square_gaps, fastmath=True)
+_about_compiled = _compiled(_about, fastmath=True)
+_products_compiled = _compiled(_products, fastmath=True)
+_weigh_compiled = _compiled(_weigh, fastmath=True)
+
+
+@cache
+def sums_loop(width: int, lanes: str) -> Any:
+    """The loop for layers of that width; WHOLE stands for all from there on that take differences, 0 for wider ones.
+
+    A constant number of coordinates is what lets LLVM vectorise.
+    """
+    by_atom = lanes == "passes"
+    seeking = lanes == "atoms, one turn, sought"
+    assigned = by_atom or seeking or lanes == "atoms, one turn"
+    cleared = by_atom or not assigned
+
+    def sums(
+        points, shift, cutoff, low, high, origins, radii, atoms, centres, norms, depth, reach,
+        own_atom, own_group, own_power, segments, weights, out, totals, near, farthest,
+    ):  # fmt: skip
+        # points (d, m), shift (m,) in bits, low, high, origins (turns, blocks, d), radii (turns, blocks),
+        # atoms (turns,), centres (turns, blocks, d or more, BLOCK), norms (turns, blocks, BLOCK), own_* (m,),
+        # segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
+        # Adds all but the own atoms to totals (2, m, K) or, if it has rows, to out (m, blocks * BLOCK), where it sets
+        # `near` (tiles, blocks); raises farthest (m,) to |t - o| |s - o| of the products that were used. Where own atoms
+        # are sought, it lowers the shift to the nearest centre, sets own_atom (m,) and own_power (m,), and adds those.
+        turns, blocks, d = origins.shape
+        rounded = np.empty((d, ROWS), low.dtype)
+        gaps = np.empty(ROWS, low.dtype)
+        offsets = np.zeros((centres.shape[2], ROWS), centres.dtype)
+        gathered = np.empty(d * ROWS, centres.dtype)
+        exponents, powers = np.empty(BLOCK, centres.dtype), np.empty(BLOCK, np.float32)
+        product, part = np.empty((ROWS, BLOCK), centres.dtype), np.empty((ROWS, BLOCK), centres.dtype)
+        squares = np.empty(ROWS)
+        chosen, direct, same = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+        touched = np.empty(ROWS, np.bool_)
+        block_sums = np.empty((ROWS, BLOCK), np.float32)
+        multiple = segments[-1, 1] > 0
+        for first in range(0, points.shape[1], ROWS):
+            rounded[:] = points[:, first : first + ROWS]
+            limit = shift[first : first + ROWS] + cutoff
+            segment = 0
+            for block in range(blocks):
+                touched[:] = False
+                if seeking:
+                    limit[:] = shift[first : first + ROWS] + cutoff
+                for k in range(turns):
+                    square_gaps(rounded, low[k, block], high[k, block], gaps)
+                    found = 0
+                    for i in range(ROWS):  # without a branch, which the processor could not predict
+                        chosen[found] = i
+                        found += gaps[i] <= limit[i]
+                    if not found:
+                        continue
+                    _about_compiled(points, first, origins[k, block], offsets, squares)
+                    centre, norm, radius = centres[k, block], norms[k, block], radii[k, block]
+                    largest = reach * abs(reach) / (radius * radius) if radius else np.inf
+                    multiplied = differenced = 0
+                    for i in chosen[:found]:
+                        inside = squares[i] <= largest
+                        chosen[multiplied] = i
+                        direct[differenced] = i
+                        multiplied += inside
+                        differenced += not inside
+                    if multiplied:
+                        _products_compiled(offsets, d, chosen[:multiplied], centre, depth, gathered, product, part)
+                    for g in range(multiplied):
+                        i = chosen[g]
+                        farthest[first + i] = max(farthest[first + i], radius * np.sqrt(squares[i]))
+                        start = centres.dtype.type(shift[first + i] - squares[i])
+                        row, values = block_sums[i], product[g]
+                        if cleared and not touched[i]:
+                            row[:] = 0.0
+                        touched[i] = True
+                        target = powers if by_atom else row
+                        if seeking:
+                            for j in range(BLOCK):
+                                exponents[j] = (start - norm[j]) + (values[j] + values[j])
+                            peak = _peak_compiled(exponents)
+                            if peak > 0:
+                                for j in range(BLOCK):
+                                    if exponents[j] == peak:
+                                        own_atom[first + i] = block * BLOCK + j
+                                shift[first + i] -= peak
+                                totals[0, first + i] *= 2.0 ** -np.float64(peak)
+                                start = centres.dtype.type(shift[first + i] - squares[i])
+                        for j in range(BLOCK):
+                            exponent = np.float32((start - norm[j]) + (values[j] + values[j]))
+                            if not width:
+                                exponent = min(exponent, LARGEST)
+                            if assigned:
+                                target[j] = exp2(exponent)
+                            else:
+                                target[j] += exp2(exponent)
+                        if by_atom:
+                            row[atoms[k]] += _sum_compiled(powers)
+                    if width:
+                        flat = centre.reshape(-1)
+                        for i in direct[:differenced]:
+                            row = block_sums[i]
+                            if cleared and not touched[i]:
+                                row[:] = 0.0
+                            touched[i] = True
+                            start = centres.dtype.type(shift[first + i])
+                            point = offsets[:, i]
+                            target = powers if by_atom else row
+                            if width < WHOLE:
+                                for j in range(BLOCK):
+                                    exponent = start
+                                    for q in range(width):
+                                        offset = point[q] - flat[q * BLOCK + j]
+                                        exponent -= offset * offset
+                                    if assigned:
+                                        target[j] = exp2(np.float32(exponent))
+                                    else:
+                                        target[j] += exp2(np.float32(exponent))
+                            else:
+                                exponents[:] = start
+                                for q in range(0, d, STEP):
+                                    coordinates = point[q : q + STEP]
+                                    lines = flat[q * BLOCK : (q + STEP) * BLOCK]
+                                    for j in range(BLOCK):
+                                        exponent = exponents[j]
+                                        for r in range(STEP):
+                                            offset = coordinates[r] - lines[r * BLOCK + j]
+                                            exponent -= offset * offset
+                                        exponents[j] = exponent
+                                for j in range(BLOCK):
+                                    if assigned:
+                                        target[j] = exp2(np.float32(exponents[j]))
+                                    else:
+                                        target[j] += exp2(np.float32(exponents[j]))
+                            if by_atom:
+                                row[atoms[k]] += _sum_compiled(powers)
+                first_segment = segment
+                while segment < len(segments) and segments[segment, 0] == block:
+                    segment += 1
+                found = 0
+                for i in range(ROWS):
+                    if touched[i]:
+                        chosen[found] = i
+                        found += 1
+                        own = own_atom[first + i] - block * BLOCK
+                        if 0 <= own < BLOCK:
+                            if seeking:
+                                own_power[first + i] = block_sums[i, own]
+                            else:
+                                block_sums[i, own] = 0.0  # the caller adds its exact value
+                rows = chosen[:found]
+                if len(out):
+                    near[first // ROWS, block] |= found > 0
+                    for i in rows:
+                        row = block_sums[i]
+                        target = out[first + i, block * BLOCK : (block + 1) * BLOCK]
+                        for j in range(BLOCK):
+                            target[j] += row[j]
+                    continue
+                whole, own_part = totals[0, first : first + ROWS], totals[1, first : first + ROWS]
+                for s in range(first_segment, segment):
+                    group, begin, end = segments[s, 1], segments[s, 2], segments[s, 3]
+                    _weigh_compiled(block_sums, rows, weights[block], begin, end, whole)
+                    if multiple:
+                        found = 0
+                        for i in rows:
+                            same[found] = i
+                            found += own_group[first + i] == group
+                        _weigh_compiled(block_sums, same[:found], weights[block], begin, end, own_part)
+
+    return _compiled(sums, fastmath=ELEMENTWISE)
+
+
+def _nearest(points, low, high, origins, centres, smallest):
+    """Lower `smallest` (m,) to the squared distance of each point (m, d) to its nearest centre."""
+    passes, blocks, d = origins.shape
+    squares = np.empty(BLOCK, centres.dtype)
+    for i in range(points.shape[0]):
+        point = points[i]
+        for k in range(passes):
+            for block in range(blocks):
+                gap = 0.0
+                for q in range(d):
+                    outside = max(max(low[k, block, q] - point[q], point[q] - high[k, block, q]), 0.0)
+                    gap += outside * outside
+                if gap > smallest[i]:
+                    continue
+                squares[:] = 0.0
+                for q in range(d):
+                    coordinate = centres.dtype.type(point[q] - origins[k, block, q])
+                    line = centres[k, block, q]
+                    for j in range(BLOCK):
+                        offset = coordinate - line[j]
+                        squares[j] += offset * offset
+                smallest[i] = min(smallest[i], squares.min())
+
+
+nearest_loop = _compiled(_nearest, fastmath=True)
