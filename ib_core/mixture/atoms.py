@@ -10,7 +10,6 @@ import torch
 from ib_core.mixture.groups import Groups, OwnAtom, Trial
 from ib_core.mixture.torch_kernel import TorchKernel
 
-FUSED_WIDTH = 16  # the widest layer that the triton kernel takes
 EXACT_BYTES = 2**25  # of a tile of exact squared distances
 
 
@@ -41,8 +40,8 @@ class Atoms:
     Args:
         centres: (N, n_x, d) signals.
         beta: standard deviation of the noise.
-        backend: "numba", "torch" or "triton"; by default numba on a CPU, and triton on CUDA for d <= 16, where they are
-            installed; torch otherwise.
+        backend: "numba", "torch" or "triton"; by default numba on a CPU and triton on CUDA, where they are installed;
+            torch otherwise.
         device: where torch computes; None is the CPU.
     """
 
@@ -61,7 +60,7 @@ class Atoms:
     def _kernel(self, backend: str | None, device: str | None) -> Kernel:
         """The backend asked for, or else the fastest one that is installed."""
         on_cpu = device is None or torch.device(device).type == "cpu"
-        wanted = backend or ("numba" if on_cpu else "triton" if self.d <= FUSED_WIDTH else "torch")
+        wanted = backend or ("numba" if on_cpu else "triton")
         try:
             if wanted == "numba":
                 from ib_core.mixture.numba_kernel import NumbaKernel

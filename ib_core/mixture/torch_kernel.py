@@ -29,6 +29,8 @@ class TorchKernel:
 
     def __init__(self, centres: np.ndarray, device: str | None = None) -> None:
         self.device = torch.device(device or "cpu")
+        if self.device.type != "cpu":
+            self.rows = 1024  # to start a smaller tile would take longer than to compute it
         self.centres = self._tensor(np.ascontiguousarray(centres.transpose(1, 0, 2)))  # (n_x, N, d)
         self.half_norms = self.centres.square().sum(2) / 2  # (n_x, N)
         self.width = len(centres)

@@ -1,59 +1,80 @@
-"""Kernel sums on a CUDA device for small d: differences, exponentials and the sum over passes in one kernel."""
+"""Kernel sums on a CUDA device: products, exponentials and the sum over passes in one kernel."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import triton
 import triton.language as tl
 
+from ib_core.mixture.groups import Trial
 from ib_core.mixture.torch_kernel import TorchKernel
 
-POINTS, ATOMS = 32, 64  # of one program
+if tuple(int(part) for part in triton.__version__.split(".")[:2]) < (3, 5):
+    raise ModuleNotFoundError(f"triton must be 3.5 or newer to multiply in float64, got {triton.__version__}")
+
+POINTS, ATOMS, WARPS = 64, 64, 8  # of one program; with fewer warps its exponents would leave the registers
+DEPTH = 16  # coordinates of one product: the fewest that every version multiplies
 LOG2_E = 1.4426950408889634
 
 
 @triton.jit
-def _sums(points, shift, centres, out, m, n, passes, D: tl.constexpr, P: tl.constexpr, A: tl.constexpr):
-    """out (m, n) = sum_k 2^(shift - |t - s_jk|^2 / 2) for points (m, D), shift (m,) in bits, centres (passes, D, n)."""
-    i = tl.program_id(0) * P + tl.arange(0, P)
-    j = tl.program_id(1) * A + tl.arange(0, A)
-    start = tl.load(shift + i, mask=i < m, other=0.0)
+def _sums(
+    points, start, centres, norms, out, m, n, d, passes, stride, P: tl.constexpr, A: tl.constexpr, D: tl.constexpr
+):  # fmt: skip
+    """out (m, n) = sum_k 2^(start_i - norm_jk + t_i . s_jk) for points (m, d), centres (passes, n, d), all float64."""
+    # 64 bits, since offsets into large arrays exceed 2^31.
+    i = (tl.program_id(0) * P + tl.arange(0, P)).to(tl.int64)
+    j = (tl.program_id(1) * A + tl.arange(0, A)).to(tl.int64)
+    q = tl.arange(0, D)
+    begin = tl.load(start + i, mask=i < m, other=0.0)
     total = tl.zeros((P, A), dtype=tl.float64)
     for _ in range(passes):
-        exponent = tl.zeros((P, A), dtype=tl.float32) + start[:, None]
-        for q in tl.static_range(D):
-            t = tl.load(points + i * D + q, mask=i < m, other=0.0)
-            s = tl.load(centres + q * n + j, mask=j < n, other=0.0)
-            # float64 difference, since the squares are in units of beta^2; its rounding to float32 then is relative.
-            offset = (t[:, None] - s[None, :]).to(tl.float32)
-            exponent -= offset * offset * 0.7213475204444817  # log2(e) / 2
-        total += tl.exp2(exponent).to(tl.float64)
-        centres += D * n  # the pointer moves on, since an offset over all passes may exceed 2^31
-    inside = (i[:, None] < m) & (j[None, :] < n)
-    tl.store(out + i[:, None].to(tl.int64) * n + j[None, :], total, mask=inside)
+        exponent = begin[:, None] - tl.load(norms + j, mask=j < n, other=0.0)[None, :]
+        for first in range(0, d, D):
+            inside = first + q < d
+            t = tl.load(points + (i * d + first)[:, None] + q, mask=(i < m)[:, None] & inside, other=0.0)
+            s = tl.load(centres + (j * d + first) + q[:, None], mask=(j < n) & inside[:, None], other=0.0)
+            exponent = tl.dot(t, s, exponent, input_precision="ieee", out_dtype=tl.float64)
+        # What counts is within 100 bits of 0, where float32 keeps 4e-6 nats.
+        total += tl.exp2(exponent.to(tl.float32)).to(tl.float64)
+        centres += stride
+        norms += n
+    tl.store(out + i[:, None] * n + j, total, mask=(i < m)[:, None] & (j < n))
 
 
 class TritonKernel(TorchKernel):
-    """Kernel sums within N atoms of n_x centres each, with float32 exponents relative to the own centre.
+    """Kernel sums within N atoms of n_x centres each: float64 exponents, which never leave the registers.
+
+    The products are tensor-core instructions on cards with float64 ones (A100, H100, B200), as fast there as float32
+    without them; on other cards float64 is what this kernel waits for.
 
     Args:
-        centres: (N, n_x, d) float64, in units of beta.
+        centres: (N, n_x, d) float64, in units of beta, with their origin amid them.
         device: a CUDA device; the CPU under TRITON_INTERPRET=1.
+
+    Raises:
+        ModuleNotFoundError: on import, where triton is older than 3.5.
     """
 
-    rows = 1024
-    largest = 1e30
-    # With a nearest centre further than this (in nats), float32 exponents would lose more than 1e-5.
-    reach = 40.0
-    smallest = 1e-25  # float32 powers end at 1e-38
+    largest = 1e30  # float32 powers end at 1e38 and 1e-38
+    smallest = 1e-25
 
     def __init__(self, centres: np.ndarray, device: str | None = None) -> None:
         super().__init__(centres, device)
-        self.transposed = self.centres.transpose(1, 2).contiguous()  # (n_x, d, N)
+        self.norms = self.half_norms * LOG2_E  # (n_x, N) in bits
+
+    def trials(self, owned: bool) -> Sequence[Trial]:
+        """Twice the same with own atoms: where another one is so near that powers overflow, the shift is lowered."""
+        return [*super().trials(owned)] * (2 if owned else 1)
 
     def _sums(self, points: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        passes, d, n = self.transposed.shape
+        passes, n, d = self.centres.shape
         out = torch.empty(len(points), n, dtype=torch.float64, device=self.device)
-        grid = (triton.cdiv(len(points), POINTS), triton.cdiv(n, ATOMS))
-        bits = (shift * LOG2_E).float()
-        _sums[grid](points.contiguous(), bits, self.transposed, out, len(points), n, passes, D=d, P=POINTS, A=ATOMS)
+        start = (shift - points.square().sum(1) / 2) * LOG2_E
+        _sums[triton.cdiv(len(points), POINTS), triton.cdiv(n, ATOMS)](
+            *(points * LOG2_E, start, self.centres, self.norms, out, len(points), n, d, passes, n * d),
+            *(POINTS, ATOMS, DEPTH),
+            num_warps=WARPS,
+        )
         return out
