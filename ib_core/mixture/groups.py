@@ -51,10 +51,11 @@ class Product:
     """Kernel sums times the weights of K laws, over all atoms and over those of the own atom's group."""
 
     def __init__(self, groups: Groups, device: torch.device) -> None:
-        self.parts = []  # (group, its slice of at most CHUNK atoms, their weights)
+        self.parts = []  # (group, its slice of at most `chunk` atoms, their weights)
+        chunk = CHUNK if device.type == "cpu" else len(groups.weights)  # elsewhere each product costs a launch
         for group, part in enumerate(groups.slices):
-            for first in range(part.start, part.stop, CHUNK):
-                atoms = slice(first, min(first + CHUNK, part.stop))
+            for first in range(part.start, part.stop, chunk):
+                atoms = slice(first, min(first + chunk, part.stop))
                 # Column after column: the product is then up to twice as fast.
                 self.parts.append((group, atoms, torch.from_numpy(groups.weights[atoms].T.copy()).to(device).T))
         self.n_groups, self.n_laws = len(groups.slices), groups.weights.shape[1]
