@@ -46,8 +46,9 @@ def _sums(
 class TritonKernel(TorchKernel):
     """Kernel sums within N atoms of n_x centres each: float64 exponents, which never leave the registers.
 
-    The products are tensor-core instructions on cards with float64 ones (A100, H100, B200), as fast there as float32
-    without them; on other cards float64 is what this kernel waits for.
+    In float32, sums of squared differences err by 1e-5 nats at d = 64 and 6e-4 at d = 1024, products by up to 70 at
+    beta = .005. The float64 products are tensor-core instructions on cards that have them (A100, H100), as fast there
+    as float32 without tensor cores; on other cards they are what this kernel waits for.
 
     Args:
         centres: (N, n_x, d) float64, in units of beta, with their origin amid them.

@@ -5,7 +5,11 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
+
+from ib_core.mixture.atoms import Atoms
+from ib_core.mixture.torch_kernel import TorchKernel
 
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton has no wheel for this machine")
 
@@ -81,3 +85,16 @@ for d, beta in ((3, 0.1), (64, 0.005), (64, 0.5), (256, 1.0)):
 def test_interpreted_sums_are_within_1e_5_of_the_twin(script):
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     subprocess.run([sys.executable, "-c", TWIN + script], env=environment, check=True)
+
+
+@pytest.mark.parametrize("d", [2, 300])
+def test_the_device_alone_chooses_the_backend(d, monkeypatch):
+    centres = np.zeros((3, 1, d))
+    # "meta" is a device that computes nothing.
+    assert type(Atoms(centres, 1.0, device="meta").kernel).__name__ == "TritonKernel"
+    assert type(Atoms(centres, 1.0, device="cpu").kernel).__name__ == "NumbaKernel"
+    monkeypatch.setattr("triton.__version__", "3.4.0")
+    monkeypatch.delitem(sys.modules, "ib_core.mixture.triton_kernel")
+    assert type(Atoms(centres, 1.0, device="meta").kernel) is TorchKernel
+    with pytest.raises(ModuleNotFoundError, match=r"triton must be 3\.5 or newer"):
+        Atoms(centres, 1.0, backend="triton", device="meta")
