@@ -70,7 +70,7 @@ class Product:
         """
         by_group = sums.new_zeros((self.n_groups, len(sums), self.n_laws))
         for group, atoms, weights in self.parts:
-            for rows in [slice(None)] if near is None else _runs(near[:, atoms].any(1), len(sums) // len(near)):
+            for rows in [slice(None)] if near is None else _runs(near[:, atoms].max(1), len(sums) // len(near)):
                 by_group[group, rows].addmm_(sums[rows, atoms], weights)
         total = by_group.sum(0, keepdim=True) if self.n_groups > 1 else by_group
         if own is not None and self.n_groups > 1:

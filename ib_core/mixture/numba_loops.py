@@ -150,7 +150,7 @@ def sums_loop(width: int, lanes: str) -> Any:
         # atoms (turns,), centres (turns, blocks, d or more, BLOCK), norms (turns, blocks, BLOCK), own_* (m,),
         # segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
         # Adds all but the own atoms to totals (2, m, K) or, if it has rows, to out (m, blocks * BLOCK), where it sets
-        # `near` (tiles, blocks); raises farthest (m,) to |t - o| |s - o| of the products that were used. Where own atoms
+        # `near` (tiles, blocks); raises farthest (m,) to |t - o| |s - o| of the products in use. Where own atoms
         # are sought, it lowers the shift to the nearest centre, sets own_atom (m,) and own_power (m,), and adds those.
         turns, blocks, d = origins.shape
         rounded = np.empty((d, ROWS), low.dtype)

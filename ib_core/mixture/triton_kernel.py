@@ -7,7 +7,7 @@ import torch
 import triton
 import triton.language as tl
 
-from ib_core.mixture.groups import Trial
+from ib_core.mixture.groups import Product, Trial
 from ib_core.mixture.torch_kernel import TorchKernel
 
 if tuple(int(part) for part in triton.__version__.split(".")[:2]) < (3, 5):
@@ -65,9 +65,9 @@ class TritonKernel(TorchKernel):
         super().__init__(centres, device)
         self.norms = self.half_norms * LOG2_E  # (n_x, N) in bits
 
-    def trials(self, owned: bool) -> Sequence[Trial]:
+    def trials(self, laws: Product, owned: bool) -> Sequence[Trial]:
         """Twice the same with own atoms: where another one is so near that powers overflow, the shift is lowered."""
-        return [*super().trials(owned)] * (2 if owned else 1)
+        return [*super().trials(laws, owned)] * (2 if owned else 1)
 
     def _sums(self, points: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         passes, n, d = self.centres.shape
