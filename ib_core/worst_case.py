@@ -5,6 +5,7 @@ between a proven lower end and a law that attains the upper. A layer becomes a f
 `finite_channel.from_log_kernel`.
 """
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,9 +15,10 @@ from ib_core.balls import DivergenceBall, TotalVariationBall
 from ib_core.bounds.pointwise import golden_interval, tv_interval
 from ib_core.bounds.reweighting import kl_seed, tv_seed
 from ib_core.finite_channel import check
+from ib_core.kl_newton import newton_path
 from ib_core.tv_newton import newton_ascent
 
-MIRROR_STEPS, NEWTON_STEPS = 20, 60  # in TV
+MIRROR_STEPS, NEWTON_STEPS = 20, 60
 
 
 class WorstCase(NamedTuple):
@@ -56,20 +58,18 @@ def largest_information(
     metric: Literal["tv", "kl"],
     *,
     tolerance: float = 5e-7,
-    max_iterations: int = 2000,
 ) -> WorstCase:
     """sup of I(P') over TV(P, P') <= size, or over D(P' || P) <= size.
 
     Mirror ascent with gradient i(x): a step maximises <i, P'> - D(P' || P_t) / step over the ball. Step 1 always
     ascends (Blahut and Arimoto); a longer one is taken as long as D(P'_T || P_t,T) <= D(P' || P_t) / step, which makes
-    channels that forget much fast. The certificate is I(P') <= <i_t, P'> for every t. In TV, where mirror steps creep
-    along the faces of the ball, a few of them are enough, and `newton_ascent` does the rest.
+    channels that forget much fast. The certificate is I(P') <= <i_t, P'> for every t. A few mirror steps are enough:
+    along the faces of a TV ball, and inside a KL ball, they creep. `newton_ascent` and `newton_path` do the rest.
 
     Args:
         channel: (m, N), columns of sum 1.
         weights: (N,) of P.
         tolerance: duality gap, nats, at which the search ends.
-        max_iterations: mirror steps after which it ends anyway; the gap then says how far it came.
 
     Source: golden identity; Beck and Teboulle, Operations Research Letters 31 (2003); Bolte, Bauschke and Teboulle,
     relative smoothness, Mathematics of Operations Research 42 (2017).
@@ -82,7 +82,7 @@ def largest_information(
     law = ball.start()
     output = columns @ law
     step, upper = 1.0, np.inf
-    for iteration in range(1, min(max_iterations, MIRROR_STEPS if metric == "tv" else max_iterations) + 1):
+    for iteration in range(1, MIRROR_STEPS + 1):
         log_output = np.log(np.maximum(output, 1e-300))
         i = self_term - log_output @ columns
         value = float(law @ i)
@@ -106,7 +106,18 @@ def largest_information(
             vertex = ball.best(i)
             law, output = _ascend(ball, self_term, law, output, vertex - law, columns @ vertex - output)
     value = _information(columns, self_term, law)
-    if metric == "tv" and upper - value > tolerance:
+    if upper - value > tolerance and isinstance(ball, DivergenceBall):
+        law, least, steps = newton_path(columns, self_term, ball, law, tolerance, NEWTON_STEPS)
+        value, upper, iteration = _information(columns, self_term, law), min(upper, least), iteration + steps
+    elif upper - value > tolerance and 0.5 * np.abs(law - weights).sum() < 0.999 * size:
+        # The ball does not hold the law back: it may contain the one of the channel's capacity.
+        n = len(weights)
+        everything = DivergenceBall(np.full(n, 1 / n), math.log(n))
+        freest, least, steps = newton_path(columns, self_term, everything, law, tolerance, NEWTON_STEPS)
+        upper, iteration = min(upper, least), iteration + steps
+        if ball.contains(freest):
+            law, value = freest, _information(columns, self_term, freest)
+    if upper - value > tolerance and metric == "tv":
         law, least, steps = newton_ascent(columns, self_term, weights, size, law, tolerance, NEWTON_STEPS)
         value, upper, iteration = _information(columns, self_term, law), min(upper, least), iteration + steps
     found = np.zeros(len(weights))

@@ -39,10 +39,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
     channel = layer_channel(stored, settings["beta"], seed=settings["seed"])
     metrics: tuple[Literal["tv"], Literal["kl"]] = ("tv", "kl")
     balls = [(metric, size) for metric in metrics for size in settings[metric]]
-    most = [
-        worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7, max_iterations=400)
-        for metric, size in balls
-    ]
+    most = [worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7) for metric, size in balls]
     least = [worst_case.smallest_information(channel, weights, size, metric) for metric, size in balls]
     laws = [weights, *(high.weights for high in most), *(low.weights for low in least)]
     measured = layer_information(

@@ -126,6 +126,30 @@ def test_the_gap_closes_on_a_layer_of_many_atoms():
             assert 0.5 * np.abs(found.weights - uniform).sum() <= size + 1e-12 and found.weights.min() >= 0
 
 
+def clusters(n, groups, seed):
+    """n atoms in uneven groups: each keeps to the outputs of its group, but for a share that leaks into another."""
+    rng = np.random.default_rng(seed)
+    own = np.concatenate([np.arange(groups), rng.choice(groups, n - groups, p=rng.dirichlet(np.full(groups, 0.3)))])
+    same = (own[:, None] == own) * 1.0
+    stray = (own[:, None] == rng.integers(groups, size=n)) * 1.0
+    channel = same * rng.gamma(3.0, size=(n, n)) + 1e-9
+    channel, leak = channel / channel.sum(0), 0.5 * rng.random(n) ** 2
+    return (1 - leak) * channel + leak * stray / stray.sum(0)
+
+
+@pytest.mark.parametrize(("groups", "seed"), [(30, 0), (300, 1)])
+def test_the_gap_closes_where_the_ball_contains_the_capacity(groups, seed):
+    channel, uniform = clusters(600, groups, seed), np.full(600, 1 / 600)
+    capacity = [largest_information(channel, uniform, size, metric) for metric, size in (("kl", 6.0), ("tv", 0.99))]
+    assert max(found.value for found in capacity) <= min(found.upper for found in capacity)
+    reached = float(capacity[0].weights @ np.log(np.maximum(capacity[0].weights, 1e-300) * 600))
+    for size in (0.01, 0.1, 0.9 * reached, 0.99 * reached, 1.01 * reached, 2 * reached):
+        found = largest_information(channel, uniform, size, "kl")
+        assert found.upper - found.value < 1e-6
+        assert found.weights @ np.log(np.maximum(found.weights, 1e-300) * 600) <= size * (1 + 1e-9)
+        assert found.value <= capacity[0].upper and (size < reached or found.upper >= capacity[0].value)
+
+
 def test_the_nearest_capped_point_is_nearest():
     rng = np.random.default_rng(0)
     for _ in range(50):
