@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 WIDTH = 11.0  # inches; at 110 dpi a little wider than the page's column
@@ -114,11 +115,19 @@ def legend(figure: Figure, handles: Sequence[Any], text: str = "") -> None:
     fits = len(handles) <= 8 and needed <= WIDTH - bool(text)
     height, columns = figure.get_figheight(), len(handles) if fits else (len(handles) + 1) // 2
     middle = 1 - (0.2 + LINE / 2 * (columns < len(handles))) / height
-    figure.text(0.012, 1 - 0.2 / height, text, fontweight="bold", fontsize=10, va="center")
-    figure.legend(
-        handles=handles, ncols=columns, loc="center", bbox_to_anchor=(0.5 + 0.03 * bool(text), middle),
-        columnspacing=1.4, handlelength=2.2,
-    )  # fmt: skip
+    start = figure.text(0.012, 1 - 0.2 / height, text, fontweight="bold", fontsize=10, va="center")
+
+    def draw(centre: float, **spacing: float) -> Legend:
+        anchor = (centre, middle)
+        return figure.legend(handles=handles, ncols=columns, loc="center", bbox_to_anchor=anchor, **spacing)
+
+    keys = draw(0.5 + 0.03 * bool(text), columnspacing=1.4, handlelength=2.2)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    taken = start.get_window_extent(renderer).x1 / figure.bbox.width + 0.015
+    if text and keys.get_window_extent(renderer).x0 < taken * figure.bbox.width:
+        # The widest keys would touch the text: closer together, they stand in the middle of what it leaves.
+        keys.remove()
+        draw(0.5 + taken / 2, columnspacing=0.8, handlelength=1.8, handletextpad=0.5, borderpad=0)
 
 
 def colour_bar(figure: Figure, panels: np.ndarray, mappable: ScalarMappable, label: str) -> None:

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
 from synthetic_sweep import ALL_FAMILIES, NETWORK, synthetic_tables
 from test_report import only
 
 from ib_core import szt
-from tasks import audit
+from tasks import audit, figure_style
 from tasks.bottleneck import bottleneck_table
 from tasks.sweep_view import METRICS, WIDEST, View
 
@@ -120,3 +122,20 @@ def test_the_bottleneck_of_the_labels_ends_in_its_corner_and_that_of_the_soft_ru
     slope = soft["relevance"].diff() / soft["compression"].diff()
     assert (slope.dropna().diff().dropna() < 1e-6).all()
     assert list(pd.unique(bottleneck_table("other", law)["rule"])) == ["labels"]
+
+
+@pytest.mark.parametrize("families", [3, 9])
+def test_the_keys_of_a_figure_leave_room_for_its_title(families):
+    lines = [
+        "largest and smallest found",
+        "certified for every law of the ball",
+        "± seed or capacity form, the smaller",
+    ]
+    names = [*lines, *(["class tilt", "information tilt"] * families)[:families]]
+    with figure_style.house_style():
+        figure, _ = figure_style.sheet(1, 1, 1.0, (0.0, 0.0))
+        figure_style.legend(figure, [Line2D([], [], label=name) for name in names], "β = 0.1")
+        renderer = FigureCanvasAgg(figure).get_renderer()
+    (title,), (keys,) = figure.texts, figure.legends
+    box = keys.get_window_extent(renderer)
+    assert title.get_window_extent(renderer).x1 < box.x0 and box.x1 <= figure.bbox.width
