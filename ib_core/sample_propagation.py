@@ -35,6 +35,7 @@ class LayerInformation:
         output_divergence: D(P'_T || P_T) of every law P' from the first one, P; 0 for the first.
         saturation: plug_in / H(X). Near 1 it says only that no two atoms overlap. 0 where H(X) = 0.
         draws: points at which densities were evaluated, both ends together.
+        remainder: the most that skipping of far atoms may have added to a density's -ln p, and so to any value above.
         reached: whether every standard error of `plug_in`, `held_out` and the label information met the target.
     """
 
@@ -50,6 +51,7 @@ class LayerInformation:
     output_divergence: Estimate
     saturation: Any
     draws: int
+    remainder: float
     reached: bool
     _plug_in_covariance: np.ndarray
     _held_out_covariance: np.ndarray | None
@@ -179,6 +181,7 @@ def layer_information(
         output_divergence=published(plug_in, -3),
         saturation=float(saturation[0]) if scalar else saturation,
         draws=plug_in.draws + (held_out.draws if held_out else 0),
+        remainder=layer.atoms.kernel.remainder,
         reached=plug_in.reached and (held_out is None or held_out.reached),
         _plug_in_covariance=plug_in.covariance[0],
         _held_out_covariance=held_out.covariance[0] if held_out else None,

@@ -17,6 +17,7 @@ class Kernel(Protocol):
     """What a backend offers; coordinates are in units of beta."""
 
     rows: int  # most points of one call
+    remainder: float  # nats by which skipped atoms may lower a log-density at most
     largest: float  # a total above this may have lost digits
 
     def trials(self, laws: Any, owned: bool) -> Sequence[Trial]: ...

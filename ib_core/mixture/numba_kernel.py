@@ -81,6 +81,7 @@ class NumbaKernel:
     """
 
     rows = 1024
+    remainder = SKIPPED
     largest = 1e30
 
     def __init__(self, centres: np.ndarray) -> None:

@@ -23,6 +23,7 @@ class TorchKernel:
     """
 
     rows = 64
+    remainder = 0.0
     largest = 1e280
     reach = np.inf
     smallest = 1e-280
