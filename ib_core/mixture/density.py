@@ -47,14 +47,15 @@ def log_totals(
         for tile in _tiles(pending[(shift[pending] > trial.reach) & ~least[pending]], kernel.rows):
             shift[tile], least[tile] = np.minimum(shift[tile], kernel.nearest(points[tile])), True
         for tile in _tiles(pending[shift[pending] <= trial.reach], kernel.rows):
-            tile_own, tile_shift = None if own is None else own.rows(tile), shift[tile]
+            tile_own, tile_shift, known = None if own is None else own.rows(tile), shift[tile], logs[:, tile]
             totals = kernel.totals(points[tile], tile_shift, laws, tile_own, trial)
             above = np.fmax.reduce(totals, axis=(0, 2)) >= kernel.largest  # a centre is much nearer than the bound said
-            good = np.isnan(logs[:, tile]) & (totals > trial.smallest) & (totals < kernel.largest)
+            good = np.isnan(known) & (totals > trial.smallest) & (totals < kernel.largest)
             with np.errstate(divide="ignore", invalid="ignore"):
                 np.log(totals, out=totals)
             totals -= tile_shift[:, None]
-            logs[:, tile] = np.where(good, totals, logs[:, tile])
+            np.copyto(known, totals, where=good)
+            logs[:, tile] = known
             if above.any():
                 tile_shift[above] = np.minimum(tile_shift[above], kernel.nearest(points[tile[above]]))
             shift[tile] = tile_shift

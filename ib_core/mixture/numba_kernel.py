@@ -130,11 +130,15 @@ class NumbaKernel:
             return self._sought(points, shift, laws, trial)
         m, blocks = len(points), self.exact_blocks if trial.exact else self.blocks
         sums = self._sums(blocks, points, shift, laws, own, trial.cutoff, laws.product is not None)
-        if laws.product:
-            others = laws.product.totals(torch.from_numpy(sums.matrix), own, sums.near.repeat(BLOCK, axis=1))[:, :m]
-        else:
+        if laws.product is None:
             others = sums.totals[: 1 if own is None or laws.n_groups == 1 else 2, :m, : laws.n_laws]
-        return others if own is None else self._with_own(others, sums, shift, laws, own, trial)
+            return others if own is None else self._with_own(others, sums, shift, laws, own, trial)
+        apart = self.wide and not trial.exact
+        if own is not None and not apart:
+            sums.matrix[np.arange(m), own.atom] = own.value(shift)
+            sums.near[np.arange(m) // ROWS, own.atom // BLOCK] = True
+        totals = laws.product.totals(torch.from_numpy(sums.matrix), own, sums.near.repeat(BLOCK, axis=1))[:, :m]
+        return totals if own is None or not apart else self._with_own(totals, sums, shift, laws, own, trial)
 
     def _sought(self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, trial: Trial) -> np.ndarray:
         """`totals` of points that take their nearest centre as their own atom; lowers the shift to it."""

@@ -24,6 +24,17 @@ def test_two_points_are_optimal_in_strong_noise(beta, published):
     assert found.upper - found.value < 1e-6
 
 
+# Published: the least Eb/N0 in dB at which codes of a rate can work on the channel with two inputs, to the three digits
+# that the coding literature prints. All have A = sqrt(2 rate Eb/N0) < 1.665.
+@pytest.mark.parametrize(
+    ("rate", "decibel"),
+    [(1 / 4, -0.794), (1 / 3, -0.495), (1 / 2, 0.187), (2 / 3, 1.059), (3 / 4, 1.626), (4 / 5, 2.040)],
+)
+def test_rates_have_their_published_signal_to_noise_ratio(rate, decibel):
+    amplitude = math.sqrt(2 * rate * 10 ** (decibel / 10))
+    assert amplitude_capacity(1 / amplitude).value / math.log(2) == pytest.approx(rate, abs=1e-4)
+
+
 def output_density(amplitude, weights, step=1 / 32):
     """A grid of outputs and p(y) for inputs at -A, 0, A with these weights."""
     y = np.arange(-amplitude - 9, amplitude + 9, step)
