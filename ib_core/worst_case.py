@@ -117,6 +117,8 @@ def largest_information(
         upper, iteration = min(upper, least), iteration + steps
         if ball.contains(freest):
             law, value = freest, _information(columns, self_term, freest)
+        else:
+            law = _towards(ball, law, freest)
     if upper - value > tolerance and metric == "tv":
         law, least, steps = newton_ascent(columns, self_term, weights, size, law, tolerance, NEWTON_STEPS)
         value, upper, iteration = _information(columns, self_term, law), min(upper, least), iteration + steps
@@ -202,6 +204,15 @@ def _ascend(
         low = high
     law, output = np.maximum(law + low * direction, 0.0), np.maximum(output + low * produced, 0.0)
     return law / law.sum(), output / output.sum()
+
+
+def _towards(ball: TotalVariationBall | DivergenceBall, law: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """The last law of the ball on the way from one of its laws to a goal outside."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if ball.contains(law + middle * (goal - law)) else (low, middle)
+    return law + low * (goal - law)
 
 
 def _ball(weights: np.ndarray, size: float, metric: str) -> TotalVariationBall | DivergenceBall:
