@@ -17,8 +17,9 @@ FUSED = 32  # laws up to which the weights are applied to a block of sums while 
 DIRECT_WIDTH = 16  # widest layer for which a point takes explicit differences where a product would lose digits
 # |t - o| |s - o| (in bits) up to which float32 products about the middle o of a block err by less than 1e-5 nats.
 PRODUCT_REACH = 30.0
-# Nats for each bit of |t - o| |s - o|, and more with each coordinate: above the most that was seen at 4e5 points, each
-# beside two equal centres, for d from 17 to 1024, beta from .005 to 1, tanh, saturated and ReLU layers.
+# Nats for each bit of (t - o).(s - o) where t is as near to s as to its own centre, and more with each coordinate:
+# above the most that was seen at 4e5 points, each beside two equal centres, for d from 17 to 1024, beta from .005 to 1,
+# tanh, saturated, narrow and ReLU layers.
 PRODUCT_ERROR, MORE_ERROR = 4.5e-7, 2e-10
 DOUBT = 9e-6  # nats that float32 products may cost a point
 LAST_CUTOFF = 90.0  # bits; float32 ends at 126
@@ -57,7 +58,7 @@ class Sums(NamedTuple):
     totals: np.ndarray  # (2, m, K) under the laws: all atoms, the own atom's group
     matrix: np.ndarray  # (m, atoms) within each atom; or (0, atoms), where totals are wanted
     near: np.ndarray  # (tiles, blocks) which were not skipped by all points of a tile
-    farthest: np.ndarray  # (m,) |t - o| |s - o| of products, see PRODUCT_ERROR
+    magnitude: np.ndarray  # (m,) of the float32 products, see PRODUCT_ERROR
     bits: np.ndarray  # (m,) the shift
     atom: np.ndarray  # (m,) own atoms, given or found
     power: np.ndarray  # (m,) what own atoms that were found added
@@ -161,7 +162,7 @@ class NumbaKernel:
         terms = laws.given[own.atom]
         terms *= own.value(shift)[:, None]
         if self.wide and not trial.exact:
-            error = (PRODUCT_ERROR + MORE_ERROR * self.d) * sums.farthest[: len(shift), None]
+            error = (PRODUCT_ERROR + MORE_ERROR * self.d) * sums.magnitude[: len(shift), None]
             others = np.where(error * others > DOUBT * (others + terms), np.nan, others)
         others += terms
         return others
@@ -211,7 +212,7 @@ class NumbaKernel:
                 *(columns, bits, cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
                 *(blocks.atoms[k], blocks.centres[k], blocks.norms[k], blocks.depth, self.product_reach),
                 *(atom, group, sums.power, laws.segments, laws.weights),
-                *(sums.matrix, sums.totals, sums.near, sums.farthest),
+                *(sums.matrix, sums.totals, sums.near, sums.magnitude),
             )
         return sums
 

@@ -11,6 +11,7 @@ from ib_core.mixture.blocks import BLOCK, STEP, WHOLE
 
 ROWS = 64  # points that meet a block together: their products with it stay in cache
 ROW_STEP = 16  # heights of products are multiples of this: BLAS then gives a row the same bits wherever it stands
+SPREAD = 0.05  # of |t - o| |s - o|, what partial sums of a product that is itself small may have
 LARGEST = np.float32(126.0)  # bits; narrow layers stay below it, see `Trial.reach`
 ELEMENTWISE = {"nnan", "ninf", "nsz", "contract"}  # no reordering: `_exp2` needs (x + ROUND) - ROUND as it stands
 
@@ -144,13 +145,13 @@ def sums_loop(width: int, lanes: str) -> Any:
 
     def sums(
         points, shift, cutoff, low, high, origins, radii, atoms, centres, norms, depth, reach,
-        own_atom, own_group, own_power, segments, weights, out, totals, near, farthest,
+        own_atom, own_group, own_power, segments, weights, out, totals, near, magnitude,
     ):  # fmt: skip
         # points (d, m), shift (m,) in bits, low, high, origins (turns, blocks, d), radii (turns, blocks),
         # atoms (turns,), centres (turns, blocks, d or more, BLOCK), norms (turns, blocks, BLOCK), own_* (m,),
         # segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
         # Adds all but the own atoms to totals (2, m, K) or, if it has rows, to out (m, blocks * BLOCK), where it sets
-        # `near` (tiles, blocks); raises farthest (m,) to |t - o| |s - o| of the products in use. Where own atoms
+        # `near` (tiles, blocks); raises magnitude (m,) to that of the products, see PRODUCT_ERROR. Where own atoms
         # are sought, it lowers the shift to the nearest centre, sets own_atom (m,) and own_power (m,), and adds those.
         turns, blocks, d = origins.shape
         rounded = np.empty((d, ROWS), low.dtype)
@@ -194,7 +195,8 @@ def sums_loop(width: int, lanes: str) -> Any:
                         _products_compiled(offsets, d, chosen[:multiplied], centre, depth, gathered, product, part)
                     for g in range(multiplied):
                         i = chosen[g]
-                        farthest[first + i] = max(farthest[first + i], radius * np.sqrt(squares[i]))
+                        size = (radius * radius + abs(shift[first + i] - squares[i])) / 2
+                        magnitude[first + i] = max(magnitude[first + i], size + SPREAD * radius * np.sqrt(squares[i]))
                         start = centres.dtype.type(shift[first + i] - squares[i])
                         row, values = block_sums[i], product[g]
                         if cleared and not touched[i]:
