@@ -10,6 +10,8 @@ from ib_core.mixture.checks import finite_array, law_columns, positive
 from ib_core.mixture.groups import Groups, OwnAtom, ungrouped
 from ib_core.mixture.order import spatial_order
 
+CLOSE = 50.0  # squared diameter, in units of beta, up to which a kernel would skip none of the centres in any order
+
 
 def log_totals(
     atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | None = None, wanted: np.ndarray | None = None
@@ -30,7 +32,8 @@ def log_totals(
     """
     kernel, laws = atoms.kernel, atoms.kernel.prepare(groups)
     if own is None:
-        shift = np.concatenate([kernel.bound(points[tile]) for tile in _tiles(np.arange(len(points)), kernel.rows)])
+        large = 16 * kernel.rows  # a bound costs little but the call
+        shift = np.concatenate([kernel.bound(points[k : k + large]) for k in range(0, len(points), large)])
     else:
         shift = own.shift.copy()
     layers = 1 if own is None or len(groups.slices) == 1 else 2
@@ -112,8 +115,9 @@ def log_density(
     if points.shape[1] != centres.shape[1]:
         raise ValueError(f"points have {points.shape[1]} coordinates, centres {centres.shape[1]}")
     columns = law_columns(weights, len(centres))
-    order = spatial_order(centres, np.zeros(len(centres)))
-    centres, columns = centres[order], columns[order]
-    atoms = Atoms(centres[:, None], positive(beta, "beta"), backend, device)
+    if np.square((centres.max(0) - centres.min(0)) / positive(beta, "beta")).sum() > CLOSE:
+        order = spatial_order(centres, np.zeros(len(centres)))
+        centres, columns = centres[order], columns[order]
+    atoms = Atoms(centres[:, None], beta, backend, device)
     logs = log_totals(atoms, atoms.scaled(points), ungrouped(columns))[0] + atoms.log_constant
     return logs if np.ndim(weights) == 2 else logs[:, 0]
