@@ -39,7 +39,7 @@ class Training(Settings):
     """Adam on the cross-entropy of noisy passes."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1000, description="passes over the training part")
-    checkpoints: Annotated[int, Field(ge=1, le=1000)] = Field(6, description="log-spaced epochs from 1 to the last")
+    checkpoints: Annotated[int, Field(ge=1, le=1000)] = Field(6, description="log-spaced epochs, the last among them")
     learning_rate: Positive = Field(4e-4, description="step size of Adam")
     batch_size: Count = Field(256, description="inputs per step")
     train_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.8, description="part of the atoms to train on")
