@@ -2,11 +2,10 @@
 
 import numpy as np
 
-BLOCK = 128  # neighbouring atoms of one inner loop, skipped together
+from ib_core.mixture.numba_loops import BLOCK, STEP, WHOLE
+
 DEPTH = 32  # coordinates of one product; several such, summed, err less than one over all
 MANY = 0.75  # share of lanes in use from which lanes are passes
-WHOLE = 8  # layers narrower than this have loops of their own, which hold a point's coordinates in registers
-STEP = 4  # coordinates of one turn of the loop over differences elsewhere
 FAR = 1e15  # of lanes that hold no centre
 # From this coordinate on (in units of the kernel, from the middle of a block) differences need float64.
 FLOAT32_REACH = 16.0

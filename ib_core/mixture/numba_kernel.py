@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ib_core.mixture.blocks import BLOCK, EXP2_UNIT, WHOLE, Blocks
+from ib_core.mixture.blocks import EXP2_UNIT, Blocks
 from ib_core.mixture.groups import Groups, OwnAtom, Product, Trial, ungrouped
-from ib_core.mixture.numba_loops import ROWS, nearest_loop, square_gaps, sums_loop
+from ib_core.mixture.numba_loops import BLOCK, ROWS, WHOLE, nearest_loop, square_gaps, sums_loop
 from ib_core.mixture.torch_kernel import TorchKernel
 
 FLUSH = 64  # passes summed in float32 before they are multiplied with the weights
@@ -208,7 +208,7 @@ class NumbaKernel:
         turns = blocks.turns if blocks.by_atom else FLUSH
         for first in range(0, blocks.turns, turns):
             k = slice(first, first + turns)
-            sums_loop(0 if self.wide else min(self.d, WHOLE), lanes)(
+            sums_loop(0 if self.wide else min(self.d, WHOLE), lanes, blocks.centres.dtype.name)(
                 *(columns, bits, cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
                 *(blocks.atoms[k], blocks.centres[k], blocks.norms[k], blocks.depth, self.product_reach),
                 *(atom, group, sums.power, laws.segments, laws.weights),
@@ -233,5 +233,6 @@ class NumbaKernel:
             return self.exact_kernel.nearest(points)
         blocks = self.blocks
         smallest = self.bound(points).astype(np.float64) * (2 * EXP2_UNIT**2)
-        nearest_loop(points * EXP2_UNIT, blocks.low, blocks.high, blocks.origins, blocks.centres, smallest)
+        loop = nearest_loop(blocks.centres.dtype.name)
+        loop(points * EXP2_UNIT, blocks.low, blocks.high, blocks.origins, blocks.centres, smallest)
         return smallest / (2 * EXP2_UNIT**2)

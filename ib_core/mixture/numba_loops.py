@@ -1,5 +1,6 @@
 """The compiled loops of the kernel on a CPU: points in tiles, held against one block of centres after another."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -7,24 +8,32 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ib_core.mixture.blocks import BLOCK, STEP, WHOLE
-
+# All constants of the loops stand here: their machine code on disk is kept until *this* file changes.
+BLOCK = 128  # neighbouring atoms of one inner loop, skipped together
+WHOLE = 8  # layers narrower than this have loops of their own, which hold a point's coordinates in registers
+STEP = 4  # coordinates of one turn of the loop over differences elsewhere
 ROWS = 64  # points that meet a block together: their products with it stay in cache
 ROW_STEP = 16  # heights of products are multiples of this: BLAS then gives a row the same bits wherever it stands
 SPREAD = 0.05  # of |t - o| |s - o|, what partial sums of a product that is itself small may have
 LARGEST = np.float32(126.0)  # bits; narrow layers stay below it, see `Trial.reach`
-ELEMENTWISE = {"nnan", "ninf", "nsz", "contract"}  # no reordering: `_exp2` needs (x + ROUND) - ROUND as it stands
+ELEMENTWISE = {"nnan", "ninf", "nsz", "contract"}  # no reordering: `exp2` needs (x + ROUND) - ROUND as it stands
 
 
-def _compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile and keep the machine code on disk, or in memory only where no folder can be written."""
+def _entry(function: Callable[..., Any], name: str, **options: Any) -> Any:
+    """Compile what Python calls, and keep the machine code on disk, or in memory only where no folder can be written.
+
+    Each name has one signature and files of its own. Numba names the files of several by counting: processes that
+    compile at the same time would take the same number, and one would load the code of the other.
+    """
+    function.__qualname__ = re.sub(r"\W+", "_", name)
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:
         return njit(**options)(function)
 
 
-def _exp2(x):
+@njit(fastmath=ELEMENTWISE)
+def exp2(x):
     """2^x in float32 within 2e-7, exactly 1 at 0; never below 2^-126. Callers keep x under 126."""
     x = max(x, np.float32(-125.0))
     rounded = x + np.float32(12582912.0)  # 1.5 * 2^23: the last bits are the nearest whole number
@@ -38,6 +47,7 @@ def _exp2(x):
     return np.int32(bits + (np.float32(rounded).view(np.int32) << 23)).view(np.float32)
 
 
+@njit(fastmath=True)
 def _square_gaps(points, low, high, gaps):
     """Squared distances (m,) of points (d, m) from the box with corners low, high (d,)."""
     gaps[:] = 0
@@ -49,6 +59,7 @@ def _square_gaps(points, low, high, gaps):
             gaps[i] += gap * gap
 
 
+@njit(fastmath=True)
 def _about(points, first, origin, offsets, squares):
     """Offsets (d, ROWS) of points (d, first to first + ROWS) from an origin (d,), and their float64 squares (ROWS,)."""
     squares[:] = 0.0
@@ -60,6 +71,7 @@ def _about(points, first, origin, offsets, squares):
             squares[i] += offset * offset
 
 
+@njit(fastmath=True)
 def _products(offsets, d, chosen, centres, depth, gathered, product, part):
     """product (height, BLOCK) = offsets[:d, chosen].T @ centres[:d], `depth` coordinates at a time."""
     height = -(-len(chosen) // ROW_STEP) * ROW_STEP
@@ -78,6 +90,7 @@ def _products(offsets, d, chosen, centres, depth, gathered, product, part):
                 total[j] += more[j]
 
 
+@njit(fastmath=True)
 def _weigh(sums, rows, weights, first, end, totals):
     """totals (m, K) += sums (m, n) @ weights (K, n).T over `rows` and columns `first` to `end`; K is 1 or 4 c."""
     if weights.shape[0] == 1:
@@ -107,6 +120,7 @@ def _weigh(sums, rows, weights, first, end, totals):
             totals[i, c + 3] += t_3
 
 
+@njit(fastmath=True)
 def _sum(values):
     """Of float32 numbers."""
     total = np.float32(0.0)
@@ -115,6 +129,7 @@ def _sum(values):
     return total
 
 
+@njit
 def _peak(values):
     """The largest of float32 numbers, or 0 if none is above it: the bits of positive numbers are in their order."""
     bits = np.int32(0)
@@ -123,20 +138,14 @@ def _peak(values):
     return np.int32(bits).view(np.float32)
 
 
-_peak_compiled = _compiled(_peak)
-_sum_compiled = _compiled(_sum, fastmath=True)
-exp2 = _compiled(_exp2, fastmath=ELEMENTWISE)
-square_gaps = _compiled(_square_gaps, fastmath=True)
-_about_compiled = _compiled(_about, fastmath=True)
-_products_compiled = _compiled(_products, fastmath=True)
-_weigh_compiled = _compiled(_weigh, fastmath=True)
+square_gaps = _entry(_square_gaps.py_func, "square_gaps", fastmath=True)
 
 
 @cache
-def sums_loop(width: int, lanes: str) -> Any:
+def sums_loop(width: int, lanes: str, dtype: str) -> Any:
     """The loop for layers of that width; WHOLE stands for all from there on that take differences, 0 for wider ones.
 
-    A constant number of coordinates is what lets LLVM vectorise.
+    A constant number of coordinates is what lets LLVM vectorise. Centres come in the floats of that dtype.
     """
     by_atom = lanes == "passes"
     seeking = lanes == "atoms, one turn, sought"
@@ -166,22 +175,26 @@ def sums_loop(width: int, lanes: str) -> Any:
         block_sums = np.empty((ROWS, BLOCK), np.float32)
         multiple = segments[-1, 1] > 0
         for first in range(0, points.shape[1], ROWS):
-            rounded[:] = points[:, first : first + ROWS]
+            for q in range(d):
+                row, coordinates = rounded[q], points[q, first : first + ROWS]
+                for i in range(ROWS):
+                    row[i] = coordinates[i]
             limit = shift[first : first + ROWS] + cutoff
             segment = 0
             for block in range(blocks):
                 touched[:] = False
                 if seeking:
-                    limit[:] = shift[first : first + ROWS] + cutoff
+                    for i in range(ROWS):
+                        limit[i] = shift[first + i] + cutoff
                 for k in range(turns):
-                    square_gaps(rounded, low[k, block], high[k, block], gaps)
+                    _square_gaps(rounded, low[k, block], high[k, block], gaps)
                     found = 0
                     for i in range(ROWS):  # without a branch, which the processor could not predict
                         chosen[found] = i
                         found += gaps[i] <= limit[i]
                     if not found:
                         continue
-                    _about_compiled(points, first, origins[k, block], offsets, squares)
+                    _about(points, first, origins[k, block], offsets, squares)
                     centre, norm, radius = centres[k, block], norms[k, block], radii[k, block]
                     largest = reach * abs(reach) / (radius * radius) if radius else np.inf
                     multiplied = differenced = 0
@@ -192,7 +205,7 @@ def sums_loop(width: int, lanes: str) -> Any:
                         multiplied += inside
                         differenced += not inside
                     if multiplied:
-                        _products_compiled(offsets, d, chosen[:multiplied], centre, depth, gathered, product, part)
+                        _products(offsets, d, chosen[:multiplied], centre, depth, gathered, product, part)
                     for g in range(multiplied):
                         i = chosen[g]
                         size = (radius * radius + abs(shift[first + i] - squares[i])) / 2
@@ -206,7 +219,7 @@ def sums_loop(width: int, lanes: str) -> Any:
                         if seeking:
                             for j in range(BLOCK):
                                 exponents[j] = (start - norm[j]) + (values[j] + values[j])
-                            peak = _peak_compiled(exponents)
+                            peak = _peak(exponents)
                             if peak > 0:
                                 for j in range(BLOCK):
                                     if exponents[j] == peak:
@@ -223,7 +236,7 @@ def sums_loop(width: int, lanes: str) -> Any:
                             else:
                                 target[j] += exp2(exponent)
                         if by_atom:
-                            row[atoms[k]] += _sum_compiled(powers)
+                            row[atoms[k]] += _sum(powers)
                     if width:
                         flat = centre.reshape(-1)
                         for i in direct[:differenced]:
@@ -261,7 +274,7 @@ def sums_loop(width: int, lanes: str) -> Any:
                                     else:
                                         target[j] += exp2(np.float32(exponents[j]))
                             if by_atom:
-                                row[atoms[k]] += _sum_compiled(powers)
+                                row[atoms[k]] += _sum(powers)
                 first_segment = segment
                 while segment < len(segments) and segments[segment, 0] == block:
                     segment += 1
@@ -288,39 +301,42 @@ def sums_loop(width: int, lanes: str) -> Any:
                 whole, own_part = totals[0, first : first + ROWS], totals[1, first : first + ROWS]
                 for s in range(first_segment, segment):
                     group, begin, end = segments[s, 1], segments[s, 2], segments[s, 3]
-                    _weigh_compiled(block_sums, rows, weights[block], begin, end, whole)
+                    _weigh(block_sums, rows, weights[block], begin, end, whole)
                     if multiple:
                         found = 0
                         for i in rows:
                             same[found] = i
                             found += own_group[first + i] == group
-                        _weigh_compiled(block_sums, same[:found], weights[block], begin, end, own_part)
+                        _weigh(block_sums, same[:found], weights[block], begin, end, own_part)
 
-    return _compiled(sums, fastmath=ELEMENTWISE)
-
-
-def _nearest(points, low, high, origins, centres, smallest):
-    """Lower `smallest` (m,) to the squared distance of each point (m, d) to its nearest centre."""
-    passes, blocks, d = origins.shape
-    squares = np.empty(BLOCK, centres.dtype)
-    for i in range(points.shape[0]):
-        point = points[i]
-        for k in range(passes):
-            for block in range(blocks):
-                gap = 0.0
-                for q in range(d):
-                    outside = max(max(low[k, block, q] - point[q], point[q] - high[k, block, q]), 0.0)
-                    gap += outside * outside
-                if gap > smallest[i]:
-                    continue
-                squares[:] = 0.0
-                for q in range(d):
-                    coordinate = centres.dtype.type(point[q] - origins[k, block, q])
-                    line = centres[k, block, q]
-                    for j in range(BLOCK):
-                        offset = coordinate - line[j]
-                        squares[j] += offset * offset
-                smallest[i] = min(smallest[i], squares.min())
+    return _entry(sums, f"sums {width} {lanes} {dtype}", fastmath=ELEMENTWISE)
 
 
-nearest_loop = _compiled(_nearest, fastmath=True)
+@cache
+def nearest_loop(dtype: str) -> Any:
+    """The loop that finds nearest centres, which come in the floats of that dtype."""
+
+    def nearest(points, low, high, origins, centres, smallest):
+        # Lowers `smallest` (m,) to the squared distance of each point (m, d) to its nearest centre.
+        passes, blocks, d = origins.shape
+        squares = np.empty(BLOCK, centres.dtype)
+        for i in range(points.shape[0]):
+            point = points[i]
+            for k in range(passes):
+                for block in range(blocks):
+                    gap = 0.0
+                    for q in range(d):
+                        outside = max(max(low[k, block, q] - point[q], point[q] - high[k, block, q]), 0.0)
+                        gap += outside * outside
+                    if gap > smallest[i]:
+                        continue
+                    squares[:] = 0.0
+                    for q in range(d):
+                        coordinate = centres.dtype.type(point[q] - origins[k, block, q])
+                        line = centres[k, block, q]
+                        for j in range(BLOCK):
+                            offset = coordinate - line[j]
+                            squares[j] += offset * offset
+                    smallest[i] = min(smallest[i], squares.min())
+
+    return _entry(nearest, f"nearest {dtype}", fastmath=True)

@@ -1,6 +1,8 @@
 """log_density against its slow twin: float64 differences, pair by pair."""
 
 import math
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -78,6 +80,27 @@ def test_one_centre_or_many_and_wide_layers(n, d, beta):
     points = np.concatenate([centres[:3] + beta * rng.normal(size=(min(n, 3), d)), rng.normal(size=(1, d))])
     truth = np.concatenate([twin(point[None], centres, beta) for point in points])
     assert_close(log_density(points, centres, beta), truth)
+
+
+def test_compiled_loops_share_no_file_on_disk(tmp_path):
+    # Processes that add to one index at the same time could exchange its entries.
+    kinds = """
+import numpy as np
+from ib_core.mixture import log_density
+from ib_core.mixture.atoms import Atoms
+for d, n_x, spread in ((3, 1, 1), (3, 1, 1e4), (3, 200, 1), (4, 2, 1), (40, 1, 1), (40, 2, 1)):
+    centres = spread * np.random.default_rng(0).normal(size=(300, n_x, d))
+    log_density(centres[:70, 0], centres[:, 0], 0.1)
+    log_density(centres[:70, 0], centres[:, 0], 0.1, weights=np.full((300, 40), 1 / 300))
+    kernel = Atoms(centres, 0.1).kernel
+    kernel.nearest(centres[:9, 0])
+    kernel.matrix(centres[:9, 0], np.zeros(9))
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", kinds], env=environment, check=True)
+    indices, codes = (sorted(path.name for path in tmp_path.rglob(f"*.{end}")) for end in ("nbi", "nbc"))
+    assert len(indices) >= 8
+    assert codes == [name.replace(".nbi", ".1.nbc") for name in indices]
 
 
 def test_without_numba_torch_takes_over(monkeypatch):
