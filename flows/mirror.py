@@ -18,7 +18,6 @@ from tasks.scaling import load_calibration
 from tasks.store import Result, Store
 from tasks.tables import load_tables
 from tasks.tracking import SyncResult, sync
-from tasks.training import checkpoint_name
 from tasks.unit import Unit
 
 PACKAGES = ("ibshift", "torch", "numpy", "scipy", "numba", "pyarrow", "ray", "prefect", "mlflow", "POT")
@@ -49,7 +48,10 @@ def _sweep_record(plan: Plan, results: dict[Unit, Result], folder: Path, **commo
     """The shift sweep, with its laws as data sets and the networks of the last epoch."""
     assert isinstance(plan.config, SweepConfig)
     (bounds,) = plan.stages["bounds"]
-    last = max(unit.settings["epoch"] for unit in plan.stages["activations"])
+    networks = [unit for unit in plan.stages["training"] if unit in bounds.inputs.values()]
+    last = {
+        unit: max(name for name in results[unit].manifest["files"] if name.startswith("epoch_")) for unit in networks
+    }
     return SweepRecord(
         tables=load_tables(folder),
         folder=folder,
@@ -59,11 +61,7 @@ def _sweep_record(plan: Plan, results: dict[Unit, Result], folder: Path, **commo
             for name, unit in bounds.inputs.items()
             if name.startswith("law ")
         },
-        checkpoints={
-            f"{unit.label.replace('/', '_')}_{checkpoint_name(last)}": results[unit].file(checkpoint_name(last))
-            for unit in plan.stages["training"]
-            if unit in bounds.inputs.values()
-        },
+        checkpoints={f"{unit.label.replace('/', '_')}_{name}": results[unit].file(name) for unit, name in last.items()},
         **common,
     )
 

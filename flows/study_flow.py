@@ -13,6 +13,7 @@ from typing import Any
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.context import TagsContext
 from prefect.states import Cancelled
 
 from flows.config import load_config
@@ -65,7 +66,10 @@ def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> 
 
 
 def as_task(name: str, work: Callable[[], None]) -> None:
-    """Run one stage as a Prefect task. The store decides what is made again, so Prefect's cache is off."""
+    """Run one stage as a Prefect task. The store decides what is made again, so Prefect's cache is off.
+
+    It does not inherit the run's tags: with any, Prefect first asks the server for a slot, which takes two seconds.
+    """
 
     @task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
     def stage() -> State | None:
@@ -75,7 +79,8 @@ def as_task(name: str, work: Callable[[], None]) -> None:
             return Cancelled(message=CONTINUE.format(why=stopped))
         return None
 
-    stage()
+    with TagsContext(current_tags=set()):
+        stage()
 
 
 def _markdown(run: Run) -> str:
