@@ -14,7 +14,7 @@ from scipy.special import xlogy
 from ib_core.balls import DivergenceBall, TotalVariationBall
 from ib_core.bounds.pointwise import golden_interval, tv_interval
 from ib_core.bounds.reweighting import kl_seed, tv_seed
-from ib_core.finite_channel import check
+from ib_core.finite_channel import check, negentropies
 from ib_core.kl_newton import newton_path
 from ib_core.tv_newton import newton_ascent
 
@@ -78,7 +78,7 @@ def largest_information(
     inside = np.ones(len(weights), bool) if metric == "tv" else weights > 0
     columns = channel if inside.all() else channel[:, inside]
     ball = _ball(weights[inside], size, metric)
-    self_term = xlogy(columns, columns).sum(axis=0)
+    self_term = negentropies(columns)
     law = ball.start()
     output = columns @ law
     step, upper = 1.0, np.inf
@@ -145,7 +145,7 @@ def smallest_information(
     inside = weights > 0
     columns, centre = channel if inside.all() else channel[:, inside], weights[inside]
     ball = _ball(centre, size, metric)
-    self_term = xlogy(columns, columns).sum(axis=0)
+    self_term = negentropies(columns)
 
     def pointwise(law: np.ndarray) -> np.ndarray:
         return self_term - np.log(np.maximum(columns @ law, 1e-300)) @ columns
