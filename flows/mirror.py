@@ -10,7 +10,6 @@ from typing import Any
 
 from flows.config import SweepConfig
 from flows.plan import Plan
-from flows.results import sweep_folder
 from tasks.calibration_runs import CalibrationRecord
 from tasks.mlflow_record import StudyRecord
 from tasks.mlflow_runs import SweepRecord
@@ -24,17 +23,18 @@ PACKAGES = ("ibshift", "torch", "numpy", "scipy", "numba", "pyarrow", "ray", "pr
 
 
 def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -> SyncResult:
-    """Make MLflow show the published results of a study; `check` may raise to stop.
+    """Make MLflow show the results of a study as the store has them; `check` may raise to stop.
 
     Raises:
-        FileNotFoundError: the study has no published results.
+        Damaged: a result is missing or does not match its manifest; it was set aside.
         TrackingError: MLflow cannot be reached or written.
     """
     results = {unit: Result(store, unit.stage, unit.identity) for unit in plan}
     record = RECORDS[plan.config.study](
         plan,
         results,
-        folder=sweep_folder(store.workspace, plan.config.name),
+        files={name: results[unit].file(name) for unit in plan.shown for name in results[unit].manifest["files"]},
+        plan=plan.index(),
         identity=plan.shown[-1].identity,
         created_ms=results[plan.shown[-1]].manifest["created_ms"],
         environment=environment(),
@@ -44,7 +44,7 @@ def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -
     return sync(record, store.workspace, os.environ.get("MLFLOW_TRACKING_URI"), check=check)
 
 
-def _sweep_record(plan: Plan, results: dict[Unit, Result], folder: Path, **common: Any) -> SweepRecord:
+def _sweep_record(plan: Plan, results: dict[Unit, Result], /, **common: Any) -> SweepRecord:
     """The shift sweep, with its laws as data sets and the networks of the last epoch."""
     assert isinstance(plan.config, SweepConfig)
     (bounds,) = plan.stages["bounds"]
@@ -53,8 +53,7 @@ def _sweep_record(plan: Plan, results: dict[Unit, Result], folder: Path, **commo
         unit: max(name for name in results[unit].manifest["files"] if name.startswith("epoch_")) for unit in networks
     }
     return SweepRecord(
-        tables=load_tables(folder),
-        folder=folder,
+        tables=load_tables(results[bounds].folder),
         data_set=plan.config.data.source,
         law_digests={
             name.removeprefix("law "): results[unit].manifest["files"]["law.parquet"]["sha256"]
@@ -66,8 +65,9 @@ def _sweep_record(plan: Plan, results: dict[Unit, Result], folder: Path, **commo
     )
 
 
-def _calibration_record(plan: Plan, results: dict[Unit, Result], folder: Path, **common: Any) -> CalibrationRecord:
-    return CalibrationRecord(tables=load_calibration(folder), folder=folder, **common)
+def _calibration_record(plan: Plan, results: dict[Unit, Result], /, **common: Any) -> CalibrationRecord:
+    (scaling,) = plan.stages["scaling"]
+    return CalibrationRecord(tables=load_calibration(results[scaling].folder), **common)
 
 
 RECORDS: dict[str, Callable[..., StudyRecord]] = {

@@ -52,7 +52,8 @@ class StudyRecord(ABC):
 
     Attributes:
         title, reading: heading and guide of the landing page.
-        folder: `workspace/sweeps/<sweep>/`: settings, plan, tables, figures and report.
+        files: name -> settings, tables, figures and report; from the store: the sweep's folder may be another run's.
+        plan: identities by stage and label.
         identity: of the results; another identity makes runs of its own beside the old ones.
         created_ms: when these results were first finished; the same at every sync.
         environment: python, package versions, device: anything that JSON can hold.
@@ -63,7 +64,8 @@ class StudyRecord(ABC):
     title: ClassVar[str]
     reading: ClassVar[str]
 
-    folder: Path
+    files: Mapping[str, Path]
+    plan: Mapping[str, Mapping[str, str]]
     identity: str
     created_ms: int
     environment: Mapping[str, Any]
@@ -97,15 +99,11 @@ class StudyRecord(ABC):
         """The tag `sweep` of all its runs."""
         return f"{self.sweep}-{self.identity[:8]}"
 
-    def files(self) -> list[Path]:
-        """Everything in the sweep's folder."""
-        return sorted(path for path in self.folder.rglob("*") if path.is_file())
-
     def own_run(
         self, params: dict[str, str], totals: dict[str, float], laws: tuple[str, ...] = (), failed: bool = False
     ) -> RunRecord:
         """The run that holds the totals, and later the files; its content covers them all."""
-        files = {str(path.relative_to(self.folder)): sha256(path) for path in self.files()}
+        files = {name: sha256(path) for name, path in self.files.items()}
         return RunRecord(
             kind="sweep",
             key=self.sweep_id,

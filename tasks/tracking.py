@@ -120,7 +120,7 @@ class _Projection:
 
     def __init__(self, record: StudyRecord, workspace: Path, tracking_uri: str | None) -> None:
         self.record, self.client = record, _open(workspace, tracking_uri)
-        host = f"{socket.gethostname()}:{record.folder.resolve()}"
+        host = f"{socket.gethostname()}:{workspace.resolve()}:{record.sweep}"
         self.writer = hashlib.sha256(host.encode()).hexdigest()[:12]
         # A tracking server decides for itself where artifacts go.
         served = tracking_uri is not None and not tracking_uri.startswith(DATABASES)
@@ -211,14 +211,14 @@ class _Projection:
     def _log_files(self, run_id: str) -> None:
         """Report, figures, settings, plan, tables as CSV and checkpoints as artifacts; Parquet by reference."""
         references = [dict(reference) for reference in self.record.references]
-        for path in self.record.files():
-            name = path.relative_to(self.record.folder)
-            references.append({"path": f"sweeps/{self.record.folder.name}/{name}", **_identify(path)})
+        for name, path in self.record.files.items():
+            references.append({"path": f"sweeps/{self.record.sweep}/{name}", **_identify(path)})
             if path.suffix != ".parquet" and path.stat().st_size <= LARGEST_COPY:
-                inside = "tables" if path.suffix == ".csv" else str(name.parent) if name.parent.name else None
+                inside = "tables" if path.suffix == ".csv" else name.rpartition("/")[0] or None
                 self.client.log_artifact(run_id, str(path), inside)
         with tempfile.TemporaryDirectory() as scratch:
-            for title, value in (("environment", self.record.environment), ("references", references)):
+            extra = {"plan": self.record.plan, "environment": self.record.environment, "references": references}
+            for title, value in extra.items():
                 path = Path(scratch, f"{title}.json")
                 path.write_text(json.dumps(value, indent=1), encoding="utf-8")
                 self.client.log_artifact(run_id, str(path))
@@ -248,7 +248,7 @@ class _Projection:
                 self.client.delete_experiment_tag(self.experiment, name)
 
     def close_abandoned(self) -> int:
-        """Close what a killed writer of this folder left RUNNING under an older identity."""
+        """Close what a killed writer of this sweep left RUNNING under an older identity."""
         abandoned = self._search(f"attributes.status = 'RUNNING' and tags.writer = '{self.writer}'")
         for run in abandoned:
             self.client.set_terminated(run.info.run_id, "KILLED")

@@ -11,12 +11,13 @@ from flows.calibration_config import CalibrationConfig
 from flows.config import load_config, parse_overrides
 from flows.mirror import mirror
 from flows.plan import build_plan, survey
+from flows.results import publish
 from flows.settings import ConfigError
 from flows.studies import STUDIES, entrypoint
 from flows.study import open_run, run_study
 from tasks import unit
 from tasks.scaling import load_calibration
-from tasks.store import Store
+from tasks.store import Result, Store
 
 SMALL = {
     "study": "calibration",
@@ -164,13 +165,15 @@ def test_the_report_holds_every_figure_and_needs_nothing_else(workspace):
 def test_mlflow_has_a_run_for_each_case_with_the_same_params(workspace):
     plan, store = build_plan(small()), Store(workspace)
     assert mirror(plan, store).written == 7  # 2 laws x 2 widths, bracket, sampled, and the study itself
+    (workspace / "sweeps" / "small" / "report.html").write_text("published since by a run with other settings")
     assert mirror(plan, store).written == 0
+    publish(store, "small", plan.shown)
 
     from flows.mirror import RECORDS
 
-    folder = workspace / "sweeps" / "small"
-    common = {"identity": "0" * 24, "created_ms": 0, "environment": {}}
-    runs = RECORDS["calibration"](plan, {}, folder=folder, **common).runs()
+    results = {unit: Result(store, unit.stage, unit.identity) for unit in plan}
+    common = {"files": {}, "plan": {}, "identity": "0" * 24, "created_ms": 0, "environment": {}}
+    runs = RECORDS["calibration"](plan, results, **common).runs()
     assert len({tuple(run.params) for run in runs if run.kind == "case"}) == 1
     assert all(math.isfinite(number) for run in runs for _, _, number in run.points)
     names = {name for run in runs for name, _, _ in run.points}

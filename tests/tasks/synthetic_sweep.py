@@ -6,7 +6,6 @@ training, bounds are the theorems' own), so that figures and pages made from the
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -86,7 +85,6 @@ def write_synthetic_sweep(folder: Path, tables: SweepTables) -> Path:
     """Write what `workspace/sweeps/<sweep>/` holds for these tables; returns `folder`."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     write_tables(tables, folder)
-    (folder / "plan.json").write_text(json.dumps({"sweep": tables.sweep, "cells": 480}))
     (folder / "report.html").write_text("<!doctype html><title>szt</title><h1>A report</h1>")
     (folder / "figures" / "information_vs_shift.png").write_bytes(_ONE_PIXEL)
     return folder

@@ -61,7 +61,8 @@ def record_in(workspace, tables, **changes):
     checkpoint.write_bytes(b"weights")
     record = SweepRecord(
         tables=tables,
-        folder=folder,
+        files={path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.*"))},
+        plan={"data": {"reference": "0" * 24}},
         identity="0123456789abcdef",
         created_ms=1_790_000_000_000,
         data_set="szt",
@@ -176,7 +177,7 @@ def test_the_sweep_run_holds_report_figures_tables_and_references(synced):
     assert {"figures/information_vs_shift.png", "checkpoints/b0.100-s0.safetensors"} <= artifacts
     assert not any(name.endswith(".parquet") for name in artifacts)
     references = {each["path"]: each for each in json.loads((root / "references.json").read_text())}
-    table = record.folder / "information.parquet"
+    table = record.files["information.parquet"]
     assert references["sweeps/szt/information.parquet"]["bytes"] == table.stat().st_size
     assert "store/training/0" in references
 
