@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from flows.settings import ConfigError, Count, Positive, Seed, Settings, StudyConfig, did_you_mean, distinct
+from flows.settings import ConfigError, Count, Positive, Seed, Settings, StudyConfig, ascending, did_you_mean, distinct
 from ib_core.known_laws import KNOWN_LAWS
 
 Dimension = Annotated[int, Field(ge=1, le=64)]
@@ -41,7 +41,8 @@ class Entropy(Settings):
     fit_from: Count = Field(256, description="slopes are fitted to n from here on")
     levels: list[Positive] = Field([1.0, 0.3, 0.1], description="risks (nats) for which the least n is read off")
 
-    _check_distinct = field_validator("dimensions", "samples", "levels")(distinct)
+    _sort = field_validator("dimensions", "samples")(ascending)
+    _check_distinct = field_validator("levels")(distinct)
 
 
 class Chain(Settings):
@@ -62,7 +63,8 @@ class Chain(Settings):
     target_stderr: Positive = Field(0.01, description="Monte Carlo standard error of one estimate, nats")
     max_draws: Count = Field(2**16, description="most draws for each end of one bracket")
 
-    _check_distinct = field_validator("inputs", "betas", "dimensions", "passes", "sampled")(distinct)
+    _sort = field_validator("dimensions", "passes", "sampled")(ascending)
+    _check_distinct = field_validator("inputs", "betas")(distinct)
 
     @model_validator(mode="after")
     def _check_layers(self) -> "Chain":

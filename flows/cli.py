@@ -167,9 +167,15 @@ def status(workspace: Workspace = WORKSPACE) -> None:
 
 def _known_plans(workspace: Path) -> list[Plan]:
     """The plans of all sweeps that were run in a workspace, with the settings of their last run."""
-    folders = sorted((workspace / "sweeps").glob("*/plan.json"))
-    settings = [planned_settings(Store(workspace), path.parent.name) for path in folders]
-    return [build_plan(parse_config(values, "plan.json")) for values in settings if values]
+    plans = []
+    for path in sorted((workspace / "sweeps").glob("*/plan.json")):
+        name = path.parent.name
+        try:
+            if values := planned_settings(Store(workspace), name):
+                plans.append(build_plan(parse_config(values, "plan.json")))
+        except ConfigError as error:  # a file or a family that it names is gone: the others are still to be shown
+            console.print(f"[yellow]warning[/]: sweep {name} cannot be planned again: {error}", soft_wrap=True)
+    return plans
 
 
 @app.command()

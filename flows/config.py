@@ -161,8 +161,9 @@ class SweepConfig(StudyConfig):
             for size in shift.sizes if not find_family(shift.family).moves_atoms else []:
                 try:
                     shifted(shift.family, law, size, **given)
-                except (ValueError, TypeError, IndexError, ArithmeticError) as error:
-                    raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {error}") from error
+                except Exception as error:  # whatever a family of the user's raises
+                    problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+                    raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {problem}") from error
 
 
 CONFIGS: dict[str, type[StudyConfig]] = {"shift_sweep": SweepConfig, "calibration": CalibrationConfig}
@@ -196,6 +197,8 @@ def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> Study
     path = sweep_path(sweep)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)

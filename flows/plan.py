@@ -9,7 +9,7 @@ from typing import Any
 from flows.results import previous_index
 from flows.settings import StudyConfig
 from flows.studies import STUDIES, Study
-from tasks.store import Store
+from tasks.store import Damaged, Store
 from tasks.unit import Unit, failure
 
 
@@ -84,7 +84,10 @@ def why_stale(unit: Unit, old: str, store: Store) -> str:
     result = store.get(unit.stage, old)
     if result is None:
         return "made before from other settings, no longer stored"
-    before, now = result.manifest["recipe"], unit.recipe
+    try:
+        before, now = result.manifest["recipe"], unit.recipe
+    except Damaged:
+        return "made before from other settings, damaged since"
     reasons = _changed_settings(before["settings"], now["settings"])
     files = {**before["code"], **now["code"]}
     reasons += [f"code {name} changed" for name in files if before["code"].get(name) != now["code"].get(name)]

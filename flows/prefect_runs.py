@@ -136,15 +136,17 @@ def _close_run(client: SyncPrefectClient, flow_run_id: UUID) -> None:
     client.set_flow_run_state(flow_run_id, Crashed(message=DIED), force=True)
 
 
-def waiting_retries() -> list[FlowRun]:
-    """Runs started from the command line for which somebody pressed Retry: no runner or worker owns them."""
+def waiting_retries(workspace: Path) -> list[FlowRun]:
+    """Runs of this workspace, started from the command line, for which somebody pressed Retry: no runner owns them."""
     wanted = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[TAG]),
         state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["AwaitingRetry"])),
         deployment_id=FlowRunFilterDeploymentId(is_null_=True),
     )
     with get_client(sync_client=True) as client:
-        return _all_flow_runs(client, wanted)
+        found = _all_flow_runs(client, wanted)
+    # A server may be shared by several workspaces.
+    return [flow_run for flow_run in found if flow_run.parameters.get("workspace") == str(workspace)]
 
 
 def adopt_retry(workspace: Path, wanted: Callable[[FlowRun], bool]) -> Adopted | None:
@@ -157,7 +159,7 @@ def adopt_retry(workspace: Path, wanted: Callable[[FlowRun], bool]) -> Adopted |
     Returns:
         The run and its lock, already held; None where no run waits.
     """
-    for flow_run in waiting_retries():
+    for flow_run in waiting_retries(workspace):
         lock = RunLock(workspace, run_id_of(flow_run))
         if wanted(flow_run) and lock.acquire():
             return Adopted(flow_run, lock)

@@ -24,6 +24,11 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
+def ascending(values: list) -> list:
+    """Distinct values in their order on an axis."""
+    return sorted(distinct(values))
+
+
 def distinct(values: list) -> list:
     value, count = Counter(values).most_common(1)[0] if values else (None, 0)
     if count > 1:
@@ -32,12 +37,12 @@ def distinct(values: list) -> list:
 
 
 class Resources(Settings):
-    """Where the work runs; changes no number."""
+    """Where the work runs; changes no number, but that a GPU may change their last digits."""
 
     workers: Annotated[int, Field(ge=0, le=100_000)] | None = Field(
         None, description="processes at once; null: one per core; 0: no Ray"
     )
-    gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit")
+    gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit; cells then use it")
     ray_address: str | None = Field(None, description="Ray cluster to join")
     max_cells: Count = Field(MAX_CELLS, description="refuse grids above this")
 

@@ -158,7 +158,9 @@ def _worst_case(
 
 def _sampling(config: SweepConfig) -> dict[str, Any]:
     estimator = config.estimator
-    return {"target_stderr": estimator.target_stderr, "max_draws": estimator.max_draws, "seed": estimator.seed}
+    sampling = {"target_stderr": estimator.target_stderr, "max_draws": estimator.max_draws, "seed": estimator.seed}
+    # A GPU changes the last digits, so what it made is a result of its own.
+    return sampling | ({"device": "cuda"} if config.resources.gpus else {})
 
 
 def _cell(
@@ -189,6 +191,7 @@ class _Collected:
         self.settings: dict[str, Any] = {
             # Where the work runs changes no number.
             "config": config.model_dump(exclude={"resources"}),
+            "device": "cuda" if config.resources.gpus else "cpu",
             "places": {},
             "laws": {},
             **{kind: {} for kind in ("networks", "activations", "cells", "worst_cases", "failed")},

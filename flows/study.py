@@ -108,9 +108,9 @@ def run_study(run: Run, stage: StageRunner) -> None:
     if run.study.stages[-1] in run.stages:
         stage("tracking", partial(show_in_mlflow, run))
         run.stop.check()
-    if run.lost:
+    if run.counts["failed"]:
         raise StageFailed(
-            f"{run.counts['failed']} units failed and are marked in the tables: ibshift status shows them"
+            f"{run.counts['failed']} units failed, marked in the tables or left out: ibshift status shows them"
         )
 
 

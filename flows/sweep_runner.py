@@ -107,7 +107,7 @@ def continue_retries(workspace: Path, entrypoint: str) -> Iterator[None]:
         while not done.wait(POLL_S):
             # An unreachable server has no retries to tell of; the next question may be answered.
             with contextlib.suppress(Exception):
-                for flow_run in waiting_retries():
+                for flow_run in waiting_retries(workspace):
                     command = [sys.executable, "-m", "flows.sweep_runner", str(workspace), entrypoint, str(flow_run.id)]
                     _run_until(done, command)
 

@@ -204,6 +204,10 @@ def _bound_cell(row: Any, least: Any) -> tuple[str, str]:
     return number(row.bound), look
 
 
+def _ball_look(ball: pd.DataFrame) -> str:
+    return "bad" if not ball["holds"].all() else "faint" if ball["vacuous"].all() else ""
+
+
 def ball_table(view: View) -> Table:
     """The extremes over every ball at the final epoch, the mean over seeds."""
     found = view.final(view.tables.worst_case)
@@ -211,7 +215,7 @@ def ball_table(view: View) -> Table:
         [case.label, METRICS.get(metric, metric), str(layer), f"{size:g}", number(ball["reference"].mean()),
          f"{number(ball['largest'].mean())} ± {number(ball['largest_stderr'].max())}", number(ball["upper"].mean()),
          f"{number(ball['smallest'].mean())} ± {number(ball['smallest_stderr'].max())}", number(ball["lower"].mean()),
-         (f"± {number(ball['bound'].mean())}", "faint" if ball["vacuous"].all() else ""), ball["theorem"].mode()[0],
+         (f"± {number(ball['bound'].mean())}", _ball_look(ball)), ball["theorem"].mode()[0],
          f"{ball['gap'].max():.0e}"]
         for case in view.cases
         for (metric, layer, size), ball in case.of(found).groupby(["metric", "layer", "size"])

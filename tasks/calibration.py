@@ -75,8 +75,9 @@ def findings(tables: CalibrationTables) -> list[str]:
     entropy = fitted[fitted["part"] == "entropy"]
     spread = entropy[(entropy["quantity"] == "sd") & entropy["law"].isin(["skewed_hypercube", "gaussian"])]
     if len(spread):
+        laws = " and the ".join(spread["law"].str.replace("_", " ").unique())
         said.append(
-            f"Where the law is not symmetric the spread of the estimate falls like n^({span(spread['value'], 2)}), "
+            f"For the {laws} the spread of the estimate falls like n^({span(spread['value'], 2)}), "
             f"with a median of {number(spread['value'].median(), 2)}, against −1/2 in theory."
         )
     for law, mine in entropy[entropy["quantity"] == "risk"].groupby("law", sort=False):

@@ -60,7 +60,10 @@ def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd
     table = _moved_deviations(table, set(laws.law[laws.kind == "moved"]))
     table = _reference_rows(table, laws).join(places, on="law")
     table = table.assign(
-        sweep=settings["config"]["name"], split="all", device="cpu", code=identity(fingerprint("information"))[:12]
+        sweep=settings["config"]["name"],
+        split="all",
+        device=settings["device"],
+        code=identity(fingerprint("information"))[:12],
     )
     order = {name: rank for rank, name in enumerate(settings["places"])}
     table = table.assign(rank=table.law.map(order)).sort_values(

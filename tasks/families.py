@@ -19,8 +19,9 @@ def find_family(name: str) -> Family:
     if module and name not in FAMILIES:
         try:
             importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise KeyError(f"in a module on PYTHONPATH, got {name!r} ({error})") from error
+        except Exception as error:  # whatever a module of the user's raises
+            problem = f"{type(error).__name__}: {error}"
+            raise KeyError(f"in a module on PYTHONPATH that can be imported, got {name!r} ({problem})") from error
     if name not in FAMILIES:
         raise KeyError(f"one of {', '.join(FAMILIES)}, or module.function entered with @family, got {name!r}")
     return FAMILIES[name]

@@ -49,6 +49,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
         target_stderr=np.array([settings["target_stderr"]] * len(laws) + loose),
         max_draws=settings["max_draws"],
         seed=settings["seed"],
+        device=settings.get("device"),
     )
     estimates = _estimates(information, settings["laws"])
     sizes = {"n_atoms": stored.shape[0], "n_passes": stored.shape[1], "draws": information.draws}

@@ -220,7 +220,7 @@ def _bound(row: pd.Series) -> str:
 
 def _sweep_run(record: SweepRecord, runs: list[RunRecord]) -> RunRecord:
     """The run that holds the totals, and later the files; its content covers them all."""
-    information, bounds = record.tables.information, record.tables.bounds
+    information, bounds, worst_case = (getattr(record.tables, name) for name in ("information", "bounds", "worst_case"))
     deviation = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
     totals = {
         "n_cells": sum(run.kind == "cell" for run in runs),
@@ -228,7 +228,7 @@ def _sweep_run(record: SweepRecord, runs: list[RunRecord]) -> RunRecord:
         "n_failed": int((information["status"] != "ok").sum()),
         "n_bounds": len(deviation),
         "n_vacuous": int(deviation["vacuous"].sum()),
-        "n_violated": int(deviation["holds"].eq(False).sum()),
+        "n_violated": int(deviation["holds"].eq(False).sum() + worst_case["holds"].eq(False).sum()),
         "slack_min": float(deviation["slack"].min()),
     }
     settings = pd.json_normalize(dict(record.tables.config)).iloc[0]

@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,8 +36,15 @@ def serve_ui(workspace: Path, port: int = 5000, patience: float = 60.0) -> Pages
     """Start MLflow's server on the workspace's database; its log goes to `workspace/mlflow/server.log`.
 
     Raises:
-        TrackingError: the server ended, or does not answer within `patience` seconds; the message names its log.
+        TrackingError: the port is taken, or the server ended or does not answer within `patience` seconds.
     """
+    # Another server that holds the port would answer in place of ours, with its own workspace.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise TrackingError(f"no MLflow page: port {port} is taken ({error.strerror}), try --port") from error
     if creating := prepare_in_background(workspace):
         creating.wait(patience)
     log = workspace.resolve() / "mlflow" / "server.log"
@@ -61,7 +69,7 @@ def serve_ui(workspace: Path, port: int = 5000, patience: float = 60.0) -> Pages
         try:
             pages.studies.update(_studies(pages.url))
             return pages
-        except OSError:
+        except (OSError, ValueError):
             time.sleep(0.2)
     pages.stop()
     raise TrackingError(f"MLflow's server did not start on port {port}: see {log}")

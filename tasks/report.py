@@ -72,7 +72,7 @@ def overall_findings(view: View) -> list[str]:
     bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
     smallest = view.smallest[view.smallest["size"] > 0]
     if len(bounds):
-        broken = view.tables.bounds["holds"].eq(False).sum()
+        broken = len(view.violated)
         said.append(
             f"Over all epochs, {bounds['vacuous'].sum()} of {len(bounds)} bounds on the deviation are vacuous; for "
             f"{smallest['vacuous'].sum()} of {len(smallest)} deviations even the smallest bound is."

@@ -78,14 +78,13 @@ def facts(view: View) -> list[tuple[str, str]]:
 
 def violated(view: View) -> Table:
     """Every violated bound of every epoch."""
-    bounds = view.tables.bounds
     return Table(
         ["network", "β", "seed", "epoch", "layer", "shift", "theorem", "measured |ΔI|", "± 1 s.e.", "bound", "slack"],
         [
             [row.network, f"{row.beta:g}", str(row.seed), str(row.epoch), str(row.layer),
              at_size(row.shift, row.size, row.metric), row.theorem, number(row.measured),
              number(row.measured_stderr, 4), number(row.bound), (number(row.slack), "bad")]
-            for row in bounds[bounds["holds"].eq(False)].itertuples()
+            for row in view.violated.itertuples()
         ],
     )  # fmt: skip
 

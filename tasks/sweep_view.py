@@ -149,6 +149,23 @@ class View:
         return table.assign(tightness=table["measured"] / table["bound"])
 
     @cached_property
+    def violated(self) -> pd.DataFrame:
+        """Every violated bound of every epoch, on a deviation or on the worst law of a ball."""
+        bounds, balls = self.tables.bounds, self.tables.worst_case
+        balls = balls[balls["holds"].eq(False)]
+        rises = balls["rise"] - 3 * balls["rise_stderr"] > balls["fall"] - 3 * balls["fall_stderr"]
+        measured = balls["rise"].where(rises, balls["fall"])
+        balls = balls.assign(
+            shift="worst_case",
+            measured=measured,
+            measured_stderr=balls["rise_stderr"].where(rises, balls["fall_stderr"]),
+            slack=balls["bound"] - measured,
+        )
+        columns = ["network", "beta", "seed", "epoch", "layer", "shift", "size", "metric", "theorem"]
+        columns += ["measured", "measured_stderr", "bound", "slack"]
+        return pd.concat([bounds.loc[bounds["holds"].eq(False), columns], balls[columns]], ignore_index=True)
+
+    @cached_property
     def beside_worst(self) -> pd.DataFrame:
         """The rows of `audit` whose size is the radius of a ball that was searched, with its extremes beside them.
 

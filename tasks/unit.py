@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import socket
+import sys
 import time
 import traceback
 from contextlib import suppress
@@ -93,12 +94,15 @@ def make(job: dict[str, Any], workspace: str) -> Ended:
             found = store.get(stage, name)
             if found and found.looks_whole():
                 return ended("reused")
-            if fingerprint(stage) != job["recipe"]["code"]:
+            module = f"tasks.{stage}"
+            # In the process of the plan the hash is remembered, and the file may have changed before its first import.
+            now = fingerprint(stage) if module in sys.modules else fingerprint.__wrapped__(stage)
+            if now != job["recipe"]["code"]:
                 raise RuntimeError("the code changed while the run was going on: start it again")
             scratch = store.scratch(name)
             with store.publishing(stage, job["recipe"]) as out:
                 inputs = {key: Result(store, *reference) for key, reference in job["inputs"].items()}
-                build = importlib.import_module(f"tasks.{stage}").build
+                build = importlib.import_module(module).build
                 build(job["recipe"]["settings"], inputs, out, scratch)
             _failure(store, name).unlink(missing_ok=True)
             result = ended("computed")

@@ -36,7 +36,8 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
     torch.set_num_threads(1)
     weights = read_law(inputs["law"].file("law.parquet")).weights
     stored, _ = read_signals(inputs["activations"], settings["layer"])
-    channel = layer_channel(stored, settings["beta"], seed=settings["seed"])
+    device = settings.get("device")
+    channel = layer_channel(stored, settings["beta"], seed=settings["seed"], device=device)
     metrics: tuple[Literal["tv"], Literal["kl"]] = ("tv", "kl")
     balls = [(metric, size) for metric in metrics for size in settings[metric]]
     most = [worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7) for metric, size in balls]
@@ -49,6 +50,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
         target_stderr=settings["target_stderr"],
         max_draws=settings["max_draws"],
         seed=settings["seed"],
+        device=device,
     )
     values, errors = measured.plug_in
     channel_reference = information(channel, weights)

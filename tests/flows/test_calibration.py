@@ -25,7 +25,7 @@ SMALL = {
     "entropy": {
         "laws": [{"law": "skewed_hypercube", "betas": [0.5]}, {"law": "grid", "betas": [0.1]}],
         "dimensions": [1, 2],
-        "samples": [16, 64, 256, 1024],
+        "samples": [1024, 16, 64, 256],  # in any order
         "replications": 48,
         "fit_from": 64,
         "levels": [0.05],

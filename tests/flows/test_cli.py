@@ -67,6 +67,16 @@ def test_status_and_why_know_a_finished_sweep(finished_once):
     assert "state     ready" in told and "computed" in told and "ib_core.sample_propagation" in told
 
 
+def test_a_sweep_that_cannot_be_planned_again_hides_no_other(finished):
+    config = {"shifts": [{"family": "no_module.x", "sizes": [0.1]}]}
+    broken = finished / "workspace" / "sweeps" / "broken"
+    broken.mkdir()
+    (broken / "plan.json").write_text(json.dumps({"config": config}))
+    done = ibshift("status", cwd=finished)
+    assert done.returncode == 0 and "sweep broken cannot be planned again" in done.stdout
+    assert "tiny" in done.stdout
+
+
 def test_verify_finds_a_flipped_bit(finished):
     assert ibshift("verify", cwd=finished).returncode == 0
     path = next((finished / "workspace" / "store" / "information").rglob("estimates.parquet"))

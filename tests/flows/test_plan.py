@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from functools import cache
 
 import pytest
 from tiny import TINY, tiny
@@ -83,6 +84,38 @@ def test_missing_and_damaged_are_told_apart(finished):
     ]
 
 
+def test_why_survives_a_damaged_result_of_earlier_settings(finished):
+    workspace = finished / "workspace"
+    manifest = next((workspace / "store" / "training").glob("*/manifest.json"))
+    manifest.write_text(manifest.read_text()[:40])
+    found = states(tiny(training={"epochs": 3}), workspace)
+    assert any("damaged since" in state.reason for state in found.values())
+
+
+def test_a_file_edited_before_its_first_import_is_not_what_was_planned(tmp_path, monkeypatch):
+    planned = build_plan(tiny()).stages["data"][0].job()
+    from tasks import unit
+
+    @cache
+    def fingerprint(stage):
+        return now
+
+    now = planned["recipe"]["code"]
+    fingerprint("data")
+    now = now | {"tasks.data": "edited"}
+    monkeypatch.setattr(unit, "fingerprint", fingerprint)
+    monkeypatch.delitem(sys.modules, "tasks.data")
+    ended = make(planned, str(tmp_path))
+    assert ended.state == "failed" and "the code changed" in ended.message
+
+
+def test_a_gpu_makes_cells_of_its_own(tmp_path):
+    on_cpu, on_gpu = build_plan(tiny()), build_plan(tiny(resources={"gpus": 0.5}))
+    changed = {stage for stage in on_cpu.stages if on_cpu.index()[stage] != on_gpu.index()[stage]}
+    assert changed == {"information", "worst_case", "bounds", "report"}
+    assert {unit.settings["device"] for unit in on_gpu.stages["information"]} == {"cuda"}
+
+
 OWN = """
 import numpy as np
 from ib_core.shifts import Shift, family
@@ -116,9 +149,24 @@ def test_a_family_of_a_users_own_module_works_from_a_sweep_file(own_shifts, tmp_
 
 
 @pytest.mark.parametrize(
-    ("family", "expected"), [("no_module.x", "on PYTHONPATH"), ("own_shifts.x", "module.function")]
+    ("family", "expected"),
+    [
+        ("no_module.x", "on PYTHONPATH"),
+        ("own_shifts.x", "module.function"),
+        ("broken_shifts.x", "SyntaxError"),
+        ("own_shifts.raises", "RuntimeError: no"),
+    ],
 )
-def test_a_family_that_is_not_there_is_one_line(own_shifts, family, expected):
+def test_a_family_that_is_not_there_or_fails_is_one_line(own_shifts, family, expected):
+    (own_shifts.parent / "broken_shifts.py").write_text("def x(:")
+    own_shifts.write_text(
+        OWN
+        + """
+@family("tv")
+def raises(law, size):
+    raise RuntimeError("no")
+"""
+    )
     with pytest.raises(ConfigError, match=expected) as error:
         parse_config(TINY | {"shifts": [{"family": family, "sizes": [0.2]}]}, "here")
     assert "\n" not in str(error.value)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -87,6 +88,13 @@ def test_signals_puts_the_handlers_back(monkeypatch):
 @pytest.mark.parametrize(("parts", "key"), [(("SZT demo", "I(X;T)"), "szt-demo-i-x-t"), (("a_b", "c"), "a-b-c")])
 def test_artifact_keys_are_what_prefect_accepts(prefect_runs, parts, key):
     assert prefect_runs.artifact_key(*parts) == key
+
+
+def test_a_retry_of_another_workspace_is_left_to_it(prefect_runs, monkeypatch, tmp_path):
+    waiting = [SimpleNamespace(parameters={"workspace": str(folder)}) for folder in (tmp_path, tmp_path / "other")]
+    monkeypatch.setattr(prefect_runs, "get_client", lambda **_: nullcontext())
+    monkeypatch.setattr(prefect_runs, "_all_flow_runs", lambda client, wanted: waiting)
+    assert prefect_runs.waiting_retries(tmp_path) == waiting[:1]
 
 
 def test_cancel_in_the_ui_reaches_the_stop(prefect_runs, monkeypatch):

@@ -98,6 +98,13 @@ def test_a_violated_bound_and_a_failed_cell_are_never_dropped(small, tmp_path):
     assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)
 
 
+def test_a_ball_whose_worst_law_breaks_a_bound_is_as_loud(small, tmp_path):
+    worst_case = small.worst_case.copy()
+    worst_case.loc[worst_case.index[0], ["holds", "bound"]] = [False, 0.0123]
+    page = report(replace(small, worst_case=worst_case), tmp_path)
+    assert "1 violated bound" in page.text and "0.012" in page.text and "No bound was violated" not in page.text
+
+
 def test_a_noise_level_of_which_nothing_was_computed_is_reported_too(whole, tmp_path):
     tables = only(whole, epoch=[1000], layer=[0, 1, 2], shift=["reference", "contamination"])
     lost = tables.information["beta"] == 0.5

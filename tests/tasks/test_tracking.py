@@ -286,6 +286,15 @@ def test_views_are_short_valid_and_show_metrics_that_exist(synced):
             assert chart["metricSectionId"] in sections
 
 
+def test_a_taken_port_is_refused_though_its_server_answers(synced):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(TrackingError, match=f"port {port} is taken"):
+            serve_ui(synced[0], port)
+
+
 def test_the_landing_page_links_to_every_view_and_to_the_report(synced):
     workspace, _ = synced
     tags = dict(query(workspace, "select key, value from experiment_tags"))
