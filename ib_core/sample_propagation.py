@@ -15,7 +15,7 @@ from ib_core.mixture.density import log_totals
 from ib_core.mixture.draws import Draws
 from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
-from ib_core.mixture.sampling import Sampled, sample
+from ib_core.mixture.sampling import Sampled, Spread, sample
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class LayerInformation:
     draws: int
     remainder: float
     reached: bool
-    _plug_in_covariance: np.ndarray
-    _held_out_covariance: np.ndarray | None
+    _plug_in_spread: Spread
+    _held_out_spread: Spread | None
     _column: np.ndarray  # which distinct law each column is
 
     def difference(self, k: int, j: int, *, held_out: bool = False) -> Estimate:
@@ -63,18 +63,17 @@ class LayerInformation:
 
     def combination(self, coefficients: Mapping[int, float], *, held_out: bool = False) -> Estimate:
         """Sum of coefficient times I under the law of that number, with its standard error on the shared draws."""
-        estimate, covariance = self.plug_in, self._plug_in_covariance
+        estimate, spread = self.plug_in, self._plug_in_spread
         if held_out:
-            if self.held_out is None or self._held_out_covariance is None:
+            if self.held_out is None or self._held_out_spread is None:
                 raise ValueError("a held-out difference needs fresh passes: give `fresh` to layer_information")
-            estimate, covariance = self.held_out, self._held_out_covariance
+            estimate, spread = self.held_out, self._held_out_spread
         # Equal laws are one column, and cancel exactly.
-        share = np.zeros(len(covariance))
-        value = np.zeros(len(covariance))
+        share, value = np.zeros((2, len(spread.covariance)))
         for law, coefficient in coefficients.items():
             share[self._column[law]] += coefficient
             value[self._column[law]] = np.atleast_1d(estimate.value)[law]
-        return Estimate(float(share @ value), float(np.sqrt(max(share @ covariance @ share, 0.0))))
+        return Estimate(float(share @ value), spread.error(share))
 
 
 def layer_information(
@@ -183,8 +182,8 @@ def layer_information(
         draws=plug_in.draws + (held_out.draws if held_out else 0),
         remainder=layer.atoms.kernel.remainder,
         reached=plug_in.reached and (held_out is None or held_out.reached),
-        _plug_in_covariance=plug_in.covariance[0],
-        _held_out_covariance=held_out.covariance[0] if held_out else None,
+        _plug_in_spread=plug_in.spread,
+        _held_out_spread=held_out.spread if held_out else None,
         _column=column,
     )
 

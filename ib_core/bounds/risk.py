@@ -12,6 +12,13 @@ from ib_core.bounds.capacity import capacity
 from ib_core.bounds.checks import at_least_one, non_negative, positive_noise
 from ib_core.bounds.reweighting import binary_entropy
 
+LARGEST_EXPONENT = 700.0
+
+
+def exp(exponent: float) -> float:
+    """e^x, infinite where float64 ends: a bound as large says nothing, and must not stop the others."""
+    return math.exp(exponent) if exponent < LARGEST_EXPONENT else math.inf
+
 
 def entropy_bias(
     n: int, d: int, beta: float, half_width: float | Sequence[float] = 1.0, n_atoms: int | None = None
@@ -72,7 +79,7 @@ def risk_bounded_printed(n: int, d: int, beta: float, epsilon: float = 0.0) -> f
     log_factor = d / 2 * log_side - d / 4 * math.log(4 * math.pi * b2) - 0.5 * math.log(n)
     c = d / 2 * math.log(2 * math.pi * b2) + d / b2
     tail = c**2 + 2 * c * d * (1 + b2) / b2 + 8 * d * (d + 2 * b2**2 + d * b2**2) / b2**2
-    return 0.5 * log_volume * math.exp(log_factor) + tail * 2 / n
+    return 0.5 * log_volume * exp(log_factor) + tail * 2 / n
 
 
 def risk_subgaussian_printed(n: int, d: int, beta: float, psi2: float) -> float:
@@ -98,7 +105,7 @@ def risk_subgaussian_printed(n: int, d: int, beta: float, psi2: float) -> float:
     c = d / 2 * math.log(2 * math.pi * b2)
     tail = (c + 2 * d * k2 / b2) * (c + (2 * b2 * d + 3 * d * k2) / b2)
     tail += 8 * (16 * d**2 * k2**2 + b2**2 * d * (2 + d)) / b2**2
-    return log_volume * math.exp(log_factor) + tail * math.e * d / n
+    return log_volume * exp(log_factor) + tail * math.e * d / n
 
 
 def information_risk(n: int, n_passes: int, d: int, beta: float, half_width: float = 1.0) -> float:

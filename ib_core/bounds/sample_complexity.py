@@ -8,7 +8,7 @@ from scipy.special import ndtr
 from ib_core.awgn import amplitude_capacity
 from ib_core.bounds.bias import bias_lower_bound
 from ib_core.bounds.checks import at_least_one, positive_noise
-from ib_core.bounds.risk import entropy_risk
+from ib_core.bounds.risk import LARGEST_EXPONENT, entropy_risk, exp
 
 
 def sample_complexity_exponent(beta: float, slack: float = 0.0) -> float:
@@ -35,7 +35,7 @@ def sample_complexity_rate(d: int, eta: float, beta: float, slack: float = 0.0) 
     at_least_one(d=d)
     if not eta > 0:
         raise ValueError(f"eta must be positive, got {eta}")
-    return 2 ** (sample_complexity_exponent(beta, slack) * d) / (eta * d)
+    return exp(sample_complexity_exponent(beta, slack) * d * math.log(2)) / (eta * d)
 
 
 def sample_complexity(d: int, eta: float, beta: float) -> float:
@@ -56,7 +56,7 @@ def sample_complexity(d: int, eta: float, beta: float) -> float:
         epsilon = max(epsilon, 1e-12)
         if epsilon < 0.5:
             largest = max(largest, bias_lower_bound(1, d, beta, float(epsilon)) - eta)
-    return math.exp(largest)
+    return exp(largest)
 
 
 def samples_enough(d: int, eta: float, beta: float) -> float:
@@ -71,6 +71,8 @@ def samples_enough(d: int, eta: float, beta: float) -> float:
     low, high = math.log(4), math.log(4)
     while entropy_risk(math.ceil(math.exp(high)), d, beta) > eta:
         low, high = high, high + 1
+        if high > LARGEST_EXPONENT:
+            return math.inf
     while high - low > 1e-3:
         middle = (low + high) / 2
         low, high = (middle, high) if entropy_risk(math.ceil(math.exp(middle)), d, beta) > eta else (low, middle)

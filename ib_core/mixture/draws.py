@@ -67,8 +67,8 @@ class Draws:
         self.stratum_atom = self.active if sample else self.atom
         part = np.ones(n) if sample else np.repeat(1 / self.copies, self.copies)
         self.weights = weights[self.stratum_atom] * part[:, None]
-        # The largest weight of a single draw in a unit, (K,).
-        self.largest_share = (weights[self.active] / (self.copies * self.repeat)[:, None]).max(0)
+        # What one independent event of a unit weighs, (atoms, K): a draw, or a signal that all draws of the unit share.
+        self.shares = weights[self.active] / (1 if sample else self.copies[:, None] * self.repeat)
 
         rng = stream(*self.key, "order")
         self.order = rng.permutation(passes)
@@ -87,12 +87,12 @@ class Draws:
         self.middle = law @ means
         offsets = (centres - self.middle).reshape(-1, self.atoms.d)
         share = np.repeat(law / centres.shape[1], centres.shape[1])
-        self.precision = np.linalg.inv((share * offsets.T) @ offsets + identity)
+        self.precision = _inverse((share * offsets.T) @ offsets + identity)
         self.own_precision = None
         if centres.shape[1] > 1 and 8 * len(centres) * self.atoms.d**2 <= SHAPE_BYTES:
             offsets = centres - means[:, None]
             spread = offsets.swapaxes(1, 2) @ offsets / centres.shape[1]
-            self.own_middle, self.own_precision = means, np.linalg.inv(spread + identity)
+            self.own_middle, self.own_precision = means, _inverse(spread + identity)
 
     def block(self, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points (m, d), their atoms (m,) and controls (m, 2 or 3), in order (unit, repeat, copy of an atom)."""
@@ -109,9 +109,14 @@ class Draws:
         stretched = noise @ self.precision
         controls.append(_excess(noise, stretched, centres - self.middle) - np.trace(self.precision) / 2)
         if self.own_precision is not None:
-            precision = self.own_precision[atom]
-            stretched = (noise[:, None] @ precision)[:, 0]
-            trace = np.trace(precision, axis1=1, axis2=2)
+            stretched, size = np.empty_like(noise), max(1, SHAPE_BYTES // self.own_precision[0].nbytes)
+            given, wanted = (
+                each.reshape(-1, len(self.atom), self.atoms.d).swapaxes(0, 1) for each in (noise, stretched)
+            )
+            for first in range(0, len(self.atom), size):
+                part = slice(first, first + size)
+                wanted[part] = given[part] @ self.own_precision[self.atom[part]]
+            trace = np.trace(self.own_precision, axis1=1, axis2=2)[atom]
             controls.append(_excess(noise, stretched, centres - self.own_middle[atom]) - trace / 2)
         return centres + noise, atom, np.stack(controls, axis=1)
 
@@ -125,6 +130,15 @@ class Draws:
                 starts = np.cumsum(self.copies) - self.copies
                 values = np.add.reduceat(values, starts, axis=-2) / self.copies[:, None]
         return [values[..., unit, 0, :, :] for unit in range(self.units)]
+
+
+def _inverse(matrices: np.ndarray) -> np.ndarray:
+    """Of positive matrices; where float64 loses what is small beside what is large, the pseudo-inverse."""
+    try:
+        inverse = np.linalg.inv(matrices)
+    except np.linalg.LinAlgError:
+        inverse = np.full_like(matrices, np.nan)
+    return inverse if np.isfinite(inverse).all() else np.linalg.pinv(matrices, hermitian=True)
 
 
 def _excess(noise: np.ndarray, stretched: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -1,12 +1,29 @@
 """Draw until the standard error is small enough."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ib_core.mixture.draws import Draws
 from ib_core.mixture.strata import Strata, Unit
+
+
+class Spread(NamedTuple):
+    """What is known of the errors of means under K columns together: their covariance, and what no spread can show."""
+
+    covariance: np.ndarray  # (K, K)
+    shares: np.ndarray  # (atoms, K) of the means, what one independent event weighs
+
+    def error(self, share: np.ndarray) -> float:
+        """Standard error of the sum of `share` (K,) times the means.
+
+        An event of which there was no instance may still have a probability of one in all draws.
+        """
+        variance = float(share @ self.covariance @ share)
+        return math.hypot(math.sqrt(max(variance, 0.0)), float(np.abs(self.shares @ share).max()))
 
 
 @dataclass(frozen=True)
@@ -15,9 +32,9 @@ class Sampled:
 
     means: np.ndarray  # (V, K)
     errors: np.ndarray  # (V, K) standard errors
-    covariance: np.ndarray  # (judged, K, K) across columns
     stratum_means: np.ndarray  # (V, strata, K)
     stratum_errors: np.ndarray  # (strata, K) standard errors of the first variable's
+    spread: Spread  # of the first variable
     draws: int
     reached: bool
 
@@ -49,13 +66,14 @@ def sample(
     strata = Strata(draws.weights, judged, first)
     while True:
         covariance, variance = strata.spread()
-        # An event that no draw has shown yet may still have a probability of one in all draws: the spread cannot know.
-        errors = np.hypot(np.sqrt(np.maximum(variance, 0.0)), draws.largest_share / strata.units)
+        shares = draws.shares / strata.units
+        errors = np.hypot(np.sqrt(np.maximum(variance, 0.0)), shares.max(0))  # see Spread
         reached = bool((errors[:judged] <= target_stderr).all())
         exhausted = (blocks + 1) * draws.points > max_draws or strata.units == draws.max_units
         if reached or exhausted:
             strata_found = strata.stratum_means(), strata.stratum_errors()
-            return Sampled(strata.means(), errors, covariance, *strata_found, blocks * draws.points, reached)
+            spread = Spread(covariance[0], shares)
+            return Sampled(strata.means(), errors, *strata_found, spread, blocks * draws.points, reached)
         for unit in units(blocks):
             strata.add(unit)
         blocks += 1

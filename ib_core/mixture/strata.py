@@ -5,12 +5,15 @@ import numpy as np
 # The values (variables, n, K) and controls (n, controls) of one unit: one draw, or a mean of some, of every stratum.
 Unit = tuple[np.ndarray, np.ndarray]
 
+FREEDOM = 30  # degrees of freedom from which on slopes are fitted: with few, they would reproduce the values
+
 
 class Strata:
     """Accumulates units; the mean of a variable under column k is `sum_i w_ik mean_r (x_ik,r - b_k . c_i,r)`.
 
     The controls c have mean 0 in every stratum and unit; b_k is the regression of the first units, weighted with
-    w_ik^2. Units are independent, so the covariance of the means under columns k and j is `sum_i w_ik w_ij C_i / R`,
+    w_ik^2, or 0 where too few strata carry the column. Units are independent, so the covariance of the means under
+    columns k and j is `sum_i w_ik w_ij C_i / R`,
     with C_i the covariance of the R units within stratum i.
 
     Args:
@@ -40,7 +43,11 @@ class Strata:
         moments = np.einsum("rnc,rne->nce", controls, controls).reshape(-1, size * size)
         gram = (squares.T @ moments).reshape(-1, size, size)  # (K, controls, controls)
         cross = np.stack([np.einsum("rnc,rnk,nk->kc", controls, x, squares) for x in values.swapaxes(0, 1)])
-        return (cross[:, :, None] @ np.linalg.pinv(gram, rcond=1e-9, hermitian=True))[:, :, 0].swapaxes(1, 2)
+        slopes = (cross[:, :, None] @ np.linalg.pinv(gram, rcond=1e-9, hermitian=True))[:, :, 0].swapaxes(1, 2)
+        # How many strata of equal weight would carry as much.
+        strata = np.square(squares.sum(0)) / np.maximum(np.square(squares).sum(0), 1e-300)
+        freedom = strata * (len(units) - 1) if len(units) > 1 else strata - 1
+        return slopes * (freedom >= FREEDOM)
 
     def add(self, unit: Unit) -> None:
         """One more unit."""

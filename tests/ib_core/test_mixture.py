@@ -15,7 +15,7 @@ from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.density import log_totals
 from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
-from ib_core.mixture.quadrature import quadrature_entropy
+from ib_core.mixture.quadrature import ERRORS, quadrature_entropy
 
 BACKENDS = ["numba", "torch"]
 
@@ -220,6 +220,13 @@ def test_quadrature_is_as_near_as_it_says(d, error, distance):
     density = (np.exp(-(t**2) / 2) + np.exp(-((t - distance) ** 2) / 2)) / math.sqrt(8 * math.pi)
     truth = -float((density * np.log(density)).sum()) * 1e-3 + (d - 1) * 0.5 * math.log(2 * math.pi * math.e)
     assert abs(quadrature_entropy(centres, np.full(2, 0.5)) - truth) < error
+
+
+def test_quadrature_of_a_lattice_is_as_near_as_it_says():
+    line = 5.5 * np.arange(8.0)[:, None]
+    truth = 3 * quadrature_entropy(line, np.full(8, 1 / 8))
+    lattice = np.stack(np.meshgrid(line, line, line), axis=-1).reshape(-1, 3)
+    assert abs(quadrature_entropy(lattice, np.full(512, 1 / 512)) - truth) < ERRORS[3]
 
 
 def test_quadrature_declines_what_it_cannot_afford():

@@ -110,6 +110,20 @@ def test_so_many_samples_leave_a_bias_of_eta():
     assert best == pytest.approx(0.2, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "bound",
+    [
+        lambda: bounds.risk_bounded_printed(4096, 784, 0.1),
+        lambda: bounds.risk_subgaussian_printed(10_000, 1024, 0.005, 1.0),
+        lambda: bounds.sample_complexity(1024, 0.1, 0.005),
+        lambda: bounds.sample_complexity_rate(1024, 0.1, 0.1),
+        lambda: bounds.samples_enough(1024, 0.1, 0.05),
+    ],
+)
+def test_beyond_float64_a_bound_is_infinite_and_not_an_error(bound):
+    assert bound() == math.inf
+
+
 def test_the_monte_carlo_error_needs_no_noise_level():
     assert bounds.monte_carlo_mse(100, 10, 5) == pytest.approx(0.005)
     ratio = bounds.monte_carlo_mse_printed(100, 10, 5, 0.005) / bounds.monte_carlo_mse(100, 10, 5)

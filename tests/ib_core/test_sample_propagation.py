@@ -1,5 +1,6 @@
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -235,6 +236,47 @@ def test_held_out_intervals_know_that_few_fresh_passes_are_few(passes_per_atom):
         scores.append((found.value - long_run.held_out.value) / math.hypot(found.stderr, long_run.held_out.stderr))
     assert np.mean(np.abs(scores) < 3) >= 0.95
     assert passes_per_atom == 1 or np.std(scores) > 0.6
+
+
+@pytest.mark.parametrize(
+    ("n", "heavy", "passes_per_atom", "target"),
+    [(3, 0, 2, 1e-2), (8, 0, 2, 1e-2), (512, 0.5, 4, 0.02), (512, 0.5, 20, 0.05)],
+)
+def test_held_out_intervals_where_few_passes_carry_a_law(n, heavy, passes_per_atom, target):
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(n, 1, 2))
+    weights = np.full((n, 2), 1 / n)
+    weights[:, 1] *= 1 - heavy
+    weights[0, 1] += heavy
+
+    def channel(m):
+        return means + 0.6 * rng.normal(size=(n, m, 2))
+
+    def held_out(m, target, seed=0):
+        found = layer_information(passes, 0.4, weights=weights, fresh=channel(m), target_stderr=target, seed=seed)
+        assert (found.bracket[0] <= found.bracket[1]).all()
+        return found.held_out.value[1], found.held_out.stderr[1], *found.difference(1, 0, held_out=True)
+
+    passes = channel(16)
+    truth = np.array(held_out(max(64, 6000 // n), 1e-2))
+    runs = np.array([held_out(passes_per_atom, target, seed) for seed in range(40)])
+    # Three of Student's deviations cover 94 % at three degrees of freedom.
+    assert np.mean(np.abs(runs[:, 0] - truth[0]) <= 3 * runs[:, 1]) >= 0.9
+    assert np.mean(np.abs(runs[:, 2] - truth[2]) <= 3 * runs[:, 3]) >= 0.9
+
+
+def test_signals_far_apart_beyond_the_digits_of_their_covariance():
+    passes = np.arange(4.0)[:, None, None] * np.full(2, 1e6)
+    assert layer_information(passes, 0.005).plug_in.value == pytest.approx(math.log(4), abs=1e-9)
+
+
+def test_memory_stays_bounded_for_few_atoms_in_wide_noisy_layers():
+    passes = np.random.default_rng(0).normal(size=(8, 20, 256))
+    tracemalloc.start()
+    layer_information(passes, 2.0, max_draws=2048)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e8
 
 
 def test_a_heavy_atom_gets_more_draws():
