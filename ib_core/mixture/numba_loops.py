@@ -1,6 +1,5 @@
 """The compiled loops of the kernel on a CPU: points in tiles, held against one block of centres after another."""
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -25,7 +24,7 @@ def _entry(function: Callable[..., Any], name: str, **options: Any) -> Any:
     Each name has one signature and files of its own. Numba names the files of several by counting: processes that
     compile at the same time would take the same number, and one would load the code of the other.
     """
-    function.__qualname__ = re.sub(r"\W+", "_", name)
+    function.__qualname__ = "_".join(name.replace(",", "").split())
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:
