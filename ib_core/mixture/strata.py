@@ -47,7 +47,7 @@ class Strata:
         # How many strata of equal weight would carry as much.
         strata = np.square(squares.sum(0)) / np.maximum(np.square(squares).sum(0), 1e-300)
         freedom = strata * (len(units) - 1) if len(units) > 1 else strata - 1
-        return slopes * (freedom >= FREEDOM)
+        return np.where(freedom >= FREEDOM, slopes, 0.0)
 
     def add(self, unit: Unit) -> None:
         """One more unit."""
