@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.config import config_model, describe_settings, load_config, parse_config, parse_overrides
@@ -174,7 +175,8 @@ def _known_plans(workspace: Path) -> list[Plan]:
             if values := planned_settings(Store(workspace), name):
                 plans.append(build_plan(parse_config(values, "plan.json")))
         except ConfigError as error:  # a file or a family that it names is gone: the others are still to be shown
-            console.print(f"[yellow]warning[/]: sweep {name} cannot be planned again: {error}", soft_wrap=True)
+            problem = escape(f"sweep {name} cannot be planned again: {error}")
+            console.print(f"[yellow]warning[/]: {problem}", highlight=False, soft_wrap=True)
     return plans
 
 

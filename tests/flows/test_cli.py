@@ -68,12 +68,15 @@ def test_status_and_why_know_a_finished_sweep(finished_once):
 
 
 def test_a_sweep_that_cannot_be_planned_again_hides_no_other(finished):
-    config = {"shifts": [{"family": "no_module.x", "sizes": [0.1]}]}
+    gone = {"family": "law_mixture", "sizes": [0.1], "parameters": {"weight": "/nowhere/[old]laws.csv#tv_0.1"}}
+    config = json.loads((finished / "workspace" / "sweeps" / "tiny" / "plan.json").read_text())["config"]
+    config |= {"name": "broken", "shifts": [gone]}
     broken = finished / "workspace" / "sweeps" / "broken"
     broken.mkdir()
     (broken / "plan.json").write_text(json.dumps({"config": config}))
     done = ibshift("status", cwd=finished)
     assert done.returncode == 0 and "sweep broken cannot be planned again" in done.stdout
+    assert "/nowhere/[old]laws.csv" in done.stdout
     assert "tiny" in done.stdout
 
 
