@@ -1,7 +1,8 @@
 """What the theorems allow: how far I(X;T_l) can move under a shift, and how far an estimate can be from it.
 
-Every function returns nats unless it says so. `capacity` caps the information, `reweighting`, `pointwise` and
-`wasserstein` bound how far a shift moves it, `risk`, `bias` and `sample_complexity` how far an estimate can be off.
+Every function returns nats unless it says so. `capacity` caps the information; `reweighting`, `directional`, `kl_tv`,
+`pointwise` and `wasserstein` bound how far a shift moves it; `risk`, `sampled`, `passes`, `bias` and
+`sample_complexity` say how far an estimate can be off.
 """
 
 from ib_core.bounds.bias import (
@@ -12,6 +13,15 @@ from ib_core.bounds.bias import (
     monte_carlo_mse_printed,
 )
 from ib_core.bounds.capacity import capacity, layer_capacity
+from ib_core.bounds.directional import tv_directional, tv_directional_measured, tv_directional_sizes
+from ib_core.bounds.kl_tv import tv_from_kl
+from ib_core.bounds.passes import (
+    enumerated_risk,
+    passes_deviation,
+    passes_deviation_joint,
+    passes_spread,
+    shift_and_passes,
+)
 from ib_core.bounds.pointwise import (
     Certificate,
     golden_certificate,
@@ -20,7 +30,7 @@ from ib_core.bounds.pointwise import (
     tv_certificate,
     tv_interval,
 )
-from ib_core.bounds.reweighting import binary_entropy, kl_capacity, kl_seed, tv_capacity, tv_from_kl, tv_seed
+from ib_core.bounds.reweighting import binary_entropy, kl_capacity, kl_seed, tv_capacity, tv_seed
 from ib_core.bounds.risk import (
     entropy_bias,
     entropy_risk,
@@ -38,6 +48,7 @@ from ib_core.bounds.sample_complexity import (
     sample_complexity_rate,
     samples_enough,
 )
+from ib_core.bounds.sampled import sampled_bias, sampled_deviation, sampled_risk, shift_and_sampling
 from ib_core.bounds.wasserstein import (
     entropy_w1,
     entropy_w2,
@@ -58,6 +69,7 @@ __all__ = [
     "entropy_spread",
     "entropy_w1",
     "entropy_w2",
+    "enumerated_risk",
     "estimation_risk",
     "golden_certificate",
     "golden_interval",
@@ -70,15 +82,26 @@ __all__ = [
     "layer_capacity",
     "monte_carlo_mse",
     "monte_carlo_mse_printed",
+    "passes_deviation",
+    "passes_deviation_joint",
+    "passes_spread",
     "polyanskiy_wu",
     "risk_bounded_printed",
     "risk_subgaussian_printed",
     "sample_complexity",
     "sample_complexity_exponent",
     "sample_complexity_rate",
+    "sampled_bias",
+    "sampled_deviation",
+    "sampled_risk",
     "samples_enough",
+    "shift_and_passes",
+    "shift_and_sampling",
     "tv_capacity",
     "tv_certificate",
+    "tv_directional",
+    "tv_directional_measured",
+    "tv_directional_sizes",
     "tv_from_kl",
     "tv_interval",
     "tv_seed",

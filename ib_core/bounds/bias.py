@@ -4,7 +4,7 @@ import math
 from itertools import combinations_with_replacement
 
 import numpy as np
-from scipy.special import gammaln, ndtr, ndtri
+from scipy.special import gammaln, ndtr, ndtri, xlogy
 
 from ib_core.bounds.checks import at_least_one, positive_noise
 from ib_core.bounds.reweighting import binary_entropy
@@ -17,7 +17,7 @@ def bias_lower_bound(n: int, d: int, beta: float, epsilon: float) -> float:
     Negative values say nothing; the bias is never negative.
 
     Args:
-        epsilon: in (1 - (1 - 2 Q(1/(2 beta)))^d, 1], see `bias_lower_bound_grid`.
+        epsilon: in (1 - (1 - 2 Q(1/(2 beta)))^d, 1), see `bias_lower_bound_grid`.
 
     Source: Goldfeld, Greenewald and Polyanskiy, arXiv:1810.11589, Theorem 4.
     """
@@ -32,17 +32,16 @@ def bias_lower_bound_grid(d: int, beta: float, epsilon: float) -> int:
     At beta = .1, eps = .01 it is 3 for d <= 11 and 2 for 12 <= d <= 1e4.
 
     Raises:
-        ValueError: eps is not above 1 - (1 - 2 Q(1/(2 beta)))^d, so that not even two points per axis decode.
+        ValueError: eps is not above 1 - (1 - 2 Q(1/(2 beta)))^d, so that not even two points per axis decode, or it is
+            not below 1, where k* is infinite and the bound -ln n.
 
     Source: arXiv:1810.11589, Theorem 4.
     """
     positive_noise(beta)
     at_least_one(d=d)
     least = -math.expm1(d * math.log1p(-2 * float(ndtr(-1 / (2 * beta)))))
-    if not least < epsilon <= 1:
-        raise ValueError(f"epsilon must be in ({least:.4g}, 1] at d = {d}, beta = {beta}, got {epsilon}")
-    if epsilon == 1:
-        raise ValueError("epsilon = 1 makes k* infinite and the bound -ln n: take it below 1")
+    if not least < epsilon < 1:
+        raise ValueError(f"epsilon must be in ({least:.4g}, 1) at d = {d}, beta = {beta}, got {epsilon}")
     tail = -math.expm1(math.log1p(-epsilon) / d) / 2
     return math.floor(1 / (beta * -float(ndtri(tail))))
 
@@ -54,7 +53,7 @@ def bias_identity(signals: np.ndarray, beta: float, n: int, weights: np.ndarray 
 
     Args:
         signals: (k,) values of S.
-        weights: (k,) of P; uniform by default.
+        weights: (k,) of P; uniform by default. Values without weight may stand there.
 
     Source: arXiv:1810.11589, Lemma 3.
     """
@@ -65,7 +64,7 @@ def bias_identity(signals: np.ndarray, beta: float, n: int, weights: np.ndarray 
     mean = 0.0
     for chosen in combinations_with_replacement(range(k), n):
         counts = np.bincount(chosen, minlength=k)
-        log_probability = gammaln(n + 1) - gammaln(counts + 1).sum() + float(counts @ np.log(weights))
+        log_probability = gammaln(n + 1) - gammaln(counts + 1).sum() + float(xlogy(counts, weights).sum())
         inside = counts > 0
         sampled = finite_input_information(signals[inside], beta, counts[inside] / n)
         mean += math.exp(log_probability) * sampled
@@ -78,7 +77,8 @@ def monte_carlo_mse(n: int, n_mc: int, d: int) -> float:
 
     For any centres and any noise: no beta in it.
 
-    Source: Poincare's inequality for each Gaussian, beta^2 E|grad ln p|^2, and Fisher information at most d / beta^2.
+    Source: the variance at one centre is at most beta^2 E|grad ln p|^2 there (Poincare's inequality for the Gaussian);
+    averaged over the centres this is beta^2 times the Fisher information of p, which is at most d / beta^2.
     """
     at_least_one(n=n, n_mc=n_mc, d=d)
     return d / (n * n_mc)

@@ -113,7 +113,10 @@ def information_risk(n: int, n_passes: int, d: int, beta: float, half_width: flo
 
     b(n) + v(n) + b(n_x) + v(n_x) / sqrt(n) + C_d / (2 sqrt(n)) with b the bias and v the spread of an entropy.
 
-    Source: `entropy_bias`, `entropy_spread`; the last term is the spread of the mean of I-valued terms in [0, C_d].
+    `sampled_risk` does without the last two terms and takes the larger bias for the sum.
+
+    Source: `entropy_bias`, `entropy_spread`; the last term is the spread of the mean over the inputs of h(T | X = x) -
+    h(Z), which lies in [0, C_d].
     """
     pooled = entropy_risk(n, d, beta, half_width)
     conditional = entropy_bias(n_passes, d, beta, half_width) + entropy_spread(n_passes) / math.sqrt(n)
@@ -154,7 +157,7 @@ def estimation_risk(
     """E|I_SP - I(X;T_l)| of the plug-in without Monte Carlo error, for enumerated inputs with pooled centres.
 
     b_pool + v_pool + b(n_x) + v(n_x) |w|_2 with b the bias and v the spread of a smoothed entropy; zero at l = 1, where
-    S_1 is known exactly.
+    S_1 is known exactly. The first and the last term can go: see `enumerated_risk`.
 
     Args:
         weights: (N,) of the input law.
@@ -164,6 +167,7 @@ def estimation_risk(
     Source: bias = E D(P_n * phi || P * phi) <= ln(1 + chi^2), chi^2 <= A^d max_i w_i / n_x with
     A = 1 + sqrt(2/pi) r / beta; spread by McDiarmid, since one sample moves the entropy by at most H_b of its weight.
     """
+    at_least_one(n_passes=n_passes, layer=layer)
     if layer == 1:
         return 0.0
     if half_width is None:

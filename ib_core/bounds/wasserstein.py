@@ -21,7 +21,8 @@ def entropy_w2(w2: float, d: int, beta: float) -> float:
 def entropy_w1(w1: float, diameter: float, beta: float) -> float:
     """|h(S + Z) - h(S' + Z)| <= (D / beta^2) W_1(S, S'), D the diameter of the joint support of S and S'.
 
-    Source: the score of the smoothed law is (E[S | T] - T) / beta^2, which varies by at most D / beta^2 on the support.
+    Source: with p the density of S + Z, f(s) = -E ln p(s + Z) has the gradient (s - E E[S | T = s + Z]) / beta^2, of
+    length at most D / beta^2 on the convex hull of both supports; h(S' + Z) - h(S + Z) <= E f(S') - E f(S) by Gibbs.
     """
     positive_noise(beta)
     non_negative(w1=w1, diameter=diameter)
