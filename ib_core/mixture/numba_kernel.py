@@ -231,7 +231,10 @@ class NumbaKernel:
         return sums
 
     def bound(self, points: np.ndarray) -> np.ndarray:
-        """(m,) of a bound, from above, on min_jk |t - s_jk|^2 / 2: the least over some centres of all blocks."""
+        """(m,) of a bound, from above, on min_jk |t - s_jk|^2 / 2, in narrow layers within reach where there is any.
+
+        It is the least over some centres of all blocks; where that is too far, blocks are searched, nearest first.
+        """
         columns = np.ascontiguousarray((points * EXP2_UNIT).T, np.float32)
         smallest, gaps = np.full((2, len(points)), np.inf, np.float32)
         step = BLOCK if self.blocks.by_atom else 1
@@ -241,14 +244,18 @@ class NumbaKernel:
             np.minimum(smallest, gaps, out=smallest)
         # Coordinates that were rounded to float32 may seem nearer than they are.
         most = np.maximum(np.abs(points).max(1), np.abs(self.given).max()) * (EXP2_UNIT * math.sqrt(self.d) * 2**-22)
-        return np.square(np.sqrt(smallest) * (1 + self.d * 2**-23) + most) / (2 * EXP2_UNIT**2)
+        bound = np.square(np.sqrt(smallest) * (1 + self.d * 2**-23) + most) / (2 * EXP2_UNIT**2)
+        return bound if self.wide else self._searched(points, bound, self.reach)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
         """(m,) of min_jk |t - s_jk|^2 / 2."""
-        if self.wide:
-            return self.exact_kernel.nearest(points)
-        blocks = self.blocks
-        smallest = self.bound(points) * (2 * EXP2_UNIT**2)
-        loop = nearest_loop(blocks.centres.dtype.name)
-        loop(points * EXP2_UNIT, blocks.low, blocks.high, blocks.origins, blocks.centres, smallest)
-        return smallest / (2 * EXP2_UNIT**2)
+        return self.exact_kernel.nearest(points) if self.wide else self._searched(points, self.bound(points), -1.0)
+
+    def _searched(self, points: np.ndarray, bound: np.ndarray, enough: float) -> np.ndarray:
+        """(m,) of a bound lowered to the nearest centre, or to one that is near enough."""
+        blocks, unit = self.blocks, 2 * EXP2_UNIT**2
+        smallest = bound * unit
+        nearest_loop(blocks.centres.dtype.name)(
+            *(points * EXP2_UNIT, blocks.low, blocks.high, blocks.origins, blocks.centres, enough * unit, smallest)
+        )
+        return smallest / unit

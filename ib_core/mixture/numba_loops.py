@@ -16,6 +16,7 @@ ROWS = 64  # points that meet a block together: their products with it stay in c
 SPREAD = 0.05  # of |t - o| |s - o|, what partial sums of a product that is itself small may have
 GAP_ERROR = 2.0**-23  # of a squared distance from a box, for each coordinate
 SQUARE_ERROR = 2.0**-46  # of a squared distance in float64, which subtraction from another leaves
+FIRST = 16  # blocks that are looked for a nearest centre in the order of their distance
 LARGE = 16.0  # bits of doubt from which on it pays to look whether a block counts at all
 NEVER = 1e30  # bits; an infinity would not be safe from fast mathematics
 LARGEST = np.float32(128.0)  # bits, whose power is infinite; narrow layers stay below it, see `Trial.reach`
@@ -382,27 +383,40 @@ def sums_loop(width: int, lanes: str, dtype: str) -> Any:
 def nearest_loop(dtype: str) -> Any:
     """The loop that finds nearest centres, which come in the floats of that dtype."""
 
-    def nearest(points, low, high, origins, centres, smallest):
-        # Lowers `smallest` (m,) to the squared distance of each point (m, d) to its nearest centre.
+    def nearest(points, low, high, origins, centres, enough, smallest):
+        # Lowers `smallest` (m,) to the squared distance of each point (m, d) to its nearest centre, or to one that is
+        # near enough. The blocks that may hold the nearest come first, and then the others in turn.
         passes, blocks, d = origins.shape
-        squares = np.empty(BLOCK, centres.dtype)
+        low, high, origins = low.reshape(-1, d), high.reshape(-1, d), origins.reshape(-1, d)
+        centres = centres.reshape(passes * blocks, -1, BLOCK)
+        gaps, squares = np.empty(passes * blocks), np.empty(BLOCK, centres.dtype)
         for i in range(points.shape[0]):
+            if smallest[i] <= enough:
+                continue
             point = points[i]
-            for k in range(passes):
-                for block in range(blocks):
-                    gap = 0.0
-                    for q in range(d):
-                        outside = max(max(low[k, block, q] - point[q], point[q] - high[k, block, q]), 0.0)
-                        gap += outside * outside
-                    if gap > smallest[i]:
-                        continue
-                    squares[:] = 0.0
-                    for q in range(d):
-                        coordinate = centres.dtype.type(point[q] - origins[k, block, q])
-                        line = centres[k, block, q]
-                        for j in range(BLOCK):
-                            offset = coordinate - line[j]
-                            squares[j] += offset * offset
-                    smallest[i] = min(smallest[i], squares.min())
+            for block in range(len(gaps)):
+                below, above = low[block], high[block]
+                gap = 0.0
+                for q in range(d):
+                    outside = max(max(below[q] - point[q], point[q] - above[q]), 0.0)
+                    gap += outside * outside
+                gaps[block] = gap
+            for turn in range(FIRST + len(gaps)):
+                if smallest[i] <= enough:
+                    break
+                block = gaps.argmin() if turn < FIRST else turn - FIRST
+                if gaps[block] > smallest[i]:
+                    if turn < FIRST:
+                        break
+                    continue
+                gaps[block] = NEVER
+                squares[:] = 0.0
+                for q in range(d):
+                    coordinate = centres.dtype.type(point[q] - origins[block, q])
+                    line = centres[block, q]
+                    for j in range(BLOCK):
+                        offset = coordinate - line[j]
+                        squares[j] += offset * offset
+                smallest[i] = min(smallest[i], squares.min())
 
     return _entry(nearest, f"nearest {dtype}", fastmath=True)
