@@ -21,7 +21,7 @@ PRODUCT_REACH = 30.0
 # Bits that float32 costs an exponent for each bit of (t - o).(s - o), and more with each coordinate: above the most
 # that was seen in 5e8 pairs, for d from 17 to 4096, range / beta from .3 to 1e7, noise, midpoints and equal offsets in
 # tanh, saturated, flipped, ReLU, clustered and one-coordinate layers.
-PRODUCT_ERROR, MORE_ERROR = 1.3e-6, 7e-10
+PRODUCT_ERROR, MORE_ERROR = 1.15e-6, 7e-10
 FLOAT64_PART = 2.0**-27  # of that in float64; squares of offsets then err as well
 MOST_ERROR = 500.0  # bits, beyond which all is in doubt
 DOUBT = 9e-6  # nats that products may cost a point

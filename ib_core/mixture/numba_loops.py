@@ -404,7 +404,7 @@ def nearest_loop(dtype: str) -> Any:
             for turn in range(FIRST + len(gaps)):
                 if smallest[i] <= enough:
                     break
-                block = gaps.argmin() if turn < FIRST else turn - FIRST
+                block = int(gaps.argmin()) if turn < FIRST else turn - FIRST
                 if gaps[block] > smallest[i]:
                     if turn < FIRST:
                         break
