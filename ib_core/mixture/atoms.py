@@ -8,9 +8,7 @@ import numpy as np
 import torch
 
 from ib_core.mixture.groups import Groups, OwnAtom, Trial
-from ib_core.mixture.torch_kernel import TorchKernel
-
-EXACT_BYTES = 2**25  # of a tile of exact squared distances
+from ib_core.mixture.torch_kernel import EXACT_BYTES, TorchKernel, log_kernel
 
 
 class Kernel(Protocol):
@@ -94,12 +92,4 @@ class Atoms:
 
     def exact(self, points: np.ndarray) -> np.ndarray:
         """(m, N) of ln sum_k exp(-|t - s_jk|^2 / 2) from float64 differences, with each atom's own maximum."""
-        centres = torch.from_numpy(self.centres.reshape(-1, self.d))
-        logs = np.empty((len(points), self.n))
-        rows = max(1, EXACT_BYTES // (8 * len(centres)))
-        for first in range(0, len(points), rows):
-            tile = torch.from_numpy(points[first : first + rows])
-            distances = torch.cdist(tile, centres, compute_mode="donot_use_mm_for_euclid_dist")
-            exponents = (distances.square_() / -2).reshape(len(tile), self.n, self.n_passes)
-            logs[first : first + rows] = torch.logsumexp(exponents, 2)
-        return logs
+        return log_kernel(points, self.centres)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from ib_core.mixture.numba_loops import BLOCK, STEP, WHOLE
+from ib_core.mixture.numba_loops import BLOCK, DEPTH, STEP, WHOLE
 
-DEPTH = 32  # coordinates of one product; several such, summed, err less than one over all
 MANY = 0.75  # share of lanes in use from which lanes are passes
 FAR = 1e15  # of lanes that hold no centre
 # From this coordinate on (in units of the kernel, from the middle of a block) differences need float64.
 FLOAT32_REACH = 16.0
+OUTWARDS = 2.0**-22  # of a corner's coordinates; float32 rounds by 2^-24
 EXP2_UNIT = np.sqrt(0.5 * np.log2(np.e))  # |x|^2 / 2 in nats = |EXP2_UNIT x|^2 in bits
 
 
@@ -30,16 +30,15 @@ class Blocks:
         self.by_atom = passes >= MANY * self.parts * BLOCK
         self.turns = BLOCK * self.parts if self.by_atom else passes
         self.atoms = np.arange(self.turns) // self.parts  # of a block, by turn, where lanes are passes
-        chunks = -(-d // DEPTH)
-        self.depth = -(-d // chunks)
-        width = chunks * self.depth  # coordinates beyond d are 0
-        self.stored = width if d < WHOLE else -(-width // STEP) * STEP
-        self.low, self.high, self.origins = np.zeros((3, self.turns, self.blocks, width))
+        self.stored = d if d < WHOLE else -(-d // STEP) * STEP  # coordinates beyond d are 0
+        self.low, self.high, self.origins = np.zeros((3, self.turns, self.blocks, d))
         self.radii = np.empty((self.turns, self.blocks))
         self._fill(centres, np.float32 if dtype is None else dtype)
         if dtype is None and np.max(self.high - self.low) / 2 > FLOAT32_REACH:
             self._fill(centres, np.float64)
-        self.low, self.high = self.low.astype(np.float32), self.high.astype(np.float32)
+        # Outwards, by what the rounding of a corner and of a point near it comes to.
+        self.low = (self.low - OUTWARDS * np.abs(self.low)).astype(np.float32)
+        self.high = (self.high + OUTWARDS * np.abs(self.high)).astype(np.float32)
 
     def _fill(self, centres: np.ndarray, dtype: type) -> None:
         """Everything that has turns."""
@@ -50,9 +49,10 @@ class Blocks:
             lanes, empty = self._lanes(centres, k)
             low, high = lanes.min(2), lanes.max(2)
             origin = (low + high) / 2
-            self.low[k, :, :d], self.high[k, :, :d], self.origins[k, :, :d] = low, high, origin
+            self.low[k], self.high[k], self.origins[k] = low, high, origin
             lanes -= origin[:, :, None]
-            squares = np.einsum("bdj,bdj->bj", lanes, lanes)
+            parts = [lanes[:, first : first + DEPTH] for first in range(0, d, DEPTH)]
+            squares = sum(np.einsum("bdj,bdj->bj", part, part) for part in parts)
             self.radii[k] = np.sqrt(squares.max(1))
             self.norms[k], self.centres[k, :, :d] = squares, lanes
             if empty.any():

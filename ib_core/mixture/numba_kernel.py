@@ -1,5 +1,6 @@
 """Kernel sums on a CPU: blocks of atoms in cache, differences or small matrix products, far blocks skipped."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -10,18 +11,20 @@ import torch
 from ib_core.mixture.blocks import EXP2_UNIT, Blocks
 from ib_core.mixture.groups import Groups, OwnAtom, Product, Trial, ungrouped
 from ib_core.mixture.numba_loops import BLOCK, ROWS, WHOLE, nearest_loop, square_gaps, sums_loop
-from ib_core.mixture.torch_kernel import TorchKernel
+from ib_core.mixture.torch_kernel import TorchKernel, log_kernel
 
 FLUSH = 64  # passes summed in float32 before they are multiplied with the weights
 FUSED = 32  # laws up to which the weights are applied to a block of sums while it is in cache
 DIRECT_WIDTH = 16  # widest layer for which a point takes explicit differences where a product would lose digits
 # |t - o| |s - o| (in bits) up to which float32 products about the middle o of a block err by less than 1e-5 nats.
 PRODUCT_REACH = 30.0
-# Nats for each bit of (t - o).(s - o) where t is as near to s as to its own centre, and more with each coordinate:
-# above the most that was seen at 4e5 points, each beside two equal centres, for d from 17 to 1024, beta from .005 to 1,
-# tanh, saturated, narrow and ReLU layers.
-PRODUCT_ERROR, MORE_ERROR = 4.5e-7, 2e-10
-DOUBT = 9e-6  # nats that float32 products may cost a point
+# Bits that float32 costs an exponent for each bit of (t - o).(s - o), and more with each coordinate: above the most
+# that was seen in 5e8 pairs, for d from 17 to 4096, range / beta from .3 to 1e7, noise, midpoints and equal offsets in
+# tanh, saturated, flipped, ReLU, clustered and one-coordinate layers.
+PRODUCT_ERROR, MORE_ERROR = 1.15e-6, 7e-10
+FLOAT64_PART = 2.0**-27  # of that in float64; squares of offsets then err as well
+MOST_ERROR = 500.0  # bits, beyond which all is in doubt
+DOUBT = 9e-6  # nats that products may cost a point
 LAST_CUTOFF = 90.0  # bits; float32 ends at 126
 SKIPPED = 1e-7  # the most that skipped blocks may add to a sum, relative to it
 
@@ -58,7 +61,7 @@ class Sums(NamedTuple):
     totals: np.ndarray  # (2, m, K) under the laws: all atoms, the own atom's group
     matrix: np.ndarray  # (m, atoms) within each atom; or (0, atoms), where totals are wanted
     near: np.ndarray  # (tiles, blocks) which were not skipped by all points of a tile
-    magnitude: np.ndarray  # (m,) of the float32 products, see PRODUCT_ERROR
+    error: np.ndarray  # (m,) of exponents from products, in bits
     bits: np.ndarray  # (m,) the shift
     atom: np.ndarray  # (m,) own atoms, given or found
     power: np.ndarray  # (m,) what own atoms that were found added
@@ -73,8 +76,9 @@ class NumbaKernel:
 
     Exponents are `shift - |t - o|^2 - |s - o|^2 + 2 (t - o).(s - o)` with the products in float32 where that keeps
     1e-5 nats. Elsewhere narrow layers take differences. Wide layers, where the own centre usually outweighs all others,
-    take the float32 products in any case and say how far they may be off; the total is then refused where the atoms
-    other than the own one (whose value is exact) count so much that this matters, and is made again in float64.
+    take the float32 products in any case and say by how many bits they may be off: a block is skipped that could add
+    nothing even so, and a total is refused where the atoms other than the own one (whose value is exact) may count so
+    much that this matters. It is made again in float64 and, where that is not good enough either, from differences.
 
     Args:
         centres: (N, n_x, d) float64, in units of beta, with their origin amid them; neighbours in space should be
@@ -92,7 +96,7 @@ class NumbaKernel:
         self.blocks = Blocks(centres, np.float32 if self.wide else None)
         self.product_reach = -1.0
         if self.wide:
-            self.product_reach = np.inf
+            self.product_reach = 1e100
         elif self.d >= WHOLE and self.blocks.centres.dtype == np.float32:
             self.product_reach = PRODUCT_REACH
         # Beyond a shift of so many nats, exponents of differences would lose more than 1e-5: 1.3e-5 were seen at 40.
@@ -128,18 +132,18 @@ class NumbaKernel:
     ) -> np.ndarray:
         """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); NaN where float32 is not good enough."""
         if self.wide and own is None and not trial.exact:
-            return self._sought(points, shift, laws, trial)
+            with np.errstate(over="ignore", invalid="ignore"):  # where products lost all digits
+                return self._sought(points, shift, laws, trial)
         m, blocks = len(points), self.exact_blocks if trial.exact else self.blocks
         sums = self._sums(blocks, points, shift, laws, own, trial.cutoff, laws.product is not None)
         if laws.product is None:
             others = sums.totals[: 1 if own is None or laws.n_groups == 1 else 2, :m, : laws.n_laws]
-            return others if own is None else self._with_own(others, sums, shift, laws, own, trial)
-        apart = self.wide and not trial.exact
-        if own is not None and not apart:
+            return self._with_own(others, sums, shift, laws, own)
+        if own is not None and not self.wide:
             sums.matrix[np.arange(m), own.atom] = own.value(shift)
             sums.near[np.arange(m) // ROWS, own.atom // BLOCK] = True
         totals = laws.product.totals(torch.from_numpy(sums.matrix), own, sums.near.repeat(BLOCK, axis=1))[:, :m]
-        return totals if own is None or not apart else self._with_own(totals, sums, shift, laws, own, trial)
+        return self._with_own(totals, sums, shift, laws, own) if self.wide else totals
 
     def _sought(self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, trial: Trial) -> np.ndarray:
         """`totals` of points that take their nearest centre as their own atom; lowers the shift to it."""
@@ -151,26 +155,33 @@ class NumbaKernel:
         squares = np.square(points - self.given[atom, 0]).sum(1)
         own = OwnAtom(atom, np.zeros_like(atom), squares / 2, np.ones(m))
         if laws.product:
-            return self.totals(points, shift, laws, own, trial)
-        others = sums.totals[:1, :m, : laws.n_laws] - laws.given[atom] * sums.power[:m, None]
-        return self._with_own(np.maximum(others, 0.0), sums, shift, laws, own, trial)
+            totals = self.totals(points, shift, laws, own, trial)
+        else:
+            found = laws.given[atom] * sums.power[:m, None]
+            # What the difference may have lost: without it nothing would be left to doubt.
+            others = np.maximum(sums.totals[:1, :m, : laws.n_laws] - found, 2.0**-50 * found)
+            totals = self._with_own(others, sums, shift, laws, own)
+        totals[:, atom < 0] = np.nan
+        return totals
 
     def _with_own(
-        self, others: np.ndarray, sums: Sums, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom, trial: Trial
+        self, others: np.ndarray, sums: Sums, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom | None
     ) -> np.ndarray:
         """The totals (1 or 2, m, K) of the other atoms plus the exact term of the own one; NaN where too inexact."""
-        terms = laws.given[own.atom]
-        terms *= own.value(shift)[:, None]
-        if self.wide and not trial.exact:
-            error = (PRODUCT_ERROR + MORE_ERROR * self.d) * sums.magnitude[: len(shift), None]
-            others = np.where(error * others > DOUBT * (others + terms), np.nan, others)
-        others += terms
-        return others
+        terms = 0.0 if own is None else laws.given[own.atom] * own.value(shift)[:, None]
+        totals = others + terms
+        if self.wide:
+            error = np.expm1(math.log(2) * np.minimum(sums.error[: len(shift), None], MOST_ERROR))
+            totals[error * others > DOUBT * totals] = np.nan
+        return totals
 
     def matrix(self, points: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """(m, N) of sum_k exp(shift - |t - s_jk|^2 / 2); what is below 2^-90 of the largest term may be 0."""
         blocks, laws = self.exact_blocks if self.wide else self.blocks, self.prepare(ungrouped(np.ones((self.n, 1))))
-        return self._sums(blocks, points, shift, laws, None, LAST_CUTOFF, True).matrix[: len(points), : self.n]
+        sums = self._sums(blocks, points, shift, laws, None, LAST_CUTOFF, True)
+        matrix, doubtful = sums.matrix[: len(points), : self.n], sums.error[: len(points)] * math.log(2) > DOUBT
+        matrix[doubtful] = np.exp(shift[doubtful, None] + log_kernel(points[doubtful], self.given))
+        return matrix
 
     def _sums(
         self,
@@ -186,10 +197,10 @@ class NumbaKernel:
         """Run the loop over all turns, for points that fill whole tiles."""
         m = len(points)
         padded = -(-m // ROWS) * ROWS
-        bits = np.full(padded, -np.inf)  # nothing is near the points that fill the last tile
+        bits = np.full(padded, -1e300)  # nothing is near the points that fill the last tile
         bits[:m] = shift * (2 * EXP2_UNIT**2)
-        columns = np.zeros((blocks.origins.shape[2], padded))
-        columns[: self.d, :m] = points.T * EXP2_UNIT
+        columns = np.zeros((self.d, padded))
+        columns[:, :m] = points.T * EXP2_UNIT
         atom, group = np.full((2, padded), -1)
         if own is not None:
             atom[:m], group[:m] = own.atom, own.group
@@ -205,19 +216,25 @@ class NumbaKernel:
         lanes = "passes" if blocks.by_atom else "atoms" if blocks.turns > 1 else "atoms, one turn"
         if seeking:
             lanes = "atoms, one turn, sought"
+        rate = PRODUCT_ERROR + MORE_ERROR * self.d
+        if blocks.centres.dtype == np.float64:
+            rate *= FLOAT64_PART
         turns = blocks.turns if blocks.by_atom else FLUSH
         for first in range(0, blocks.turns, turns):
             k = slice(first, first + turns)
             sums_loop(0 if self.wide else min(self.d, WHOLE), lanes, blocks.centres.dtype.name)(
                 *(columns, bits, cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
-                *(blocks.atoms[k], blocks.centres[k], blocks.norms[k], blocks.depth, self.product_reach),
+                *(blocks.atoms[k], blocks.centres[k], blocks.norms[k], self.product_reach, rate),
                 *(atom, group, sums.power, laws.segments, laws.weights),
-                *(sums.matrix, sums.totals, sums.near, sums.magnitude),
+                *(sums.matrix, sums.totals, sums.near, sums.error),
             )
         return sums
 
     def bound(self, points: np.ndarray) -> np.ndarray:
-        """(m,) of a bound, from above, on min_jk |t - s_jk|^2 / 2: the least over some centres of all blocks."""
+        """(m,) of a bound, from above, on min_jk |t - s_jk|^2 / 2, in narrow layers within reach where there is any.
+
+        It is the least over some centres of all blocks; where that is too far, blocks are searched, nearest first.
+        """
         columns = np.ascontiguousarray((points * EXP2_UNIT).T, np.float32)
         smallest, gaps = np.full((2, len(points)), np.inf, np.float32)
         step = BLOCK if self.blocks.by_atom else 1
@@ -225,14 +242,20 @@ class NumbaKernel:
             corner = (corner * EXP2_UNIT).astype(np.float32)
             square_gaps(columns, corner, corner, gaps)
             np.minimum(smallest, gaps, out=smallest)
-        return smallest / (2 * EXP2_UNIT**2)
+        # Coordinates that were rounded to float32 may seem nearer than they are.
+        most = np.maximum(np.abs(points).max(1), np.abs(self.given).max()) * (EXP2_UNIT * math.sqrt(self.d) * 2**-22)
+        bound = np.square(np.sqrt(smallest) * (1 + self.d * 2**-23) + most) / (2 * EXP2_UNIT**2)
+        return bound if self.wide else self._searched(points, bound, self.reach)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
         """(m,) of min_jk |t - s_jk|^2 / 2."""
-        if self.wide:
-            return self.exact_kernel.nearest(points)
-        blocks = self.blocks
-        smallest = self.bound(points).astype(np.float64) * (2 * EXP2_UNIT**2)
-        loop = nearest_loop(blocks.centres.dtype.name)
-        loop(points * EXP2_UNIT, blocks.low, blocks.high, blocks.origins, blocks.centres, smallest)
-        return smallest / (2 * EXP2_UNIT**2)
+        return self.exact_kernel.nearest(points) if self.wide else self._searched(points, self.bound(points), -1.0)
+
+    def _searched(self, points: np.ndarray, bound: np.ndarray, enough: float) -> np.ndarray:
+        """(m,) of a bound lowered to the nearest centre, or to one that is near enough."""
+        blocks, unit = self.blocks, 2 * EXP2_UNIT**2
+        smallest = bound * unit
+        nearest_loop(blocks.centres.dtype.name)(
+            *(points * EXP2_UNIT, blocks.low, blocks.high, blocks.origins, blocks.centres, enough * unit, smallest)
+        )
+        return smallest / unit

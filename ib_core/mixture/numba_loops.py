@@ -10,11 +10,16 @@ from numba import njit
 # All constants of the loops stand here: their machine code on disk is kept until *this* file changes.
 BLOCK = 128  # neighbouring atoms of one inner loop, skipped together
 WHOLE = 8  # layers narrower than this have loops of their own, which hold a point's coordinates in registers
-STEP = 4  # coordinates of one turn of the loop over differences elsewhere
+STEP = 4  # coordinates of one turn of the other loops
+DEPTH = 32  # coordinates of one product, a multiple of STEP; several such, summed, err less than one over all
 ROWS = 64  # points that meet a block together: their products with it stay in cache
-ROW_STEP = 16  # heights of products are multiples of this: BLAS then gives a row the same bits wherever it stands
 SPREAD = 0.05  # of |t - o| |s - o|, what partial sums of a product that is itself small may have
-LARGEST = np.float32(126.0)  # bits; narrow layers stay below it, see `Trial.reach`
+GAP_ERROR = 2.0**-23  # of a squared distance from a box, for each coordinate
+SQUARE_ERROR = 2.0**-46  # of a squared distance in float64, which subtraction from another leaves
+FIRST = 16  # blocks that are looked for a nearest centre in the order of their distance
+LARGE = 16.0  # bits of doubt from which on it pays to look whether a block counts at all
+NEVER = 1e30  # bits; an infinity would not be safe from fast mathematics
+LARGEST = np.float32(128.0)  # bits, whose power is infinite; narrow layers stay below it, see `Trial.reach`
 ELEMENTWISE = {"nnan", "ninf", "nsz", "contract"}  # no reordering: `exp2` needs (x + ROUND) - ROUND as it stands
 
 
@@ -33,7 +38,7 @@ def _entry(function: Callable[..., Any], name: str, **options: Any) -> Any:
 
 @njit(fastmath=ELEMENTWISE)
 def exp2(x):
-    """2^x in float32 within 2e-7, exactly 1 at 0; never below 2^-126. Callers keep x under 126."""
+    """2^x in float32 within 2e-7, exactly 1 at 0; never below 2^-126; infinite at 128, which x may not exceed."""
     x = max(x, np.float32(-125.0))
     rounded = x + np.float32(12582912.0)  # 1.5 * 2^23: the last bits are the nearest whole number
     part = x - (rounded - np.float32(12582912.0))  # in [-.5, .5]
@@ -59,34 +64,65 @@ def _square_gaps(points, low, high, gaps):
 
 
 @njit(fastmath=True)
-def _about(points, first, origin, offsets, squares):
+def _about(points, first, origin, offsets, squares, part):
     """Offsets (d, ROWS) of points (d, first to first + ROWS) from an origin (d,), and their float64 squares (ROWS,)."""
     squares[:] = 0.0
-    for q in range(len(origin)):
-        row, coordinates, middle = offsets[q], points[q, first : first + ROWS], origin[q]
+    for begin in range(0, len(origin), DEPTH):  # sums of sums err less
+        part[:] = 0.0
+        for q in range(begin, min(begin + DEPTH, len(origin))):
+            row, coordinates, middle = offsets[q], points[q, first : first + ROWS], origin[q]
+            for i in range(ROWS):
+                offset = coordinates[i] - middle
+                row[i] = offset
+                part[i] += offset * offset
         for i in range(ROWS):
-            offset = coordinates[i] - middle
-            row[i] = offset
-            squares[i] += offset * offset
+            squares[i] += part[i]
 
 
-@njit(fastmath=True)
-def _products(offsets, d, chosen, centres, depth, gathered, product, part):
-    """product (height, BLOCK) = offsets[:d, chosen].T @ centres[:d], `depth` coordinates at a time."""
-    height = -(-len(chosen) // ROW_STEP) * ROW_STEP
+@njit(fastmath=ELEMENTWISE)
+def _products(offsets, d, chosen, centres, gathered, product, part):
+    """product (len(chosen), BLOCK) = offsets[:, chosen].T @ centres, DEPTH coordinates at a time, four rows at once.
+
+    Each number is made by the same operations wherever it stands, which no BLAS promises: with Haswell kernels of
+    OpenBLAS the last bits depend on the position of a row.
+    """
+    height = -(-len(chosen) // 4) * 4
     rows = offsets
     if len(chosen) < ROWS:
-        rows = gathered[: d * height].reshape(d, height)
+        rows = gathered[: len(offsets) * height].reshape(len(offsets), height)
         for q in range(d):
-            for g in range(len(chosen)):
-                rows[q, g] = offsets[q, chosen[g]]
-    np.dot(rows[:depth].T, centres[:depth], product[:height])
-    for start in range(depth, d, depth):
-        np.dot(rows[start : start + depth].T, centres[start : start + depth], part[:height])
-        for g in range(len(chosen)):
-            total, more = product[g], part[g]
-            for j in range(BLOCK):
-                total[j] += more[j]
+            for g in range(height):
+                rows[q, g] = offsets[q, chosen[min(g, len(chosen) - 1)]]
+        rows[d:] = 0.0
+    for begin in range(0, len(rows), DEPTH):
+        target = part if begin else product
+        for g in range(0, height, 4):
+            t_0, t_1, t_2, t_3 = target[g], target[g + 1], target[g + 2], target[g + 3]
+            for q in range(begin, min(begin + DEPTH, len(rows)), STEP):
+                a_0, a_1, a_2, a_3 = rows[q, g], rows[q, g + 1], rows[q, g + 2], rows[q, g + 3]
+                b_0, b_1, b_2, b_3 = rows[q + 1, g], rows[q + 1, g + 1], rows[q + 1, g + 2], rows[q + 1, g + 3]
+                c_0, c_1, c_2, c_3 = rows[q + 2, g], rows[q + 2, g + 1], rows[q + 2, g + 2], rows[q + 2, g + 3]
+                d_0, d_1, d_2, d_3 = rows[q + 3, g], rows[q + 3, g + 1], rows[q + 3, g + 2], rows[q + 3, g + 3]
+                line_a, line_b, line_c, line_d = centres[q], centres[q + 1], centres[q + 2], centres[q + 3]
+                if q == begin:
+                    for j in range(BLOCK):
+                        a, b, c, e = line_a[j], line_b[j], line_c[j], line_d[j]
+                        t_0[j] = a_0 * a + b_0 * b + c_0 * c + d_0 * e
+                        t_1[j] = a_1 * a + b_1 * b + c_1 * c + d_1 * e
+                        t_2[j] = a_2 * a + b_2 * b + c_2 * c + d_2 * e
+                        t_3[j] = a_3 * a + b_3 * b + c_3 * c + d_3 * e
+                else:
+                    for j in range(BLOCK):
+                        a, b, c, e = line_a[j], line_b[j], line_c[j], line_d[j]
+                        t_0[j] += a_0 * a + b_0 * b + c_0 * c + d_0 * e
+                        t_1[j] += a_1 * a + b_1 * b + c_1 * c + d_1 * e
+                        t_2[j] += a_2 * a + b_2 * b + c_2 * c + d_2 * e
+                        t_3[j] += a_3 * a + b_3 * b + c_3 * c + d_3 * e
+            if begin:
+                for r in range(g, g + 4):
+                    total, more = product[r], part[r]
+                    for j in range(BLOCK):
+                        total[j] += more[j]
 
 
 @njit(fastmath=True)
@@ -128,6 +164,22 @@ def _sum(values):
     return total
 
 
+@njit(fastmath=True)
+def _top(values):
+    """The largest."""
+    top = values[0]
+    for j in range(BLOCK):
+        top = max(top, values[j])
+    return top
+
+
+@njit
+def _doubt(rate, radius, shift, square):
+    """Bits by which exponents near 0 may be off, from the squared distance of a point to the middle of the block."""
+    size = (radius * radius + abs(shift - square)) / 2 + SPREAD * radius * np.sqrt(square)  # of the products
+    return rate * size + SQUARE_ERROR * square
+
+
 @njit
 def _peak(values):
     """The largest of float32 numbers, or 0 if none is above it: the bits of positive numbers are in their order."""
@@ -152,39 +204,41 @@ def sums_loop(width: int, lanes: str, dtype: str) -> Any:
     cleared = by_atom or not assigned
 
     def sums(
-        points, shift, cutoff, low, high, origins, radii, atoms, centres, norms, depth, reach,
-        own_atom, own_group, own_power, segments, weights, out, totals, near, magnitude,
+        points, shift, cutoff, low, high, origins, radii, atoms, centres, norms, reach, rate,
+        own_atom, own_group, own_power, segments, weights, out, totals, near, error,
     ):  # fmt: skip
         # points (d, m), shift (m,) in bits, low, high, origins (turns, blocks, d), radii (turns, blocks),
         # atoms (turns,), centres (turns, blocks, d or more, BLOCK), norms (turns, blocks, BLOCK), own_* (m,),
         # segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
         # Adds all but the own atoms to totals (2, m, K) or, if it has rows, to out (m, blocks * BLOCK), where it sets
-        # `near` (tiles, blocks); raises magnitude (m,) to that of the products, see PRODUCT_ERROR. Where own atoms
-        # are sought, it lowers the shift to the nearest centre, sets own_atom (m,) and own_power (m,), and adds those.
+        # `near` (tiles, blocks). Where own atoms are sought, it lowers the shift to the nearest centre, sets own_atom
+        # (m,) and own_power (m,), and adds those. In wide layers it raises error (m,) to what products, which err by
+        # `rate` of themselves, may cost an exponent that was added, in bits.
         turns, blocks, d = origins.shape
         rounded = np.empty((d, ROWS), low.dtype)
         gaps = np.empty(ROWS, low.dtype)
         offsets = np.zeros((centres.shape[2], ROWS), centres.dtype)
-        gathered = np.empty(d * ROWS, centres.dtype)
+        gathered = np.empty(offsets.size, centres.dtype)
         exponents, powers = np.empty(BLOCK, centres.dtype), np.empty(BLOCK, np.float32)
         product, part = np.empty((ROWS, BLOCK), centres.dtype), np.empty((ROWS, BLOCK), centres.dtype)
-        squares = np.empty(ROWS)
+        squares, square_parts = np.empty(ROWS), np.empty(ROWS)
         chosen, direct, same = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
         touched = np.empty(ROWS, np.bool_)
         block_sums = np.empty((ROWS, BLOCK), np.float32)
         multiple = segments[-1, 1] > 0
+        slack = 1.0 + (d + 8) * GAP_ERROR
         for first in range(0, points.shape[1], ROWS):
             for q in range(d):
                 row, coordinates = rounded[q], points[q, first : first + ROWS]
                 for i in range(ROWS):
                     row[i] = coordinates[i]
-            limit = shift[first : first + ROWS] + cutoff
+            limit = (shift[first : first + ROWS] + cutoff) * slack
             segment = 0
             for block in range(blocks):
                 touched[:] = False
                 if seeking:
                     for i in range(ROWS):
-                        limit[i] = shift[first + i] + cutoff
+                        limit[i] = (shift[first + i] + cutoff) * slack
                 for k in range(turns):
                     _square_gaps(rounded, low[k, block], high[k, block], gaps)
                     found = 0
@@ -193,9 +247,9 @@ def sums_loop(width: int, lanes: str, dtype: str) -> Any:
                         found += gaps[i] <= limit[i]
                     if not found:
                         continue
-                    _about(points, first, origins[k, block], offsets, squares)
+                    _about(points, first, origins[k, block], offsets, squares, square_parts)
                     centre, norm, radius = centres[k, block], norms[k, block], radii[k, block]
-                    largest = reach * abs(reach) / (radius * radius) if radius else np.inf
+                    largest = reach * abs(reach) / max(radius * radius, 1e-30)
                     multiplied = differenced = 0
                     for i in chosen[:found]:
                         inside = squares[i] <= largest
@@ -204,13 +258,24 @@ def sums_loop(width: int, lanes: str, dtype: str) -> Any:
                         multiplied += inside
                         differenced += not inside
                     if multiplied:
-                        _products(offsets, d, chosen[:multiplied], centre, depth, gathered, product, part)
+                        _products(offsets, d, chosen[:multiplied], centre, gathered, product, part)
                     for g in range(multiplied):
                         i = chosen[g]
-                        size = (radius * radius + abs(shift[first + i] - squares[i])) / 2
-                        magnitude[first + i] = max(magnitude[first + i], size + SPREAD * radius * np.sqrt(squares[i]))
                         start = centres.dtype.type(shift[first + i] - squares[i])
                         row, values = block_sums[i], product[g]
+                        doubt = 0.0
+                        if not width and not seeking:
+                            doubt = _doubt(rate, radius, shift[first + i], squares[i])
+                            if doubt > LARGE:
+                                own = own_atom[first + i] - block * BLOCK
+                                if by_atom and own == atoms[k]:
+                                    continue
+                                for j in range(BLOCK):
+                                    exponents[j] = (start - norm[j]) + (values[j] + values[j])
+                                if not by_atom and 0 <= own < BLOCK:
+                                    exponents[own] = -NEVER
+                                if _top(exponents) + doubt < -cutoff:
+                                    continue
                         if cleared and not touched[i]:
                             row[:] = 0.0
                         touched[i] = True
@@ -226,6 +291,9 @@ def sums_loop(width: int, lanes: str, dtype: str) -> Any:
                                 shift[first + i] -= peak
                                 totals[0, first + i] *= 2.0 ** -np.float64(peak)
                                 start = centres.dtype.type(shift[first + i] - squares[i])
+                            doubt = _doubt(rate, radius, shift[first + i], squares[i])
+                        if not width:
+                            error[first + i] = max(error[first + i], doubt)
                         for j in range(BLOCK):
                             exponent = np.float32((start - norm[j]) + (values[j] + values[j]))
                             if not width:
@@ -315,27 +383,40 @@ def sums_loop(width: int, lanes: str, dtype: str) -> Any:
 def nearest_loop(dtype: str) -> Any:
     """The loop that finds nearest centres, which come in the floats of that dtype."""
 
-    def nearest(points, low, high, origins, centres, smallest):
-        # Lowers `smallest` (m,) to the squared distance of each point (m, d) to its nearest centre.
+    def nearest(points, low, high, origins, centres, enough, smallest):
+        # Lowers `smallest` (m,) to the squared distance of each point (m, d) to its nearest centre, or to one that is
+        # near enough. The blocks that may hold the nearest come first, and then the others in turn.
         passes, blocks, d = origins.shape
-        squares = np.empty(BLOCK, centres.dtype)
+        low, high, origins = low.reshape(-1, d), high.reshape(-1, d), origins.reshape(-1, d)
+        centres = centres.reshape(passes * blocks, -1, BLOCK)
+        gaps, squares = np.empty(passes * blocks), np.empty(BLOCK, centres.dtype)
         for i in range(points.shape[0]):
+            if smallest[i] <= enough:
+                continue
             point = points[i]
-            for k in range(passes):
-                for block in range(blocks):
-                    gap = 0.0
-                    for q in range(d):
-                        outside = max(max(low[k, block, q] - point[q], point[q] - high[k, block, q]), 0.0)
-                        gap += outside * outside
-                    if gap > smallest[i]:
-                        continue
-                    squares[:] = 0.0
-                    for q in range(d):
-                        coordinate = centres.dtype.type(point[q] - origins[k, block, q])
-                        line = centres[k, block, q]
-                        for j in range(BLOCK):
-                            offset = coordinate - line[j]
-                            squares[j] += offset * offset
-                    smallest[i] = min(smallest[i], squares.min())
+            for block in range(len(gaps)):
+                below, above = low[block], high[block]
+                gap = 0.0
+                for q in range(d):
+                    outside = max(max(below[q] - point[q], point[q] - above[q]), 0.0)
+                    gap += outside * outside
+                gaps[block] = gap
+            for turn in range(FIRST + len(gaps)):
+                if smallest[i] <= enough:
+                    break
+                block = int(gaps.argmin()) if turn < FIRST else turn - FIRST
+                if gaps[block] > smallest[i]:
+                    if turn < FIRST:
+                        break
+                    continue
+                gaps[block] = NEVER
+                squares[:] = 0.0
+                for q in range(d):
+                    coordinate = centres.dtype.type(point[q] - origins[block, q])
+                    line = centres[block, q]
+                    for j in range(BLOCK):
+                        offset = coordinate - line[j]
+                        squares[j] += offset * offset
+                smallest[i] = min(smallest[i], squares.min())
 
     return _entry(nearest, f"nearest {dtype}", fastmath=True)

@@ -9,7 +9,27 @@ from ib_core.mixture.groups import Groups, OwnAtom, Product, Trial
 
 # |t|^2 + |s|^2 - 2 t.s in float64 errs by about 2e-16 |t|^2: beyond this square it would cost 1e-7 nats.
 EXPANDED_REACH = 1e9
+EXACT_BYTES = 2**25  # of a tile of exact squared distances
 COLUMNS = 2048  # centres of one tile: 64 points times these are 1 MiB, which stays in cache
+
+
+def log_kernel(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """(m, N) of ln sum_k exp(-|t - s_jk|^2 / 2) from float64 differences, with each atom's own maximum.
+
+    Args:
+        points: (m, d).
+        centres: (N, n_x, d).
+    """
+    n, passes, d = centres.shape
+    signals = torch.from_numpy(centres.reshape(-1, d))
+    logs = np.empty((len(points), n))
+    rows = max(1, EXACT_BYTES // (8 * len(signals)))
+    for first in range(0, len(points), rows):
+        tile = torch.from_numpy(points[first : first + rows])
+        distances = torch.cdist(tile, signals, compute_mode="donot_use_mm_for_euclid_dist")
+        exponents = (distances.square_() / -2).reshape(len(tile), n, passes)
+        logs[first : first + rows] = torch.logsumexp(exponents, 2)
+    return logs
 
 
 class TorchKernel:
@@ -65,7 +85,12 @@ class TorchKernel:
     def matrix(self, points: np.ndarray, shift: np.ndarray) -> np.ndarray:
         """(m, N) of sum_k exp(shift - |t - s_jk|^2 / 2), for shifts of points not far above their nearest."""
         parts = [slice(k, k + self.rows) for k in range(0, len(points), self.rows)]
-        return np.concatenate([self._sums(self._tensor(points[k]), self._tensor(shift[k])).cpu() for k in parts])
+        matrix = np.concatenate([self._sums(self._tensor(points[k]), self._tensor(shift[k])).cpu() for k in parts])
+        far = np.square(points).sum(1) > EXPANDED_REACH
+        if far.any():
+            centres = self.centres.cpu().numpy().swapaxes(0, 1)
+            matrix[far] = np.exp(shift[far, None] + log_kernel(points[far], centres))
+        return matrix
 
     def totals(
         self, points: np.ndarray, shift: np.ndarray, laws: Product, own: OwnAtom | None, trial: Trial

@@ -95,9 +95,9 @@ def problem(n: int, d: int, beta: float, seed: int = 0) -> tuple[np.ndarray, np.
     return centres, centres + beta * rng.normal(size=(n, d))
 
 
-def dense(d: int, machine: Machine, console: Console) -> None:
-    """All pairs of n centres and n points count (beta = 1): slow peers get fewer points."""
-    centres, points = problem(N, d, beta=1.0)
+def layer(d: int, beta: float, machine: Machine, console: Console) -> None:
+    """n points at n centres; at beta = 1 all pairs count. Slow peers get fewer points."""
+    centres, points = problem(N, d, beta)
     methods = OURS | peers.available()
     least = {name: math.inf for name in methods}
     errors = {}
@@ -107,12 +107,12 @@ def dense(d: int, machine: Machine, console: Console) -> None:
             m = N if name in OURS else max(8, int(0.25 * PAIRS_A_SECOND.get(name, 5e7) / N / max(1, d / 16)))
             at = points[: min(m, N)]
             found: list[np.ndarray] = []
-            spent = seconds(lambda at=at, density=density, found=found: found.append(density(at, centres, 1.0)))
+            spent = seconds(lambda at=at, density=density, found=found: found.append(density(at, centres, beta)))
             least[name] = min(least[name], spent / (len(at) * N))
             if name not in errors:
-                errors[name] = np.abs(found[0][:512] - exact(at[:512], centres, 1.0)).max()
+                errors[name] = np.abs(found[0][:512] - exact(at[:512], centres, beta)).max()
     limit = machine.limit(d)
-    show(console, f"dense, d = {d}, n = {N}, beta = 1 (limit {limit * 1e9:.2f} ns)", least, errors, limit)
+    show(console, f"d = {d}, n = {N}, beta = {beta:g} (limit {limit * 1e9:.2f} ns)", least, errors, limit)
 
 
 def batched(machine: Machine, console: Console) -> None:
@@ -183,7 +183,10 @@ def main() -> None:
         console.print(f"not installed, left out (pip install -e '.[dev,peers]'): {', '.join(missing)}", markup=False)
     for d in (2, 10, 16, 64, 256):
         log_density(*problem(256, d, 1.0)[::-1], 1.0)  # compile
-        dense(d, machine, console)
+        layer(d, 1.0, machine, console)
+    for d in (10, 16):  # the noise that networks have
+        for beta in (0.1, 0.3):
+            layer(d, beta, machine, console)
     log_density(*problem(256, 7, 1.0)[::-1], 1.0)
     batched(machine, console)
     rates = f"float32 GEMM {machine.gemm / 1e9:.0f} GFLOP/s, 2^x {machine.exp2 / 1e9:.2f} G/s"

@@ -10,12 +10,16 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
+from ib_core.baselines import pairwise_bounds
+from ib_core.closed_forms import noise_entropy
 from ib_core.mixture import log_density
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.density import log_totals
-from ib_core.mixture.groups import Groups
+from ib_core.mixture.groups import Groups, ungrouped
 from ib_core.mixture.order import spatial_order
 from ib_core.mixture.quadrature import ERRORS, quadrature_entropy
+from ib_core.sample_propagation import layer_information
+from ib_core.smoothed_entropy import smoothed_entropy
 
 BACKENDS = ["numba", "torch"]
 
@@ -86,6 +90,8 @@ def test_compiled_loops_share_no_file_on_disk(tmp_path):
     # Processes that add to one index at the same time could exchange its entries.
     kinds = """
 import numpy as np
+from ib_core.baselines import pairwise_bounds
+from ib_core.closed_forms import noise_entropy
 from ib_core.mixture import log_density
 from ib_core.mixture.atoms import Atoms
 for d, n_x, spread in ((3, 1, 1), (3, 1, 1e4), (3, 200, 1), (4, 2, 1), (40, 1, 1), (40, 2, 1)):
@@ -130,15 +136,18 @@ def test_float32_input_is_taken_exactly():
     assert_close(log_density(points, centres, 0.005), twin(points.double().numpy(), centres.astype(float), 0.005))
 
 
+@pytest.mark.parametrize("beta", [0.3, 3.0])
 @pytest.mark.parametrize("d", [4, 12, 40])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_point_has_the_same_bits_alone_and_among_others(backend, d):
+def test_a_point_has_the_same_bits_alone_and_among_others(backend, d, beta):
     rng = np.random.default_rng(2)
-    centres, points = rng.normal(size=(500, d)), rng.normal(size=(150, d))
+    centres = rng.normal(size=(500, d))
+    points = centres[:150] + beta * rng.normal(size=(150, d))
     weights = rng.dirichlet(np.ones(500), size=3).T
-    together = log_density(points, centres, 0.3, weights=weights, backend=backend)
-    alone = [log_density(points[i : i + 1], centres, 0.3, weights=weights, backend=backend)[0] for i in (0, 70, 149)]
-    np.testing.assert_array_equal(together[[0, 70, 149]], alone)
+    together = log_density(points, centres, beta, weights=weights, backend=backend)
+    for part in (slice(0, 1), slice(70, 71), slice(149, 150), slice(3, 20), slice(50, 111)):
+        alone = log_density(points[part], centres, beta, weights=weights, backend=backend)
+        np.testing.assert_array_equal(together[part], alone)
 
 
 def test_columns_agree_with_one_by_one_evaluation():
@@ -201,6 +210,79 @@ def test_points_without_an_own_centre_find_their_nearest(beta, laws):
     with np.errstate(divide="ignore"):
         logs = logsumexp(exponents[:, :, None] + np.log(weights), axis=1)
     assert_close(found, logs - 64 * math.log(beta * math.sqrt(2 * math.pi)))
+
+
+def twin_logs(points, centres):
+    """(m, N) of ln sum_k exp(-|t - s_jk|^2 / 2) as the formula says."""
+    return np.stack([logsumexp(-np.square(point - centres).sum(2) / 2, axis=1) for point in points])
+
+
+def layers(rng, n, d):
+    """Signals (n, d) that have cost kernels their digits, all within a few units."""
+    normal = rng.normal(size=(n, d))
+    corners = np.sign(rng.normal(size=(max(1, n // 20), d)))[rng.integers(max(1, n // 20), size=n)]
+    clusters = rng.uniform(size=(5, d))[rng.integers(5, size=n)]
+    return {
+        "saturated": corners,
+        "saturated, rare flips": corners * np.where(rng.random((n, d)) < 1 / d, -1, 1),
+        "doubled rows": np.tanh(normal)[np.arange(n) // 2],
+        "clusters": clusters,
+        "near clusters": clusters + 1e-3 * normal,
+        "ReLU, offset": np.maximum(normal, 0) + 10,
+        "one far outlier": np.concatenate([0.03 * normal[1:], np.full((1, d), 30.0)]),
+        "one coordinate": 0.01 * normal + 3 * np.eye(d)[0] * rng.normal(size=(n, 1)),
+        "equal coordinates": rng.normal(size=(n, 1)) * np.ones(d),
+    }
+
+
+@pytest.mark.parametrize("laws", [2, 40])
+@pytest.mark.parametrize(("d", "n_x"), [(3, 1), (3, 100), (12, 1), (12, 2), (40, 1), (40, 2), (300, 1), (4096, 1)])
+def test_every_kind_of_layer_is_within_1e_5_at_every_noise(d, n_x, laws):
+    rng = np.random.default_rng(d + n_x)
+    n, m = (26, 12) if d > 1000 or n_x > 50 else (150, 30)
+    label_of = np.arange(n) * 2 // n
+    weights = rng.dirichlet(np.ones(n), size=laws).T
+    weights[: n // 2, 1], weights[n // 2 :, 1] = 0.0, 1 / (n - n // 2)
+    groups = Groups(weights, [slice(0, n // 2), slice(n // 2, n)], label_of)
+    for signals in layers(rng, n, d).values():
+        signals = signals[spatial_order(signals, label_of)]
+        for beta in (1.0, 0.1, 3e-3, 1e-5, 3e-7, 3e-9):
+            passes = signals[:, None] + (n_x > 1) * beta * rng.normal(size=(n, n_x, d))
+            atoms, atom = Atoms(passes, beta, "numba"), rng.integers(n, size=m)
+            points = atoms.centres[atom, 0] + rng.normal(size=(m, d))
+            points[:3] = atoms.centres[atom[:3], -1]
+            logs, own = twin_logs(points, atoms.centres), label_of[atom][:, None] == label_of
+            with np.errstate(divide="ignore", invalid="ignore"):
+                truth = [
+                    logsumexp(part[:, :, None] + np.log(weights), axis=1)
+                    for part in (logs, np.where(own, logs, -np.inf))
+                ]
+            found = log_totals(atoms, points, groups, atoms.own(points, atom, label_of[atom]))
+            np.testing.assert_allclose(found, truth, rtol=1e-12, atol=1e-5)
+            if d > 1000 and laws > 2:
+                continue
+            points[3:11] *= 10 ** rng.uniform(0, 2, size=(8, 1))  # far tails
+            logs = twin_logs(points, atoms.centres)
+            with np.errstate(divide="ignore"):
+                truth = logsumexp(logs[:, :, None] + np.log(weights), axis=1)
+            np.testing.assert_allclose(log_totals(atoms, points, ungrouped(weights))[0], truth, rtol=1e-12, atol=1e-5)
+            near = np.delete(np.arange(m), range(3, 11))
+            shift = -logs[near].max(1)
+            kernel = atoms.kernel.matrix(points[near], shift)
+            counts = logs[near] + shift[:, None] > -15
+            np.testing.assert_allclose(np.log(kernel[counts]), (logs[near] + shift[:, None])[counts], rtol=0, atol=1e-5)
+
+
+def test_equal_clusters_beside_an_outlier_have_their_entropy():
+    a, b = np.random.default_rng(0).uniform(0, 200, (2, 64))
+    signals = np.stack([a, a, b, b, np.full(64, 3e4)])
+    truth = -0.8 * math.log(0.4) - 0.2 * math.log(0.2)
+    found = layer_information(signals[:, None], 1.0, target_stderr=1e-3)
+    assert found.reached and abs(found.plug_in.value - truth) < 4 * found.plug_in.stderr + 1e-5
+    low, high = pairwise_bounds(signals[:, None], 1.0).information
+    assert low == pytest.approx(truth, abs=1e-5) and high == pytest.approx(truth, abs=1e-5)
+    entropy = smoothed_entropy(signals, 1.0)
+    assert abs(entropy.value - truth - noise_entropy(64, 1.0)) < 4 * entropy.stderr + 1e-5
 
 
 def test_atoms_of_a_group_stand_together_in_spatial_order():
