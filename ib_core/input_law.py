@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ib_core.mixture.checks import finite_array, integer_array, one_law
+
 
 @dataclass(frozen=True)
 class InputLaw:
@@ -13,9 +15,12 @@ class InputLaw:
     nats and would look like a shift where there is none.
 
     Attributes:
-        atoms: (N, d) float64.
-        weights: (N,) float64, non-negative, sum 1.
+        atoms: (N, d) float64, finite.
+        weights: (N,) float64, non-negative, sum 1 within 1e-9.
         labels: (N,) int64, classes 0..C-1.
+
+    Raises:
+        ValueError: shapes do not fit, an atom or weight is NaN or infinite, the weights are no law.
     """
 
     atoms: np.ndarray
@@ -23,14 +28,18 @@ class InputLaw:
     labels: np.ndarray
 
     def __post_init__(self) -> None:
-        n = len(self.atoms)
-        if self.atoms.ndim != 2 or self.weights.shape != (n,) or self.labels.shape != (n,):
+        atoms = finite_array(self.atoms, "atoms", "(N, d)")
+        weights = one_law(self.weights, "weights", "(N)")
+        labels = integer_array(self.labels, "labels", "(N)")
+        if not len(atoms) == len(weights) == len(labels):
             raise ValueError(
-                f"a law needs atoms (N, d), weights (N,) and labels (N,), got {self.atoms.shape}, "
-                f"{self.weights.shape} and {self.labels.shape}"
+                f"a law needs atoms (N, d), weights (N,) and labels (N,), got {atoms.shape}, {weights.shape} and "
+                f"{labels.shape}"
             )
-        if (self.weights < 0).any() or abs(self.weights.sum() - 1) > 1e-9:
-            raise ValueError(f"weights must be non-negative with sum 1, got sum {self.weights.sum()!r}")
+        if labels.min() < 0:
+            raise ValueError(f"labels must be classes 0..C-1, got {labels.min()}")
+        for name, values in (("atoms", atoms), ("weights", weights), ("labels", labels)):
+            object.__setattr__(self, name, values)
 
     @property
     def entropy(self) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ib_core.bounds.bias import bias_lower_bound_grid
 from ib_core.closed_forms import finite_input_information, gaussian_information, noise_entropy
+from ib_core.mixture.checks import finite_array, one_law
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class FiniteLaw:
     points: np.ndarray
     weights: np.ndarray
     psi2 = None
+
+    def __post_init__(self) -> None:
+        points, weights = finite_array(self.points, "points", "(k)"), one_law(self.weights, "weights", "(k)")
+        if points.shape != weights.shape or np.abs(points).max() > 1:
+            raise ValueError(f"points must be (k,) within [-1, 1], one for each weight, got {points} and {weights}")
 
     def draw(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """n samples, (n, d)."""
