@@ -1,11 +1,11 @@
 """Distances between input laws, each with the way it was obtained."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 from ib_core.input_law import InputLaw
+from ib_core.tilt import divergence
 from ib_core.wasserstein import Distance, wasserstein
 
 
@@ -25,11 +25,7 @@ def total_variation(p: np.ndarray, q: np.ndarray) -> float:
 
 def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
     """D(P || Q) in nats for weights (N,) on the same atoms; infinite when P has mass where Q has none."""
-    support = p > 0
-    if (q[support] == 0).any():
-        return math.inf
-    # Nearly equal laws may round to -1e-17.
-    return max(0.0, float((p[support] * np.log(p[support] / q[support])).sum()))
+    return divergence(p, q)
 
 
 def divergences(reference: InputLaw, law: InputLaw) -> Divergences:
