@@ -11,6 +11,8 @@ from ib_core.mixture.checks import finite_array, integer_array, one_law
 class InputLaw:
     """A finite law of (X, Y): atom x_i has probability w_i and label y_i.
 
+    Rows with the same x are one atom of X, whatever their labels: entropy and distances are those of the law of X.
+
     A data set is enumerated, never resampled: a bootstrap of 4096 rows has entropy 7.745 instead of ln 4096 = 8.318
     nats and would look like a shift where there is none.
 
@@ -44,7 +46,7 @@ class InputLaw:
     @property
     def entropy(self) -> float:
         """H(X) in nats."""
-        return entropy(self.weights)
+        return entropy(merged(self.atoms, self.weights)[0])
 
     def reweighted(self, weights: np.ndarray) -> "InputLaw":
         """The same atoms and labels with other weights (N,)."""
@@ -53,6 +55,23 @@ class InputLaw:
     def moved(self, atoms: np.ndarray) -> "InputLaw":
         """The same weights and labels at other places (N, d)."""
         return InputLaw(atoms, self.weights, self.labels)
+
+
+def places(*atoms: np.ndarray) -> list[np.ndarray]:
+    """For each array of atoms (N_k, d) the number (N_k,) of the place of every row: equal rows have the same."""
+    rows = np.vstack(atoms) + 0.0  # -0 is 0
+    order = np.lexsort(rows.T[::-1])  # several times faster than np.unique over rows
+    differs = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
+    owner = np.empty(len(rows), np.int64)
+    owner[order] = np.concatenate([[0], np.cumsum(differs)])
+    return np.split(owner, np.cumsum([len(part) for part in atoms])[:-1])
+
+
+def merged(atoms: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
+    """Weights (N,) on the same atoms, summed over equal rows, by place; untouched where no two rows are equal."""
+    (owner,) = places(atoms)
+    size = int(owner.max()) + 1
+    return list(weights) if size == len(atoms) else [np.bincount(owner, w, size) for w in weights]
 
 
 def entropy(weights: np.ndarray) -> float:

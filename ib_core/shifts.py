@@ -1,5 +1,7 @@
 """Shifts P_X -> P_X' of the input law, each with its size set in a metric.
 
+Sizes are distances between the laws of X: rows with the same x are one atom, whatever their labels.
+
 A *reweighting* keeps the atoms and changes their weights; a *moved* law keeps the weights and changes the atoms. A
 family is one function `(law, size, **parameters) -> Shift`, entered with `@family(metric)`: that is all it needs. In a
 module of your own, `my_shifts.py`, it is named `my_shifts.function`. A parameter that is an array (N,) is given in a
@@ -14,7 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ib_core.divergences import kl_divergence, total_variation
-from ib_core.input_law import InputLaw
+from ib_core.input_law import InputLaw, merged, places
 from ib_core.mixture.checks import finite_array
 from ib_core.streams import stream
 from ib_core.tilt import reach, tilt
@@ -91,7 +93,7 @@ def _distance(metric: str, law: InputLaw, shifted_law: InputLaw) -> float:
     if metric == "w2":
         return wasserstein(law, shifted_law, 2).value
     measure = total_variation if metric == "tv" else kl_divergence
-    return measure(shifted_law.weights, law.weights)
+    return measure(*merged(law.atoms, shifted_law.weights, law.weights))
 
 
 def _refuse_outside(what: str, size: float, low: float, high: float, unit: str) -> None:
@@ -103,7 +105,7 @@ def _refuse_outside(what: str, size: float, low: float, high: float, unit: str) 
 
 def _mix(law: InputLaw, contaminant: np.ndarray, size: float, slack: float = 0.0) -> Shift:
     """(1 - a) P + a Q at TV = a TV(P, Q) = size; Q itself up to a share `slack` beyond it."""
-    whole = total_variation(law.weights, contaminant)
+    whole = total_variation(*merged(law.atoms, law.weights, contaminant))
     _refuse_outside("a mixture with this contaminant", size, SMALLEST_TV, whole * (1 + slack), "TV")
     a = min(size / whole, 1.0)
     return Shift(law.reweighted((1 - a) * law.weights + a * contaminant), a)
@@ -136,29 +138,34 @@ def subset_removal(law: InputLaw, size: float, seed: int = 0) -> Shift:
     The order is the same at every size, so that larger removals contain the smaller. The parameter is the number of
     atoms gone.
     """
-    order = stream(seed, "subset_removal").permutation(np.flatnonzero(law.weights))
-    before = np.concatenate([[0.0], np.cumsum(law.weights[order])])
+    (owner,) = places(law.atoms)
+    mass = np.bincount(owner, law.weights)  # of every place
+    # In the order of the first row at each place.
+    first = owner[np.sort(np.unique(owner, return_index=True)[1])]
+    order = stream(seed, "subset_removal").permutation(first[mass[first] > 0])
+    before = np.concatenate([[0.0], np.cumsum(mass[order])])
     _refuse_outside("a removal that leaves one atom", size, SMALLEST_TV, float(before[-2]), "TV")
     # Only vanishing atoms lose mass, so TV is the mass that they lose; all of it goes to the others in proportion.
-    lost = np.clip(size - before[:-1], 0, law.weights[order])
-    lost[-1] = 0.0  # the last one stays, whatever the rounding
-    touched = order[lost > 0]
-    weights = law.weights.copy()
-    weights[order] -= lost
-    kept = np.ones(len(weights), bool)
-    kept[touched] = False
-    weights[kept] *= 1 + lost.sum() / weights[kept].sum()
-    return Shift(law.reweighted(weights), float((lost[lost > 0] / law.weights[touched]).sum()))
+    lost = np.zeros(len(mass))
+    lost[order[:-1]] = np.clip(size - before[:-2], 0, mass[order[:-1]])
+    kept = float(mass[lost == 0].sum())
+    share = np.where(lost > 0, 1 - lost / np.where(mass > 0, mass, 1), 1 + lost.sum() / kept)
+    return Shift(law.reweighted(law.weights * share[owner]), float((lost[lost > 0] / mass[lost > 0]).sum()))
 
 
 def _tilt(law: InputLaw, feature: np.ndarray, size: float) -> Shift:
     """P'_i proportional to P_i exp(theta f_i) with theta > 0 at D(P' || P) = size: the exponential family through P.
 
-    At the largest size only the atoms of the largest f are left, and theta is infinite.
+    At the largest size only the atoms of the largest f are left, and theta is infinite. Rows with the same x share the
+    mean of their f.
     """
     support = law.weights > 0
     f = finite_array(feature[support], "the feature of a tilt", "(N)")
     p = law.weights[support] / law.weights.sum()
+    (owner,) = places(law.atoms[support])
+    if owner.max() + 1 < len(owner):
+        masses = np.bincount(owner, p)
+        f = (np.bincount(owner, p * f) / masses)[owner]
     _refuse_outside("this tilt", size, SMALLEST_KL, reach(f, p), "KL")
     weights = np.zeros(len(support))
     weights[support], theta, _ = tilt(f, p, size)
@@ -177,10 +184,12 @@ def law_mixture(law: InputLaw, size: float, weight: np.ndarray) -> Shift:
 def law_tilt(law: InputLaw, size: float, weight: np.ndarray) -> Shift:
     """The exponential way P^(1-a) Q^a, normalised, to a given law Q (N,) on the same atoms; a is the parameter."""
     given = _given(law, weight)
-    if (given[law.weights > 0] <= 0).any():
+    (owner,) = places(law.atoms)
+    p, q = (np.bincount(owner, weights)[owner] for weights in (law.weights, given))
+    if (q[p > 0] <= 0).any():
         raise Unreachable("an exponential way needs a law with weight on every atom of the reference: mix it instead")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _tilt(law, np.where(law.weights > 0, np.log(given) - np.log(law.weights), 0.0), size)
+        return _tilt(law, np.where(p > 0, np.log(q) - np.log(p), 0.0), size)
 
 
 def _given(law: InputLaw, weight: np.ndarray) -> np.ndarray:
