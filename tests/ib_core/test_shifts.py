@@ -108,9 +108,10 @@ def odd_laws():
 
 def exact_size(metric, law, reference):
     """Between laws of X, with the digits of long double and normalised in it."""
-    same = (law.atoms[:, None] == law.atoms).all(axis=2) if len(law.atoms) < 100 else np.eye(len(law.atoms))
-    first = same.argmax(axis=1) == np.arange(len(same))
-    sums = [(same[first] * 1).astype(np.longdouble) @ weights for weights in (law.weights, reference.weights)]
+    sums = [weights.astype(np.longdouble) for weights in (law.weights, reference.weights)]
+    if len(law.atoms) < 100:
+        same = (law.atoms[:, None] == law.atoms).all(axis=2)
+        sums = [same[same.argmax(axis=1) == np.arange(len(same))] @ weights for weights in sums]
     p, q = (weights / weights.sum() for weights in sums)
     if metric == "tv":
         return float(np.abs(p - q).sum() / 2)
