@@ -236,7 +236,7 @@ def direction_displacement(law: InputLaw, size: float, column: int | None = None
     Along coordinate `column`, or along the diagonal (1, ..., 1) that raises all inputs alike.
     """
     d = law.atoms.shape[1]
-    _refuse_step(law, size)
+    check_step(law, size)
     direction = np.full(d, d**-0.5) if column is None else np.eye(d)[_column(law, column)]
     return Shift(law.moved(law.atoms + size * direction), size)
 
@@ -248,7 +248,7 @@ def gaussian_displacement(law: InputLaw, size: float, seed: int = 0) -> Shift:
     The steps are the same at every size. While each moved atom stays nearest to its own origin, W_2 is the
     root mean square of the steps; beyond, it is found by optimal transport and the scale is solved for it.
     """
-    _refuse_step(law, size)
+    check_step(law, size)
     steps = stream(seed, "gaussian_displacement").standard_normal(law.atoms.shape)
     steps /= math.sqrt(float(law.weights @ (steps**2).sum(axis=1)))
 
@@ -272,7 +272,7 @@ def _column(law: InputLaw, column: int) -> int:
     return column
 
 
-def _refuse_step(law: InputLaw, size: float) -> None:
-    """Steps that the rounding of the atoms would change, and steps whose squares leave float64."""
+def check_step(law: InputLaw, size: float) -> None:
+    """Refuse steps that the rounding of the atoms would change, and steps whose squares leave float64."""
     scale = float(np.abs(law.atoms).max())
     _refuse_outside("a step of these atoms", size, SMALLEST_STEP * (scale or 1.0), LARGEST_STEP, "W_2")

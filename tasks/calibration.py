@@ -105,8 +105,8 @@ def findings(tables: CalibrationTables) -> list[str]:
     if len(others):
         names = ", ".join(THEOREMS[theorem] for theorem in FOR_LARGE_N if (others["theorem"] == theorem).any())
         said.append(
-            f"Shown for comparison only, not counted as proven: {names}. They hold for n large enough, and how large is "
-            f"not printed. Of {len(others)} comparisons {int((~others['holds']).sum())} exceed them; "
+            f"Shown for comparison only, not counted as proven: {names}. They hold for n large enough, and how large "
+            f"is not printed. Of {len(others)} comparisons {int((~others['holds']).sum())} exceed them; "
             f"{int(others['vacuous'].sum())} are vacuous."
         )
     misprint = bounds[bounds["theorem"] == "information_risk_slides"]
@@ -200,8 +200,8 @@ def theorem_table(tables: CalibrationTables) -> Table:
         )  # fmt: skip
     head = ["theorem", "bounds the", "cases", "violated", "vacuous", "least ratio", "median ratio"]
     caption = (
-        "Ratio: bound over measurement (a lower bound: the other way round), without vacuous ones. Grey: for comparison, "
-        "not proven at these n."
+        "Ratio: bound over measurement (a lower bound: the other way round), without vacuous ones. Grey: for "
+        "comparison, not proven at these n."
     )
     return Table(head, rows, caption)
 

@@ -8,7 +8,6 @@ import numpy as np
 from ib_core import bounds
 from ib_core.known_laws import GRID_EPSILON, KNOWN_LAWS
 
-
 # Theorems 2 and 3 of arXiv:1810.11589 hold for n large enough, and how large is not printed; eq. (52) is for laws on
 # [-1, 1]^d, eq. (59) for subgaussian ones, with a constant that differs from its own derivation. Proposition 1 holds
 # for every n, but not with eq. (52) in it.
@@ -37,7 +36,7 @@ class ErrorBound(NamedTuple):
 
 
 def entropy_bounds(law: str, d: int, beta: float, n: int) -> list[ErrorBound]:
-    """What holds, or is published, for h(S_hat + Z) of n samples: in the cube, for its atoms, or for its subgaussian norm."""
+    """What is known of h(S_hat + Z) of n samples: in the cube, for its atoms, or for its subgaussian norm."""
     known = KNOWN_LAWS[law](d, beta)
     found = [("sd", "entropy_spread", bounds.entropy_spread(n))]
     if known.psi2 is not None:
@@ -65,7 +64,7 @@ def entropy_bounds(law: str, d: int, beta: float, n: int) -> list[ErrorBound]:
 
 
 def information_bounds(place: dict[str, Any], n_values: int) -> list[ErrorBound]:
-    """What holds, or is published, for I_SP of the second layer, with enumerated or with sampled inputs."""
+    """What is known of I_SP of the second layer, with enumerated or with sampled inputs."""
     d, beta, passes = int(place["d"]), place["beta"], int(place["n_passes"])
     cap = min(d * math.log(n_values), bounds.capacity(d, beta))
     if place["part"] == "bracket":
