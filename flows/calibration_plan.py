@@ -4,6 +4,7 @@ from itertools import product
 from typing import Any
 
 from flows.calibration_config import CalibrationConfig
+from flows.settings import draws_to_reach
 from tasks.unit import Unit
 
 STAGES = ("risk", "bracket", "scaling", "calibration")
@@ -45,7 +46,7 @@ def _risk(config: CalibrationConfig, law: str, beta: float, d: int, n: int) -> U
         **{"law": law, "beta": beta, "d": d, "n": n, "replications": entropy.replications},
         **{"target_stderr": target, "max_draws": entropy.max_draws, "seed": config.seed},
     }
-    draws = 0.0 if d <= 2 else min(0.5 * d / target**2, entropy.max_draws)
+    draws = 0.0 if d <= 2 else 0.5 * d * draws_to_reach(target, 2 * entropy.max_draws / d)
     cost = entropy.replications * (2e-3 + draws * (SECONDS_PER_DRAW + n * SECONDS_PER_PAIR))
     return Unit("risk", f"{law}/b{beta!r}/d{d}/n{n}", settings, cost=cost, size=3e3)
 
@@ -58,7 +59,9 @@ def _bracket(config: CalibrationConfig, beta: float, d: int, passes: int, sample
         **{name: getattr(chain, name) for name in given},
     }
     atoms = sampled or len(chain.inputs) ** d
-    draws = 0.3 * d / chain.target_stderr**2 + (0 if sampled else atoms * chain.fresh_passes)
+    draws = draws_to_reach(chain.target_stderr, 4 * chain.max_draws) * 0.3 * d + (
+        0 if sampled else atoms * chain.fresh_passes
+    )
     cost = chain.replications * draws * (SECONDS_PER_DRAW + atoms * passes * 2 * SECONDS_PER_PAIR)
     label = f"chain/b{beta!r}/d{d}/" + (f"sampled{sampled}" if sampled else f"x{passes}")
     return Unit("bracket", label, settings, cost=cost, size=3e3)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 import deployments
 from flows.calibration_config import CalibrationConfig
 from flows.settings import ConfigError, Count, Positive, Seed, Settings, StudyConfig, did_you_mean, distinct
-from ib_core.shifts import FAMILIES, shifted
+from ib_core.shifts import FAMILIES, check_step, shifted
 from tasks.families import find_family
 
 
@@ -158,9 +158,15 @@ class SweepConfig(StudyConfig):
                 }
             except (OSError, KeyError, ValueError) as error:
                 raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
-            for size in shift.sizes if not find_family(shift.family).moves_atoms else []:
+            moves = find_family(shift.family).moves_atoms
+            if moves and "." in shift.family:  # what it reaches is its own affair
+                continue
+            for size in shift.sizes:
                 try:
-                    shifted(shift.family, law, size, **given)
+                    if not moves:
+                        shifted(shift.family, law, size, **given)
+                    elif size > 0:  # how far a step goes shows when it is taken, which may need optimal transport
+                        check_step(law, size)
                 except Exception as error:  # whatever a family of the user's raises
                     problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
                     raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {problem}") from error

@@ -60,6 +60,12 @@ class StudyConfig(Settings):
         """Refuse what the types cannot see: values that only the mathematics knows to be impossible."""
 
 
+def draws_to_reach(target_stderr: float, most: float) -> float:
+    """Rough number of draws with a spread of 1 nat for a standard error: `most` where that is out of reach."""
+    root = 1 / target_stderr
+    return min(root * root, most)  # root**2 would raise where float64 ends
+
+
 def did_you_mean(word: str, known: Any) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""

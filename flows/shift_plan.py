@@ -3,6 +3,7 @@
 from typing import Any
 
 from flows.config import SweepConfig
+from flows.settings import draws_to_reach
 from ib_core.epochs import log_spaced_epochs
 from tasks.data import column_digest
 from tasks.families import find_family, source_hash
@@ -172,7 +173,8 @@ def _cell(
     if activations is not reference:
         inputs["reference activations"] = reference
     centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
-    draws = 2 * max(4 * _atoms(config), 1.0 / estimator.target_stderr**2)
+    most = estimator.max_draws or max(64 * _atoms(config), 2**18)
+    draws = 2 * max(4 * _atoms(config), draws_to_reach(estimator.target_stderr, most))
     return Unit(
         "information", f"{activations.label}/L{layer}", settings, inputs, SECONDS_PER_PAIR * draws * centres, 1e5
     )

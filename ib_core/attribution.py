@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ib_core.finite_channel import information, output_divergence, pointwise
+from ib_core.mixture.checks import one_law
 
 
 class Parts(NamedTuple):
@@ -46,6 +47,7 @@ class Golden(NamedTuple):
 
 def parts(p: np.ndarray, q: np.ndarray) -> Parts:
     """The common, the removed and the added part of two laws (N,): columns to estimate beside P and P'."""
+    _check(p, q)
     common, removed, added = np.minimum(p, q), np.maximum(p - q, 0), np.maximum(q - p, 0)
     laws = (part / part.sum() if part.sum() > 0 else np.full(len(p), 1 / len(p)) for part in (common, removed, added))
     return Parts(float(removed.sum()), *laws)
@@ -77,6 +79,7 @@ def mass_mixing_exact(channel: np.ndarray, p: np.ndarray, q: np.ndarray) -> Mass
 
 def first_order(pointwise_information: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
     """E_{P'} i - E_P i from i(x) (N,) under P: the change of I that clean data predict, never below the true change."""
+    _check(p, q)
     moved = q != p
     return float((q - p)[moved] @ pointwise_information[moved])
 
@@ -87,3 +90,9 @@ def golden(channel: np.ndarray, p: np.ndarray, q: np.ndarray) -> Golden:
     Source: Topsoe's identity I(P') = E_{P'} D(P_{T|x} || P_T) - D(P'_T || P_T); Csiszar and Koerner, section 8.
     """
     return Golden(first_order(pointwise(channel, p), p, q), output_divergence(channel, p, q))
+
+
+def _check(p: np.ndarray, q: np.ndarray) -> None:
+    """Two laws on the same atoms."""
+    if one_law(p, "p", "(N)").shape != one_law(q, "q", "(N)").shape:
+        raise ValueError(f"p and q must be laws on the same atoms, got {p.shape} and {q.shape}")

@@ -7,11 +7,10 @@ that maximises the mean of a function (a Frank-Wolfe step). Both are exact up to
 import math
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import logsumexp
 
 from ib_core.bounds.checks import non_negative, total_variation_size
-from ib_core.bounds.pointwise import largest_mean_kl, largest_mean_tv
+from ib_core.bounds.pointwise import largest_mean_tv
+from ib_core.tilt import divergence, tilt
 
 # ln of the smallest weight that a law keeps: far below every tolerance, yet a few steps away from coming back.
 LOG_FLOOR = -80.0
@@ -39,6 +38,24 @@ class TotalVariationBall:
     def best(self, values: np.ndarray) -> np.ndarray:
         """The law of the largest mean: the eps-mass of smallest f goes to the largest."""
         return largest_mean_tv(values, self.weights, self.epsilon).law
+
+    def vertices(self) -> np.ndarray:
+        """All extreme points (k, N), and some more laws of the ball: for few atoms, N^2 2^N laws at most.
+
+        Mass leaves some atoms wholly and one in part, and arrives at one atom.
+        """
+        n, eps = len(self.weights), min(self.epsilon, 1.0)
+        laws = [np.eye(n)[a] for a in range(n) if eps >= 1 - self.weights[a]]
+        for chosen in range(2**n):
+            whole = (chosen >> np.arange(n) & 1).astype(bool)
+            rest = eps - float(self.weights[whole].sum())
+            if rest < 0:
+                continue
+            for part in np.flatnonzero(~whole & (self.weights >= rest)):
+                kept = np.where(whole, 0.0, self.weights)
+                kept[part] -= rest
+                laws += [kept + (1 - kept.sum()) * onto for onto in np.eye(n)]
+        return np.stack(laws)
 
     def nearest(self, log_measure: np.ndarray) -> np.ndarray:
         """argmin of D(P' || V) over the ball: P clipped to [a V, b V], a and b set by the mass eps on either side."""
@@ -80,40 +97,19 @@ class DivergenceBall:
         return self.weights
 
     def contains(self, law: np.ndarray) -> bool:
-        """Whether the law lies in the ball, up to rounding."""
-        inside = law > 0
-        divergence = float(law[inside] @ (np.log(law[inside]) - self.log_weights[inside]))
-        return bool(law.min() >= 0) and divergence <= self.kappa * (1 + 1e-12)
+        """Whether the law lies in the ball, up to the rounding of its weights."""
+        allowed = self.kappa * (1 + 1e-12) + 1e-15 * math.sqrt(self.kappa)
+        return bool(law.min() >= 0) and divergence(law, self.weights) <= allowed
 
     def largest_mean(self, values: np.ndarray) -> float:
         """max of E_{P'} f over the ball, rounded upwards."""
-        return largest_mean_kl(values, self.weights, self.kappa).value
+        return tilt(values, self.weights, self.kappa).largest_mean
 
     def best(self, values: np.ndarray) -> np.ndarray:
-        """The law of the largest mean, an exponential tilt by f."""
-        f = values - values.max()
-        scale = max(-float(f.min()), 1e-300)
-        return self._tilt(f, 1e12 / scale)
+        """The law of the largest mean, an exponential tilt by f; the centre where f is constant."""
+        return tilt(values, self.weights, self.kappa).law
 
     def nearest(self, log_measure: np.ndarray) -> np.ndarray:
         """argmin of D(P' || V) over the ball: the tilt of P towards V, as far as the ball reaches."""
-        return self._tilt(np.maximum(log_measure - log_measure.max(), LOG_FLOOR) - self.log_weights, 1.0)
-
-    def _tilt(self, f: np.ndarray, most: float) -> np.ndarray:
-        """P exp(s f), normalised, with the largest s <= most inside the ball."""
-
-        def tilted(s: float) -> np.ndarray:
-            exponent = self.log_weights + s * f
-            return np.exp(exponent - logsumexp(exponent))
-
-        def excess(s: float) -> float:
-            w = tilted(s)
-            inside = w > 0
-            return float(w[inside] @ (np.log(w[inside]) - self.log_weights[inside])) - self.kappa
-
-        if excess(most) <= 0:
-            return tilted(most)
-        upper = min(most, 1.0)
-        while excess(upper) < 0:
-            upper = min(2 * upper, most)
-        return tilted(brentq(excess, 0, upper, xtol=1e-15 * upper, rtol=1e-13)) if self.kappa > 0 else self.weights
+        f = np.maximum(log_measure - log_measure.max(), LOG_FLOOR) - self.log_weights
+        return tilt(f, self.weights, self.kappa, 1.0).law

@@ -54,7 +54,7 @@ def bin_edges(signals: Any, bins: int = 30, fit: Literal["tanh", "range", "quant
     """
     if bins < 1:
         raise ValueError(f"bins must be at least 1, got {bins}")
-    values = np.asarray(signals, dtype=np.float64)
+    values = finite_array(signals, "signals", None)
     if fit == "quantiles":
         return np.quantile(values, np.linspace(0, 1, bins + 1))
     if fit not in ("tanh", "range"):

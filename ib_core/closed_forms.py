@@ -7,6 +7,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ib_core import finite_channel
+from ib_core.mixture.checks import finite_array, law_columns, positive
+
+APART = 40.0  # beta between two signals that no output comes from both of: e^-200 of the mass
+CHUNK = 2**22  # numbers of a kernel at a time
+MOST_CELLS = 2**27  # of a chain's kernel, 1 GB
 
 
 def noise_entropy(d: int, beta: float) -> float:
@@ -17,13 +22,11 @@ def noise_entropy(d: int, beta: float) -> float:
         beta: standard deviation of the noise.
 
     Raises:
-        ValueError: `beta` is not positive.
+        ValueError: `beta` is not positive and finite: h(Z) falls to -inf with it.
 
     Source: Cover and Thomas, Elements of Information Theory, 2nd ed., Theorem 8.4.1.
     """
-    if beta <= 0:
-        raise ValueError(f"beta must be positive, got {beta}: h(Z) falls to -inf with beta")
-    return 0.5 * d * math.log(2 * math.pi * math.e * beta**2)
+    return d * (0.5 * math.log(2 * math.pi * math.e) + math.log(positive(beta, "beta")))
 
 
 def binary_input_information(beta: float) -> float:
@@ -41,19 +44,26 @@ def hypercube_information(d: int, beta: float) -> float:
 
 def gaussian_information(d: int, scale: float, beta: float) -> float:
     """I(S; S + Z) = d/2 ln(1 + scale^2 / beta^2) for S ~ N(0, scale^2 I_d)."""
-    return 0.5 * d * math.log1p((scale / beta) ** 2)
+    return d * _gaussian_channels(np.array([scale]), beta)
 
 
 def linear_gaussian_information(matrix: np.ndarray, beta: float) -> float:
-    """I(X; A X + Z) = 1/2 ln det(I + A A^T / beta^2) for X ~ N(0, I) and A of shape (d, inputs)."""
+    """I(X; A X + Z) = 1/2 ln det(I + A A^T / beta^2) for X ~ N(0, I), the sum over the singular values of A.
+
+    Args:
+        matrix: A of shape (d, inputs). Singular values below the rounding error of the largest count as 0.
+
+    Source: Cover and Thomas, 2nd ed., section 9.4, independent Gaussian channels.
+    """
     return linear_chain_information([matrix], beta)[0]
 
 
 def linear_chain_information(matrices: Sequence[np.ndarray], beta: float) -> list[float]:
-    """I(X; T_l) of every layer of a linear noisy network, T_l = A_l T_{l-1} + Z_l with T_0 = X ~ N(0, I).
+    """I(X; T_l) of every layer of the linear chain T_l = A_l T_{l-1} + Z_l with T_0 = X ~ N(0, I).
 
-    With the gain G_l = A_l ... A_1 and the noise covariance C_l = A_l C_{l-1} A_l^T + beta^2 I that reaches layer l,
-    I(X; T_l) = 1/2 ln det(I + C_l^{-1} G_l G_l^T).
+    With the gain G_l = A_l ... A_1 and B_l = [A_l B_{l-1}, I], by which the noises of all layers reach layer l,
+    I(X; T_l) = 1/2 ln det(I + (B_l B_l^T)^{-1} G_l G_l^T / beta^2): the sum over the singular values of the gain in
+    units of the noise.
 
     Args:
         matrices: A_l of shape (d_l, d_{l-1}), first layer first.
@@ -61,14 +71,22 @@ def linear_chain_information(matrices: Sequence[np.ndarray], beta: float) -> lis
 
     Source: Cover and Thomas, 2nd ed., Theorem 8.4.1 applied to h(T_l) - h(T_l | X).
     """
-    inputs = np.shape(matrices[0])[1]
-    gain, noise = np.eye(inputs), np.zeros((inputs, inputs))
+    matrices = [finite_array(matrix, "every matrix", "(d_l, d_{l-1})") for matrix in matrices]
+    gain, noise = np.eye(matrices[0].shape[1]), np.zeros((matrices[0].shape[1], 0))
     information = []
     for matrix in matrices:
-        gain, noise = matrix @ gain, matrix @ noise @ np.transpose(matrix) + beta**2 * np.eye(len(matrix))
-        log_det = np.linalg.slogdet(noise + gain @ gain.T)[1] - np.linalg.slogdet(noise)[1]
-        information.append(0.5 * float(log_det))
+        gain, noise = matrix @ gain, np.hstack([matrix @ noise, np.eye(len(matrix))])
+        axes, sizes, _ = np.linalg.svd(noise, full_matrices=False)  # sizes >= 1
+        seen = np.linalg.svd((axes.T @ gain) / sizes[:, None], compute_uv=False)
+        rounding = max(gain.shape) * np.finfo(float).eps * seen.max()
+        information.append(_gaussian_channels(seen[seen > rounding], beta))
     return information
+
+
+def _gaussian_channels(scales: np.ndarray, beta: float) -> float:
+    """Sum of 1/2 ln(1 + scale^2 / beta^2), without squares that leave float64."""
+    with np.errstate(divide="ignore"):
+        return 0.5 * float(np.logaddexp(0, 2 * (np.log(scales) - math.log(positive(beta, "beta")))).sum())
 
 
 def gaussian_atoms(nodes: int, d: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,15 +105,53 @@ def gaussian_atoms(nodes: int, d: int) -> tuple[np.ndarray, np.ndarray]:
 def finite_input_information(signals: np.ndarray, beta: float, weights: np.ndarray | None = None) -> float:
     """I(S; S + Z) for a scalar S with values (n,), by a trapezoid rule with spacing beta / 8; within 1e-9.
 
-    A single neuron on a few-valued input is S = tanh(w x + b).
+    A single neuron on a few-valued input is S = tanh(w x + b). Values more than 40 beta apart never meet: they form
+    groups, I = H(group) + E I(S; T | group), so that a small beta costs no more than a large one. Where beta is large,
+    the information keeps its digits however small it is.
+
+    Args:
+        signals: (n,) of S.
+        beta: standard deviation of the noise.
+        weights: (n,) of S; uniform by default.
+
+    Source: chain rule for the group.
     """
-    signals = np.asarray(signals, dtype=np.float64)
-    weights = np.full(len(signals), 1 / len(signals)) if weights is None else np.asarray(weights, dtype=np.float64)
-    step = beta / 8
-    t = np.arange(signals.min() - 10 * beta, signals.max() + 10 * beta + step, step)
-    exponents = -((t[:, None] - signals) ** 2) / (2 * beta**2)  # (grid, n)
-    log_density = logsumexp(exponents, axis=1, b=weights) - math.log(beta * math.sqrt(2 * math.pi))
-    return float(-(np.exp(log_density) * log_density).sum() * step) - noise_entropy(1, beta)
+    signals, beta = finite_array(signals, "signals", "(n)"), positive(beta, "beta")
+    law = law_columns(weights, len(signals))[:, 0]
+    order = np.argsort(signals)
+    order = order[law[order] > 0]
+    groups = np.split(order, np.flatnonzero(np.diff(signals[order]) > APART * beta) + 1)
+    total = 0.0
+    for group in groups:
+        mass = float(law[group].sum())
+        total += mass * (_group_information(signals[group], beta, law[group] / mass) - math.log(mass))
+    return max(total, 0.0)
+
+
+def _group_information(signals: np.ndarray, beta: float, weights: np.ndarray) -> float:
+    """The same for ascending values (n,) of which neighbours are at most `APART` beta apart."""
+    if signals[0] == signals[-1]:
+        return 0.0
+    scaled = (signals - signals[0]) / beta
+    scaled -= weights @ scaled
+    total, points = 0.0, int(np.clip(CHUNK // len(scaled), 8, 1024))
+    for start in np.arange(scaled[0] - 10, scaled[-1] + 10, points / 8):
+        grid = start + np.arange(points) / 8
+        near = slice(*np.searchsorted(scaled, [grid[0] - APART, grid[-1] + APART]))
+        s, w = scaled[near], weights[near]
+        tilts = s * (grid[:, None] - s / 2)  # ln of phi(t - s) / phi(t)
+        if not len(s):
+            continue
+        # Where p / phi is near 1, so is every phi(t - s) / p.
+        small = np.abs(tilts).max() < 0.5
+        log_density = np.log1p(np.expm1(tilts) @ w) if small else logsumexp(tilts, axis=1, b=w)
+        z = tilts - log_density[:, None]
+        density = np.exp(log_density - grid**2 / 2) / math.sqrt(2 * math.pi)
+        # w phi(t - s) z less what sums to 0 over s, so that no term is negative.
+        series = z**2 * (0.5 + z * (1 / 3 + z * (1 / 8 + z / 30)))
+        terms = np.where(np.abs(z) < 1e-3, series, np.exp(z) * z - np.expm1(z))
+        total += float(density @ (terms @ w + 1 - w.sum())) / 8  # a value far away has z = -infinity
+    return total
 
 
 def neuron_chain_information(
@@ -119,15 +175,22 @@ def neuron_chain_information(
         weights: (n,) of the inputs; uniform by default.
         activation: f, with a slope of at most 1.
     """
-    weights = np.full(len(inputs), 1 / len(inputs)) if weights is None else np.asarray(weights, dtype=np.float64)
-    hidden, channel = np.asarray(inputs, dtype=np.float64), np.eye(len(inputs))  # channel (grid of T_{l-1}, n)
+    inputs, beta = finite_array(inputs, "inputs", "(n)"), positive(beta, "beta")
+    law = law_columns(weights, len(inputs))[:, 0]
+    hidden, channel = inputs, np.eye(len(inputs))  # channel (grid of T_{l-1}, n)
     information = []
     for layer, (slope, offset) in enumerate(zip(slopes, offsets, strict=True)):
         signals = activation(slope * hidden + offset)
         steepest = np.abs([1.0, *slopes[layer + 1 : layer + 2]]).max()
+        cells = (np.ptp(signals) / beta + 20) * 8 * steepest * max(len(signals), len(inputs))
+        if not cells <= MOST_CELLS:
+            raise ValueError(
+                f"beta = {beta:g} needs a grid of {cells:.3g} cells at layer {layer + 1}, more than {MOST_CELLS}: take "
+                "a larger beta or smaller slopes"
+            )
         hidden = np.arange(signals.min() - 10 * beta, signals.max() + 10 * beta, beta / (8 * steepest))
-        density = np.exp(-np.square(hidden[:, None] - signals) / (2 * beta**2)) @ channel
+        density = np.exp(-np.square((hidden[:, None] - signals) / beta) / 2) @ channel
         density[density < 1e-200] = 0.0  # a weight times a subnormal number would vanish
         channel = density / density.sum(0)  # probabilities on the grid: the constant and the step cancel
-        information.append(finite_channel.information(channel, weights))
+        information.append(finite_channel.information(channel, law))
     return information

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ib_core.mixture.checks import finite_array, one_law
+
 
 class Steps(NamedTuple):
     """Moments of |dS| = |S_l - S'_l| with x coupled to x' and the same noises on either side.
@@ -30,12 +32,15 @@ def steps(signals: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> Steps:
         moved: (N, n_passes, d) of the moved ones, atom by atom and pass by pass under the same noises.
         weights: (N,) of the atoms.
     """
+    signals = finite_array(signals, "signals", "(N, n_passes, d)")
+    moved = finite_array(moved, "moved", "(N, n_passes, d)")
+    weights = one_law(weights, "weights", "(N)")
     if signals.shape != moved.shape or weights.shape != signals.shape[:1]:
         raise ValueError(
             f"signals and moved must be (N, passes, d) with weights (N,), got {signals.shape}, {moved.shape} and "
             f"{weights.shape}"
         )
-    squares = np.square(signals.astype(np.float64) - moved).sum(axis=2)
+    squares = np.square(signals - moved).sum(axis=2)
     by_atom = squares.mean(axis=1)
     return Steps(
         float(weights @ np.sqrt(squares).mean(axis=1)),

@@ -1,11 +1,11 @@
 """Distances between input laws, each with the way it was obtained."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from ib_core.input_law import InputLaw
+from ib_core.input_law import InputLaw, merged, places
+from ib_core.tilt import divergence
 from ib_core.wasserstein import Distance, wasserstein
 
 
@@ -25,15 +25,11 @@ def total_variation(p: np.ndarray, q: np.ndarray) -> float:
 
 def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
     """D(P || Q) in nats for weights (N,) on the same atoms; infinite when P has mass where Q has none."""
-    support = p > 0
-    if (q[support] == 0).any():
-        return math.inf
-    # Nearly equal laws may round to -1e-17.
-    return max(0.0, float((p[support] * np.log(p[support] / q[support])).sum()))
+    return divergence(p, q)
 
 
 def divergences(reference: InputLaw, law: InputLaw) -> Divergences:
-    """TV, KL, W_1 and W_2 of a shifted law from its reference.
+    """TV, KL, W_1 and W_2 of a shifted law from its reference, all between the laws of X: equal rows are one atom.
 
     Moved atoms leave the support: TV is 1 and KL infinite between the finite laws, and only W_p says how far they went.
     """
@@ -47,16 +43,16 @@ def divergences(reference: InputLaw, law: InputLaw) -> Divergences:
 
 
 def _on_common_atoms(p: InputLaw, q: InputLaw) -> tuple[np.ndarray, np.ndarray]:
-    """The weights of two laws as vectors over the union of their atoms."""
+    """The weights of two laws as vectors over the places of either."""
     if np.array_equal(p.atoms, q.atoms):
-        return p.weights, q.weights
-    _, place = np.unique(np.vstack([p.atoms, q.atoms]), axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    n, size = len(p.atoms), place.max() + 1
-    return np.bincount(place[:n], p.weights, size), np.bincount(place[n:], q.weights, size)
+        a, b = merged(p.atoms, p.weights, q.weights)
+        return a, b
+    of_p, of_q = places(p.atoms, q.atoms)
+    size = int(max(of_p.max(), of_q.max())) + 1
+    return np.bincount(of_p, p.weights, size), np.bincount(of_q, q.weights, size)
 
 
 def n_union(p: InputLaw, q: InputLaw) -> int:
-    """Number of atoms in the union of both supports: the N of the total variation bounds."""
+    """Number of places in the union of both supports: the N of the total variation bounds."""
     a, b = _on_common_atoms(p, q)
     return int(((a > 0) | (b > 0)).sum())

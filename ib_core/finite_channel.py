@@ -6,6 +6,8 @@ A channel is an array (m, N): column i is the law of the output given atom i, of
 import numpy as np
 from scipy.special import xlogy
 
+from ib_core.mixture.checks import finite_array, one_law
+
 ROWS = 32
 
 
@@ -17,6 +19,7 @@ def information(channel: np.ndarray, weights: np.ndarray) -> float:
 
 def pointwise(channel: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """i(x) = D(P_{T|x} || P_T) in nats of every atom (N,), also those without weight; infinite where P_T misses T."""
+    check(channel, weights)
     output = channel @ weights
     with np.errstate(divide="ignore", invalid="ignore"):
         cross = np.log(output) @ channel if (output > 0).all() else _cross(output, channel)
@@ -34,6 +37,8 @@ def negentropies(channel: np.ndarray) -> np.ndarray:
 
 def output_divergence(channel: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
     """D(Q_T || P_T) in nats between the output laws of two input laws (N,)."""
+    check(channel, p)
+    check(channel, q)
     a, b = channel @ q, channel @ p
     with np.errstate(divide="ignore"):
         return float((xlogy(a, a) - xlogy(a, b)).sum())
@@ -58,6 +63,7 @@ def from_log_kernel(log_kernel: np.ndarray, proposal: np.ndarray) -> np.ndarray:
 
     Source: importance sampling with the balance heuristic, Veach and Guibas, SIGGRAPH 1995.
     """
+    one_law(proposal, "proposal", "(N)")
     if log_kernel.ndim != 2 or proposal.shape != log_kernel.shape[1:]:
         raise ValueError(f"log_kernel (m, N) needs proposal (N,), got {log_kernel.shape} and {proposal.shape}")
     channel = log_kernel - log_kernel.max(axis=1, keepdims=True)
@@ -76,12 +82,12 @@ def from_kernel(kernel: np.ndarray, proposal: np.ndarray) -> np.ndarray:
 
 def check(channel: np.ndarray, weights: np.ndarray) -> None:
     """A channel (m, N) of columns of sum 1, and a law (N,)."""
-    if channel.ndim != 2 or weights.shape != channel.shape[1:]:
+    finite_array(channel, "channel", "(m, N)")
+    one_law(weights, "weights", "(N)")
+    if weights.shape != channel.shape[1:]:
         raise ValueError(f"channel (m, N) needs weights (N,), got {channel.shape} and {weights.shape}")
     if channel.min() < 0 or np.abs(channel.sum(axis=0) - 1).max() > 1e-9:
         raise ValueError("the columns of a channel must be non-negative with sum 1")
-    if weights.min() < 0 or abs(weights.sum() - 1) > 1e-9:
-        raise ValueError(f"weights must be non-negative with sum 1, got sum {weights.sum()!r}")
 
 
 def _cross(output: np.ndarray, channel: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ib_core.bounds.bias import bias_lower_bound_grid
 from ib_core.closed_forms import finite_input_information, gaussian_information, noise_entropy
+from ib_core.mixture.checks import finite_array, one_law
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class FiniteLaw:
     points: np.ndarray
     weights: np.ndarray
     psi2 = None
+
+    def __post_init__(self) -> None:
+        points, weights = finite_array(self.points, "points", "(k)"), one_law(self.weights, "weights", "(k)")
+        if points.shape != weights.shape or np.abs(points).max() > 1:
+            raise ValueError(f"points must be (k,) within [-1, 1], one for each weight, got {points} and {weights}")
 
     def draw(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """n samples, (n, d)."""
@@ -60,6 +66,7 @@ class GaussianLaw:
 
 KnownLaw = FiniteLaw | GaussianLaw
 GRID_EPSILON = 0.01
+MOST_POINTS = 10_000  # of a grid's axis
 
 
 def smoothed_truth(law: KnownLaw, beta: float) -> float:
@@ -81,11 +88,13 @@ def grid(d: int, beta: float) -> FiniteLaw:
     """Uniform on the k*^d grid decoded from its noise with error `GRID_EPSILON`: the law of the bias lower bound.
 
     Raises:
-        ValueError: beta is so large that not even two points on an axis decode.
+        ValueError: beta is so large that not even two points on an axis decode, or so small that millions do.
 
     Source: Goldfeld, Greenewald and Polyanskiy, arXiv:1810.11589, Theorem 4.
     """
     k = bias_lower_bound_grid(d, beta, GRID_EPSILON)
+    if k > MOST_POINTS:
+        raise ValueError(f"beta must be large enough for a grid of {MOST_POINTS} points an axis, got {beta}: {k:.3g}")
     return FiniteLaw(d, np.linspace(-1.0, 1.0, k), np.full(k, 1 / k))
 
 

@@ -1,5 +1,7 @@
 """Shifts P_X -> P_X' of the input law, each with its size set in a metric.
 
+Sizes are distances between the laws of X: rows with the same x are one atom, whatever their labels.
+
 A *reweighting* keeps the atoms and changes their weights; a *moved* law keeps the weights and changes the atoms. A
 family is one function `(law, size, **parameters) -> Shift`, entered with `@family(metric)`: that is all it needs. In a
 module of your own, `my_shifts.py`, it is named `my_shifts.function`. A parameter that is an array (N,) is given in a
@@ -12,15 +14,20 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import logsumexp
 
 from ib_core.divergences import kl_divergence, total_variation
-from ib_core.input_law import InputLaw
+from ib_core.input_law import InputLaw, merged, places
+from ib_core.mixture.checks import finite_array
 from ib_core.streams import stream
+from ib_core.tilt import reach, tilt
 from ib_core.wasserstein import wasserstein
 
-# Below this a tilt is lost in the rounding of the weights.
+# A law misses its size by at most this share of it.
+TOLERANCE = 1e-6
+# Below these a shift is lost in the rounding of the weights, or of the atoms in units of the largest coordinate.
 SMALLEST_KL = 1e-12
+SMALLEST_TV = 1e-9
+SMALLEST_STEP, LARGEST_STEP = 1e-8, 1e100
 
 
 class Unreachable(ValueError):
@@ -69,12 +76,14 @@ def shifted(name: str, law: InputLaw, size: float, **parameters) -> Shift:
         Unreachable: the family has no law at that distance; the message gives the reachable range.
         ArithmeticError: the family returned a law at another distance, by more than a millionth of `size`.
     """
+    if not size >= 0:
+        raise ValueError(f"size must be a non-negative number, got {size}")
     if size == 0:
         return Shift(law, 0.0)
     metric, _, apply = FAMILIES[name]
     shift = apply(law, size, **parameters)
     found = _distance(metric, law, shift.law)
-    if not abs(found - size) <= 1e-6 * size:
+    if not abs(found - size) <= TOLERANCE * size:
         raise ArithmeticError(f"{name} was asked for {metric} = {size:g} and returned a law at {found:.9g}")
     return shift
 
@@ -84,22 +93,31 @@ def _distance(metric: str, law: InputLaw, shifted_law: InputLaw) -> float:
     if metric == "w2":
         return wasserstein(law, shifted_law, 2).value
     measure = total_variation if metric == "tv" else kl_divergence
-    return measure(shifted_law.weights, law.weights)
+    return measure(*merged(law.atoms, shifted_law.weights, law.weights))
 
 
-def _mix(law: InputLaw, contaminant: np.ndarray, size: float) -> Shift:
-    """(1 - a) P + a Q at TV = a TV(P, Q) = size."""
-    reach = total_variation(law.weights, contaminant)
-    if size > reach:
-        raise Unreachable(f"a mixture with this contaminant reaches TV in [0, {reach:.6g}], asked for {size:g}")
-    a = size / reach
+def _refuse_outside(what: str, size: float, low: float, high: float, unit: str) -> None:
+    """Every size in [low, high] is reached, and the ends are printed with all their digits."""
+    if not low <= size <= high:
+        found = f"0 and [{low!r}, {high!r}]" if low <= high else "0 alone"
+        raise Unreachable(f"{what} reaches {unit} {found}, asked for {size!r}")
+
+
+def _mix(law: InputLaw, contaminant: np.ndarray, size: float, slack: float = 0.0) -> Shift:
+    """(1 - a) P + a Q at TV = a TV(P, Q) = size; Q itself up to a share `slack` beyond it."""
+    whole = total_variation(*merged(law.atoms, law.weights, contaminant))
+    _refuse_outside("a mixture with this contaminant", size, SMALLEST_TV, whole * (1 + slack), "TV")
+    a = min(size / whole, 1.0)
     return Shift(law.reweighted((1 - a) * law.weights + a * contaminant), a)
 
 
 @family("tv")
 def contamination(law: InputLaw, size: float, atom: int = -1) -> Shift:
     """Huber contamination (1 - a) P + a delta_x with the last atom, or `atom`, as x: extremal for the TV bound."""
-    contaminant = np.zeros(len(law.weights))
+    n = len(law.weights)
+    if not -n <= atom < n:
+        raise ValueError(f"atom must be the index of one of {n} atoms, got {atom}")
+    contaminant = np.zeros(n)
     contaminant[atom] = 1
     return _mix(law, contaminant, size)
 
@@ -120,60 +138,58 @@ def subset_removal(law: InputLaw, size: float, seed: int = 0) -> Shift:
     The order is the same at every size, so that larger removals contain the smaller. The parameter is the number of
     atoms gone.
     """
-    order = stream(seed, "subset_removal").permutation(np.flatnonzero(law.weights))
-    before = np.concatenate([[0.0], np.cumsum(law.weights[order])[:-1]])
-    reach = 1 - float(law.weights[order[-1]])
-    if size > reach:
-        raise Unreachable(f"a removal that leaves one atom reaches TV in [0, {reach:.6g}], asked for {size:g}")
+    (owner,) = places(law.atoms)
+    mass = np.bincount(owner, law.weights)  # of every place
+    # In the order of the first row at each place.
+    first = owner[np.sort(np.unique(owner, return_index=True)[1])]
+    order = stream(seed, "subset_removal").permutation(first[mass[first] > 0])
+    before = np.concatenate([[0.0], np.cumsum(mass[order])])
+    _refuse_outside("a removal that leaves one atom", size, SMALLEST_TV, float(before[-2]), "TV")
     # Only vanishing atoms lose mass, so TV is the mass that they lose; all of it goes to the others in proportion.
-    lost = np.clip(size - before, 0, law.weights[order])
-    touched = order[lost > 0]
-    weights = law.weights.copy()
-    weights[order] -= lost
-    kept = np.ones(len(weights), bool)
-    kept[touched] = False
-    weights[kept] *= (1 - weights[touched].sum()) / weights[kept].sum()
-    return Shift(law.reweighted(weights), float((lost[lost > 0] / law.weights[touched]).sum()))
+    lost = np.zeros(len(mass))
+    lost[order[:-1]] = np.clip(size - before[:-2], 0, mass[order[:-1]])
+    kept = float(mass[lost == 0].sum())
+    share = np.where(lost > 0, 1 - lost / np.where(mass > 0, mass, 1), 1 + lost.sum() / kept)
+    return Shift(law.reweighted(law.weights * share[owner]), float((lost[lost > 0] / mass[lost > 0]).sum()))
 
 
 def _tilt(law: InputLaw, feature: np.ndarray, size: float) -> Shift:
-    """P'_i proportional to P_i exp(theta f_i) with theta > 0 at D(P' || P) = size: the exponential family through P."""
+    """P'_i proportional to P_i exp(theta f_i) with theta > 0 at D(P' || P) = size: the exponential family through P.
+
+    At the largest size only the atoms of the largest f are left, and theta is infinite. Rows with the same x share the
+    mean of their f.
+    """
     support = law.weights > 0
-    f = np.where(support, feature - feature[support].max(), 0.0)
-    reach = -math.log(law.weights[support & (f == 0)].sum())
-    if not SMALLEST_KL <= size < reach * (1 - 1e-12):
-        raise Unreachable(f"this tilt reaches KL 0 and [{SMALLEST_KL:g}, {reach:.6g}) nats, asked for {size:g}")
-    log_weights = np.log(law.weights, where=support, out=np.full(len(f), -np.inf))
-
-    def tilted(theta: float) -> np.ndarray:
-        exponent = log_weights + theta * f
-        return np.exp(exponent - logsumexp(exponent))
-
-    upper = 1.0
-    while kl_divergence(tilted(upper), law.weights) < size:
-        upper *= 2
-    theta = brentq(lambda t: kl_divergence(tilted(t), law.weights) - size, 0, upper, xtol=1e-15, rtol=1e-14)
-    weights = tilted(theta)
-    return Shift(law.reweighted(weights / weights.sum()), theta)
+    f = finite_array(feature[support], "the feature of a tilt", "(N)")
+    p = law.weights[support] / law.weights.sum()
+    (owner,) = places(law.atoms[support])
+    if owner.max() + 1 < len(owner):
+        masses = np.bincount(owner, p)
+        f = (np.bincount(owner, p * f) / masses)[owner]
+    _refuse_outside("this tilt", size, SMALLEST_KL, reach(f, p), "KL")
+    weights = np.zeros(len(support))
+    weights[support], theta, _ = tilt(f, p, size)
+    return Shift(law.reweighted(weights), theta)
 
 
 @family("tv")
 def law_mixture(law: InputLaw, size: float, weight: np.ndarray) -> Shift:
     """The straight way (1 - a) P + a Q to a given law Q (N,) on the same atoms, for instance a worst case."""
     given = _given(law, weight)
-    reach = total_variation(law.weights, given)
     # A ball's radius is known to fewer digits than the law that was found in it.
-    return _mix(law, given, min(size, reach) if size <= reach * (1 + 1e-6) else size)
+    return _mix(law, given, size, slack=TOLERANCE)
 
 
 @family("kl")
 def law_tilt(law: InputLaw, size: float, weight: np.ndarray) -> Shift:
     """The exponential way P^(1-a) Q^a, normalised, to a given law Q (N,) on the same atoms; a is the parameter."""
     given = _given(law, weight)
-    if (given[law.weights > 0] <= 0).any():
+    (owner,) = places(law.atoms)
+    p, q = (np.bincount(owner, weights)[owner] for weights in (law.weights, given))
+    if (q[p > 0] <= 0).any():
         raise Unreachable("an exponential way needs a law with weight on every atom of the reference: mix it instead")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _tilt(law, np.where(law.weights > 0, np.log(given) - np.log(law.weights), 0.0), size)
+        return _tilt(law, np.where(p > 0, np.log(q) - np.log(p), 0.0), size)
 
 
 def _given(law: InputLaw, weight: np.ndarray) -> np.ndarray:
@@ -196,7 +212,7 @@ def class_tilt(law: InputLaw, size: float, label: int = 1) -> Shift:
 @family("kl")
 def feature_tilt(law: InputLaw, size: float, column: int = 0) -> Shift:
     """Exponential tilt by one coordinate of the input, towards its large values."""
-    return _tilt(law, law.atoms[:, column], size)
+    return _tilt(law, law.atoms[:, _column(law, column)], size)
 
 
 @family("kl")
@@ -207,6 +223,7 @@ def information_tilt(law: InputLaw, size: float, pointwise: np.ndarray | None = 
     """
     if pointwise is None:
         raise Unreachable("this tilt reaches no size without `pointwise`, the i(x) of a layer at every atom")
+    pointwise = np.asarray(pointwise)
     if pointwise.shape != law.weights.shape:
         raise ValueError(f"pointwise must have shape {law.weights.shape}, got {pointwise.shape}")
     return _tilt(law, np.where(law.weights > 0, pointwise, 0.0), size)
@@ -219,7 +236,8 @@ def direction_displacement(law: InputLaw, size: float, column: int | None = None
     Along coordinate `column`, or along the diagonal (1, ..., 1) that raises all inputs alike.
     """
     d = law.atoms.shape[1]
-    direction = np.full(d, d**-0.5) if column is None else np.eye(d)[column]
+    check_step(law, size)
+    direction = np.full(d, d**-0.5) if column is None else np.eye(d)[_column(law, column)]
     return Shift(law.moved(law.atoms + size * direction), size)
 
 
@@ -230,6 +248,7 @@ def gaussian_displacement(law: InputLaw, size: float, seed: int = 0) -> Shift:
     The steps are the same at every size. While each moved atom stays nearest to its own origin, W_2 is the
     root mean square of the steps; beyond, it is found by optimal transport and the scale is solved for it.
     """
+    check_step(law, size)
     steps = stream(seed, "gaussian_displacement").standard_normal(law.atoms.shape)
     steps /= math.sqrt(float(law.weights @ (steps**2).sum(axis=1)))
 
@@ -244,3 +263,16 @@ def gaussian_displacement(law: InputLaw, size: float, seed: int = 0) -> Shift:
             upper *= 1.1
         scale = brentq(lambda s: distance(s) - size, size, upper, xtol=1e-9 * size, rtol=1e-9)
     return Shift(law.moved(law.atoms + scale * steps), scale)
+
+
+def _column(law: InputLaw, column: int) -> int:
+    d = law.atoms.shape[1]
+    if not -d <= column < d:
+        raise ValueError(f"column must be the index of one of {d} coordinates, got {column}")
+    return column
+
+
+def check_step(law: InputLaw, size: float) -> None:
+    """Refuse steps that the rounding of the atoms would change, and steps whose squares leave float64."""
+    scale = float(np.abs(law.atoms).max())
+    _refuse_outside("a step of these atoms", size, SMALLEST_STEP * (scale or 1.0), LARGEST_STEP, "W_2")

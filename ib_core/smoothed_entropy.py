@@ -47,8 +47,7 @@ def smoothed_entropy(
     Source: Goldfeld et al., arXiv:1810.11589, section III.
     """
     centres = finite_array(centres, "centres", "(n, d)")
-    if np.ndim(weights) == 2:
-        raise ValueError(f"weights must have shape (n,), got {np.shape(weights)}")
+    weights = None if weights is None else finite_array(weights, "weights", "(n)")
     law = law_columns(weights, len(centres))[:, 0]
     positive(target_stderr, "target_stderr")
     centres, merged = np.unique(centres[law > 0], axis=0, return_inverse=True)

@@ -12,13 +12,15 @@ import numpy as np
 from scipy.special import xlogy
 
 from ib_core.balls import DivergenceBall, TotalVariationBall
-from ib_core.bounds.pointwise import golden_interval, tv_interval
+from ib_core.bounds.pointwise import tv_interval
 from ib_core.bounds.reweighting import kl_seed, tv_seed
 from ib_core.finite_channel import check, negentropies
 from ib_core.kl_newton import newton_path
 from ib_core.tv_newton import newton_ascent
 
 MIRROR_STEPS, NEWTON_STEPS = 20, 60
+STARTS = 24  # of a search for the least information
+FEW_ATOMS = 8  # up to which all extreme points of a TV ball are tried
 
 
 class WorstCase(NamedTuple):
@@ -132,40 +134,105 @@ def smallest_information(
 ) -> LeastCase:
     """An interval for inf of I(P') over TV(P, P') <= size on the atoms of P, or over D(P' || P) <= size.
 
-    The lower end is the best of the golden-formula certificate and the seed form; the attained end follows the
-    gradient from law to law, I(next) <= <i_t, next>, until it stays.
+    The lower end is the best of the golden-formula certificate and the seed form. The attained end is the least of many
+    descents: each follows the gradient from law to law, I(next) <= <i_t, next>, until it stays. They start at P and at
+    laws with mass moved onto single atoms, since P itself may be a maximum, where no gradient points downwards. In TV
+    the minimum is at an extreme point of the ball; for up to 8 atoms all of them are tried, and it is exact.
 
     Args:
         channel: (m, N), columns of sum 1.
         weights: (N,) of P; the ball is that on its support.
 
-    Source: `golden_interval`, `tv_interval`; a concave function has no interior minimum.
+    Source: `golden_interval`, `tv_interval`; a concave function has its minimum at an extreme point.
     """
     check(channel, weights)
     inside = weights > 0
-    columns, centre = channel if inside.all() else channel[:, inside], weights[inside]
+    columns, centre = channel if inside.all() else channel[:, inside], weights[inside] / weights[inside].sum()
     ball = _ball(centre, size, metric)
     self_term = negentropies(columns)
-
-    def pointwise(law: np.ndarray) -> np.ndarray:
-        return self_term - np.log(np.maximum(columns @ law, 1e-300)) @ columns
-
-    law, i = centre, pointwise(centre)
+    i = _pointwise(columns, self_term, centre[:, None])[:, 0]
     value, n = float(centre @ i), len(centre)
     if metric == "tv":
         lower, seed = tv_interval(size, i, centre)[0], tv_seed(min(size, 1 - 1 / n), n)
     else:
-        lower, seed = golden_interval(size, i, centre)[0], kl_seed(size, n)
+        lower, seed = -ball.largest_mean(-i) - size, kl_seed(size, n)
     lower = max(lower, value - seed, 0.0)
-    for _ in range(max_iterations):
-        candidate = ball.best(-i)
-        gradient = pointwise(candidate)
-        if float(candidate @ gradient) >= value - 1e-12:
-            break
-        law, i, value = candidate, gradient, float(candidate @ gradient)
+    law, value = _descend(ball, columns, self_term, np.column_stack([centre, _starts(ball, i)]), max_iterations)
+    if isinstance(ball, TotalVariationBall) and n <= FEW_ATOMS:
+        law, value = _least(columns, self_term, ball.vertices())
     found = np.zeros(len(weights))
     found[inside] = law
     return LeastCase(found, max(value, 0.0), min(lower, max(value, 0.0)))
+
+
+def _starts(ball: TotalVariationBall | DivergenceBall, i: np.ndarray) -> np.ndarray:
+    """Laws (N, starts) of the ball with mass moved onto single atoms: all of them, or some of every kind."""
+    n = len(i)
+    ranked = np.argsort(i, kind="stable")
+    if n <= STARTS:
+        atoms = ranked
+    else:
+        heaviest = np.argsort(-ball.weights, kind="stable")
+        spread = ranked[np.linspace(0, n - 1, STARTS // 2).astype(int)]
+        atoms = np.unique(np.concatenate([ranked[: STARTS // 4], heaviest[: STARTS // 4], spread]))
+    onto = np.zeros((n, len(atoms)))
+    onto[atoms, np.arange(len(atoms))] = 1.0
+    if isinstance(ball, TotalVariationBall):
+        starts = (1 - ball.epsilon) * ball.weights[:, None] + ball.epsilon * onto
+        return np.column_stack([starts, *(_exchanged(ball, onto, b) for b in range(n if n <= STARTS else 0))])
+    functions = [*onto.T] if n > STARTS else [*onto.T, *-onto.T]
+    if n == 3:  # the sphere is a curve
+        angles = 2 * np.pi * (np.arange(2 * STARTS)[:, None] / (2 * STARTS) + np.arange(3) / 3)
+        functions += list(np.cos(angles))
+    elif n <= FEW_ATOMS:
+        functions += [(chosen >> np.arange(n) & 1).astype(float) for chosen in range(1, 2**n - 1)]
+    return np.stack([ball.best(f) for f in functions], axis=1)
+
+
+def _exchanged(ball: TotalVariationBall, onto: np.ndarray, b: int) -> np.ndarray:
+    """Laws (N, starts) whose mass arrives at single atoms and leaves atom b before it leaves the others."""
+    first = np.zeros(len(onto))
+    first[b] = min(ball.epsilon, ball.weights[b])
+    rest = ball.weights - first
+    kept = rest * (1 - (ball.epsilon - first[b]) / rest.sum()) if rest.sum() > 0 else rest
+    return np.maximum(kept, 0.0)[:, None] + ball.epsilon * onto
+
+
+def _descend(
+    ball: TotalVariationBall | DivergenceBall, columns: np.ndarray, self_term: np.ndarray, laws: np.ndarray, steps: int
+) -> tuple[np.ndarray, float]:
+    """The law of least information that linearised steps reach from laws (N, starts), and its information."""
+    best, least = laws[:, 0], np.inf
+    values = np.full(laws.shape[1], np.inf)
+    for _ in range(steps + 1):
+        i = _pointwise(columns, self_term, laws)
+        found = np.einsum("ns,ns->s", laws, i)
+        lowest = int(np.argmin(found))
+        if found[lowest] < least:
+            best, least = laws[:, lowest], float(found[lowest])
+        falls = found < values - 1e-12
+        if not falls.any():
+            break
+        following = [ball.best(-gradient) for gradient in i[:, falls].T]
+        laws, values = np.stack(following, axis=1), found[falls]
+    return best, least
+
+
+def _pointwise(columns: np.ndarray, self_term: np.ndarray, laws: np.ndarray) -> np.ndarray:
+    """i(x) of every atom (N, k) under laws (N, k)."""
+    return self_term[:, None] - columns.T @ np.log(np.maximum(columns @ laws, 1e-300))
+
+
+def _least(columns: np.ndarray, self_term: np.ndarray, laws: np.ndarray) -> tuple[np.ndarray, float]:
+    """The law of least information among laws (k, N)."""
+    rows = max(1, 2**21 // len(columns))
+    values = np.empty(len(laws))
+    for first in range(0, len(laws), rows):
+        part = laws[first : first + rows]
+        output = part @ columns.T
+        values[first : first + rows] = part @ self_term - xlogy(output, output).sum(axis=1)
+    best = int(np.argmin(values))
+    return laws[best], float(values[best])
 
 
 def _information(columns: np.ndarray, self_term: np.ndarray, law: np.ndarray) -> float:

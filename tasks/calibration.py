@@ -10,6 +10,7 @@ import pandas as pd
 
 from ib_core.estimate import WIDTH
 from tasks.calibration_figures import THEOREMS, curves, draw, law_name
+from tasks.error_bounds import FOR_LARGE_N
 from tasks.page import write_page
 from tasks.report_tables import Table, number, series, span
 from tasks.scaling import CalibrationTables, load_calibration
@@ -100,7 +101,15 @@ def findings(tables: CalibrationTables) -> list[str]:
         f"Of {len(proven)} comparisons with proven bounds, {int((~proven['holds']).sum())} are violated beyond three "
         f"standard errors; {int(proven['vacuous'].sum())} bounds are vacuous."
     )
-    misprint = bounds[~bounds["proven"]]
+    others = bounds[bounds["theorem"].isin(FOR_LARGE_N)]
+    if len(others):
+        names = ", ".join(THEOREMS[theorem] for theorem in FOR_LARGE_N if (others["theorem"] == theorem).any())
+        said.append(
+            f"Shown for comparison only, not counted as proven: {names}. They hold for n large enough, and how large "
+            f"is not printed. Of {len(others)} comparisons {int((~others['holds']).sum())} exceed them; "
+            f"{int(others['vacuous'].sum())} are vacuous."
+        )
+    misprint = bounds[bounds["theorem"] == "information_risk_slides"]
     if len(misprint):
         said.append(f"The slides' formula is exceeded in {int((~misprint['holds']).sum())} of {len(misprint)} cases.")
     return said
@@ -190,7 +199,10 @@ def theorem_table(tables: CalibrationTables) -> Table:
              *(number(ratio.replace(np.inf, np.nan).agg(way), 2) for way in ("min", "median"))]
         )  # fmt: skip
     head = ["theorem", "bounds the", "cases", "violated", "vacuous", "least ratio", "median ratio"]
-    caption = "Ratio: bound over measurement (a lower bound: the other way round), without vacuous ones."
+    caption = (
+        "Ratio: bound over measurement (a lower bound: the other way round), without vacuous ones. Grey: for "
+        "comparison, not proven at these n."
+    )
     return Table(head, rows, caption)
 
 

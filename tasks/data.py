@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
     law, parameter = shifted(settings["family"], reference, settings["size"], **parameters)
     write_law(out / "law.parquet", law)
     facts: dict[str, Any] = {
-        "parameter": parameter,
+        "parameter": parameter if math.isfinite(parameter) else None,
         "n_atoms": len(law.atoms),
         "n_union": n_union(reference, law),
         "entropy": law.entropy,

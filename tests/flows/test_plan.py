@@ -1,6 +1,7 @@
 """The plan: what is stored, what is not, and why."""
 
 import json
+import math
 import shutil
 import sys
 from functools import cache
@@ -169,4 +170,30 @@ def raises(law, size):
     )
     with pytest.raises(ConfigError, match=expected) as error:
         parse_config(TINY | {"shifts": [{"family": family, "sizes": [0.2]}]}, "here")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "override"),
+    [
+        *[("szt", f"estimator.target_stderr={value}") for value in ("1e-300", "5e-324", "1e300")],
+        *[("calibration", f"chain.target_stderr={value}") for value in ("1e-300", "1e300")],
+        *[("calibration", f"entropy.relative_stderr={value}") for value in ("1e-300", "1e300")],
+        *[("szt", f"network.betas=[{value}]") for value in ("1e-300", "1e6", "1e300")],
+    ],
+)
+def test_settings_at_the_ends_of_float64_have_a_plan_of_finite_cost(sweep, override):
+    from flows.config import load_config, parse_overrides
+
+    plan = build_plan(load_config(sweep, parse_overrides([override])))
+    assert all(math.isfinite(unit.cost) and unit.cost >= 0 for unit in plan)
+
+
+@pytest.mark.parametrize(("size", "found"), [("1e-300", "1e-08"), ("1e200", r"1e\+100")])
+def test_steps_that_float64_cannot_take_are_refused_before_anything_runs(size, found):
+    from flows.config import load_config, parse_overrides
+    from flows.settings import ConfigError
+
+    with pytest.raises(ConfigError, match=found) as error:
+        load_config("szt", parse_overrides([f"shifts.3.sizes=[{size}]"]))
     assert "\n" not in str(error.value)

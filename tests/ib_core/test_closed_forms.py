@@ -13,6 +13,7 @@ from ib_core.closed_forms import (
     linear_chain_information,
     linear_gaussian_information,
     neuron_chain_information,
+    noise_entropy,
 )
 
 
@@ -26,6 +27,59 @@ def test_binary_input_information_is_the_gauss_hermite_value(beta, expected):
 
 def test_gaussian_forms_agree_with_each_other():
     assert math.isclose(gaussian_information(3, 2.0, 0.5), linear_gaussian_information(2 * np.eye(3), 0.5))
+
+
+@pytest.mark.parametrize("beta", [1e-300, 1e-20, 1e-8, 1e-3, 1.0, 1e3, 1e8, 1e30, 1e100])
+def test_every_closed_form_holds_at_every_noise(beta):
+    # Of rank 1 with singular value 2; ln(1 + x) is x below and ln x above what float64 tells from it.
+    log_ratio = 2 * (math.log(2) - math.log(beta))
+    expected = 0.5 * (math.log1p(math.exp(log_ratio)) if log_ratio < 30 else log_ratio)
+    assert linear_gaussian_information(np.ones((2, 2)), beta) == pytest.approx(expected, rel=1e-12)
+    assert gaussian_information(3, 2.0, beta) == pytest.approx(3 * expected, rel=1e-12)
+    wide = np.outer([3.0, 0.0, 4.0, 0.0], np.full(9, 1 / 3))  # of rank 1 with singular value 5
+    chain = linear_chain_information([wide, np.ones((2, 4))], beta)
+    assert chain[0] == pytest.approx(gaussian_information(1, 5.0, beta), rel=1e-9)
+    # By hand: T_2 has both coordinates 7 u + the same noise sqrt(8) beta, and their own noises.
+    assert chain[1] == pytest.approx(gaussian_information(1, 7 / math.sqrt(4.5), beta), rel=1e-9)
+    # A fair sign: ln 2 without noise, 1 / (2 beta^2) - 1 / (4 beta^4) in much of it.
+    if beta < 0.01:
+        assert hypercube_information(3, beta) == pytest.approx(3 * math.log(2), rel=1e-12)
+    if beta > 100:
+        assert hypercube_information(1, beta) == pytest.approx(0.5 / beta**2 * (1 - 0.5 / beta**2), rel=1e-9)
+    assert noise_entropy(2, beta) == pytest.approx(math.log(2 * math.pi * math.e) + 2 * math.log(beta), rel=1e-12)
+
+
+def test_signals_far_apart_are_known_and_equal_ones_are_one():
+    values = np.array([3.0, 3.0, -7.0, 1e12, 1e12 + 1])
+    law = np.array([0.2, 0.1, 0.3, 0.15, 0.25])
+    heads = np.array([0.3, 0.3, 0.15, 0.25])
+    assert finite_input_information(values, 1e-3, law) == pytest.approx(-(heads * np.log(heads)).sum(), rel=1e-12)
+    pair = finite_input_information(np.array([0.0, 1.0]), 0.5, np.array([0.375, 0.625]))
+    heads = np.array([0.3, 0.3, 0.4])
+    mixed = -(heads * np.log(heads)).sum() + 0.4 * pair
+    assert finite_input_information(values, 0.5, law) == pytest.approx(mixed, rel=1e-9)
+    assert finite_input_information(np.array([5.0, 5.0]), 0.1) == 0
+    # Many values close to each other, against the entropy of a uniform signal in little noise.
+    assert finite_input_information(np.linspace(0, 1, 4001), 5e-3) == pytest.approx(
+        math.log(1 / (5e-3 * math.sqrt(2 * math.pi * math.e))), abs=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: noise_entropy(2, 0.0),
+        lambda: gaussian_information(1, 1.0, math.nan),
+        lambda: linear_gaussian_information([[1.0, math.nan]], 0.1),
+        lambda: finite_input_information(np.array([0.0, math.nan]), 0.1),
+        lambda: finite_input_information(np.array([0.0, 1.0]), 0.1, np.array([math.nan, 1.0])),
+        lambda: neuron_chain_information(np.array([-1.0, 1.0]), [1.0], [0.0], 1e-9),
+    ],
+)
+def test_what_has_no_closed_form_is_refused_in_one_line(call):
+    with pytest.raises(ValueError) as error:
+        call()
+    assert "\n" not in str(error.value)
 
 
 def test_fine_grids_approach_the_gaussian_form():

@@ -5,16 +5,17 @@ import math
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from scipy.special import logsumexp
 
-from ib_core import szt
+from ib_core import ib_curve, szt
 from ib_core.bounds import binary_entropy
 from ib_core.ib_curve import bottleneck_curve
 
 
 def information(joint):
-    p_x, p_y = joint.sum(1, keepdims=True), joint.sum(0)
+    product = joint.sum(1, keepdims=True) * joint.sum(0)
     inside = joint > 0
-    return float((joint[inside] * np.log((joint / (p_x * p_y))[inside])).sum())
+    return float((joint[inside] * np.log(joint[inside] / product[inside])).sum())
 
 
 @pytest.mark.parametrize("flip", [0.02, 0.1, 0.3])
@@ -79,3 +80,99 @@ def test_the_soft_rule_carries_99_hundredths_of_a_bit_and_its_curve_ends_there()
 def test_what_is_no_joint_law_or_no_price_is_refused(joint, multipliers):
     with pytest.raises(ValueError):
         bottleneck_curve(joint, np.array(multipliers))
+
+
+def partitions(n):
+    """All deterministic encoders (n, n) of n inputs, as label strings that grow by one at most."""
+    strings = [[0]]
+    for _ in range(n - 1):
+        strings = [[*string, k] for string in strings for k in range(max(string) + 2)]
+    return [np.eye(n)[string] for string in strings]
+
+
+def least_lagrangian(joint, multiplier, rng):
+    """By descents of p(t|x) from every partition of the inputs and from random encoders."""
+    p_x, n = joint.sum(1), len(joint)
+    rows = joint / p_x[:, None]
+    starts = [0.9 * encoder + 0.1 / n for encoder in partitions(n)] + [rng.dirichlet(np.ones(n), n) for _ in range(10)]
+    values = [0.0, *(information(p_x[:, None] * e) - multiplier * information(e.T @ joint) for e in partitions(n))]
+    for encoder in starts:
+        for _ in range(150):
+            p_t = p_x @ encoder
+            codes = np.maximum((p_x[:, None] * encoder).T @ rows, 1e-300) / np.maximum(p_t, 1e-300)[:, None]
+            exponent = np.log(np.maximum(p_t, 1e-300)) + multiplier * rows @ np.log(codes).T
+            encoder = np.exp(exponent - exponent.max(1, keepdims=True))
+            encoder /= encoder.sum(1, keepdims=True)
+        values.append(information(p_x[:, None] * encoder) - multiplier * information(encoder.T @ joint))
+    return min(values)
+
+
+@pytest.mark.parametrize("labels", [2, 3, 4])
+def test_the_gap_is_a_proof_and_closes(labels):
+    rng = np.random.default_rng(labels)
+    for k in range(4):
+        n = int(rng.integers(2, 5))
+        joint = rng.dirichlet(np.full(labels, rng.choice([0.3, 1.0])), n) * rng.dirichlet(np.ones(n))[:, None]
+        if k % 2:
+            joint[joint < 0.03] = 0
+            joint = joint[joint.sum(1) > 0] / joint.sum()
+        for multiplier in (0.5, 1.0, 1.3, 3.0, 30.0):
+            (point,) = bottleneck_curve(joint, [multiplier])
+            value = point.compression - multiplier * point.relevance
+            least = least_lagrangian(joint, multiplier, rng)
+            assert point.gap < 1e-5 and value - point.gap - 1e-9 <= least and value <= least + point.gap + 1e-9
+
+
+@pytest.mark.parametrize("joint", [np.eye(3) / 3, np.diag([1 - 1e-12, 1e-12]), np.kron(np.eye(3), np.ones((2, 1))) / 6])
+def test_a_function_of_x_has_two_points(joint):
+    entropy = -sum(p * math.log(p) for p in joint.sum(0))
+    for multiplier in (0.1, 0.5, 1.0, 1.001, 2.0, 500.0):
+        (point,) = bottleneck_curve(joint, [multiplier])
+        expected = entropy if multiplier > 1 else 0.0
+        assert point.compression == pytest.approx(expected, rel=1e-4) and point.gap < 1e-9
+        assert point.relevance == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("labels", [2, 3, 4])
+def test_no_law_of_a_box_exceeds_its_bound(labels):
+    rng = np.random.default_rng(labels)
+    compared = 0
+    for _ in range(60):
+        n, multiplier = int(rng.integers(1, 6)), float(rng.choice([1.2, 3.0, 20.0, 100.0]))
+        rows = rng.dirichlet(np.full(labels, 0.5), n)
+        rows[rows < 0.02] = 0
+        rows /= rows.sum(1, keepdims=True)
+        log_share = rng.normal(size=n)
+        width = rng.choice([1e-3, 0.03, 0.5, 3.0], size=labels)
+        high = np.minimum(np.log(rng.dirichlet(np.ones(labels))) + width * rng.random(labels), 0)
+        low = np.where(rng.random(labels) < 0.1, -np.inf, high - width)
+        laws = np.exp(np.maximum(low, high - 5) + (high - np.maximum(low, high - 5)) * rng.random((20000, labels)))
+        laws = np.log(laws / laws.sum(1, keepdims=True))
+        laws = laws[((laws >= low) & (laws <= high)).all(1)]
+        if len(laws):
+            largest = logsumexp(log_share + multiplier * laws @ rows.T, axis=1).max()
+            cut = ib_curve._contracted(low[None], high[None])
+            (bound,), _ = ib_curve._box_bounds(log_share, multiplier * rows, multiplier, *cut)
+            assert bound >= largest - 1e-12
+            compared += 1
+    assert compared > 20
+
+
+def test_where_the_cells_run_out_the_gap_says_so(monkeypatch):
+    joint = np.random.default_rng(0).dirichlet(np.full(4, 0.5), 6) / 6
+    (sharp,) = bottleneck_curve(joint, [3.0])
+    monkeypatch.setattr(ib_curve, "MOST_WORK", 1000)
+    monkeypatch.setattr(ib_curve, "ROUNDS", 2)
+    (blunt,) = bottleneck_curve(joint, [3.0])
+    assert sharp.gap < 2e-7 < blunt.gap < math.inf
+    assert blunt.compression - 3 * blunt.relevance - blunt.gap <= sharp.compression - 3 * sharp.relevance + 1e-9
+
+
+@pytest.mark.parametrize("bad", [math.nan, -1.0, math.inf])
+def test_numbers_that_are_no_law_or_price_are_refused(bad):
+    joint = np.full((2, 2), 0.25)
+    joint[0, 0] = bad
+    with pytest.raises(ValueError, match="joint must"):
+        bottleneck_curve(joint, [2.0])
+    with pytest.raises(ValueError, match="multipliers must"):
+        bottleneck_curve(np.full((2, 2), 0.25), [2.0, bad])

@@ -1,6 +1,8 @@
 """Shifts reach the size they were asked for, in the metric they were asked for, or say what they can reach."""
 
 import math
+import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -50,7 +52,7 @@ def test_every_family_hits_its_size_or_refuses(family, size):
     distance = {
         "tv": lambda: 0.5 * np.abs(p - q).sum(),
         "kl": lambda: (q[q > 0] * np.log(q[q > 0] / p[q > 0])).sum(),
-        "w2": lambda: math.sqrt(_transport(p, q, cost)),
+        "w2": lambda: math.sqrt(_transport(p, q, cost).upper),
     }[metric]()
     assert distance == pytest.approx(size, rel=1e-6)
 
@@ -87,6 +89,116 @@ def test_size_zero_is_the_reference_itself(family):
 def test_unreachable_sizes_are_refused_with_the_range(family, size):
     with pytest.raises(Unreachable, match="reaches"):
         shifted(family, LAW, size)
+
+
+def odd_laws():
+    rng = np.random.default_rng(5)
+    atoms, labels = rng.standard_normal((12, 3)), np.arange(12) % 2
+    skewed = rng.dirichlet(np.full(12, 0.2))
+    gaps = np.where(np.arange(12) % 3 == 0, 0.0, skewed)
+    yield LAW
+    yield InputLaw(atoms, skewed, labels)
+    yield InputLaw(atoms, gaps / gaps.sum(), labels)
+    yield InputLaw(atoms, np.full(12, 1 / 12) * (1 + 5e-10), labels)  # a law within its tolerance
+    rows = np.arange(12) // 2 % 5  # every x stands at two rows or more
+    yield InputLaw(1e8 + atoms[rows], skewed, labels[rows])
+    heavy = np.append(np.full(11, 1e-6), 1 - 11e-6)
+    yield InputLaw(atoms, heavy, labels)
+
+
+def exact_size(metric, law, reference):
+    """Between laws of X, with the digits of long double and normalised in it."""
+    sums = [weights.astype(np.longdouble) for weights in (law.weights, reference.weights)]
+    if len(law.atoms) < 100:
+        same = (law.atoms[:, None] == law.atoms).all(axis=2)
+        sums = [same[same.argmax(axis=1) == np.arange(len(same))] @ weights for weights in sums]
+    p, q = (weights / weights.sum() for weights in sums)
+    if metric == "tv":
+        return float(np.abs(p - q).sum() / 2)
+    inside = p > 0
+    return float((p[inside] * np.log(p[inside] / q[inside])).sum())
+
+
+@pytest.mark.parametrize("family", [name for name, f in FAMILIES.items() if not f.moves_atoms])
+def test_every_size_of_the_range_that_is_announced_is_reached_and_no_other(family):
+    for law in odd_laws():
+        ramp = np.unique(law.atoms @ np.arange(1.0, law.atoms.shape[1] + 1), return_inverse=True)[1] / 100
+        given = law.weights * np.exp(ramp)
+        needs = {"information_tilt": {"pointwise": ramp}, "law_mixture": {"weight": given / given.sum()}}
+        needs["law_tilt"] = needs["law_mixture"]
+        apply = partial(shifted, family, law, **needs.get(family, {}))
+        with pytest.raises(Unreachable) as refused:
+            apply(1e9)
+        low, high = map(float, re.search(r"0 and \[(\S+), (\S+)\]", str(refused.value)).groups())
+        assert 0 < low < 1e-8 and low < high
+        inside = [low, np.nextafter(low, 1), 2 * low, 1e3 * low, 1e-5 * high, 0.5 * high, 0.999 * high]
+        inside += [high * (1 - share) for share in (1e-6, 1e-9, 1e-12, 1e-15)] + [np.nextafter(high, 0), high]
+        for size in (size for size in inside if low <= size <= high):
+            found = apply(float(size)).law
+            tolerance = 1e-6 if size < 1e3 * low or family == "law_mixture" else 1e-9
+            assert exact_size(FAMILIES[family].metric, found, law) == pytest.approx(size, rel=2 * tolerance)
+        for size in (0.5 * low, np.nextafter(low, 0), np.nextafter(high, 1e9), 1.1 * high, math.inf):
+            with pytest.raises(Unreachable, match=re.escape(f"[{low!r}, {high!r}]")):
+                apply(float(size))
+        for size in (-0.1, math.nan):
+            with pytest.raises(ValueError, match="non-negative"):
+                apply(size)
+
+
+def test_a_tilt_ends_at_the_law_of_its_largest_feature():
+    law = shifted("class_tilt", LAW, -math.log(float(LAW.weights[LAW.labels == 1].sum())))
+    ones = np.where(LAW.labels == 1, LAW.weights, 0)
+    np.testing.assert_allclose(law.law.weights, ones / ones.sum(), rtol=1e-12)
+    assert law.parameter == math.inf
+    with pytest.raises(Unreachable, match="KL 0 alone"):
+        shifted("information_tilt", LAW, 0.1, pointwise=np.ones(4096))
+
+
+@pytest.mark.parametrize("family", [name for name, f in FAMILIES.items() if f.moves_atoms])
+def test_steps_of_every_size_of_the_range_are_their_own_distance(family):
+    atoms = 1e3 + np.arange(24.0).reshape(12, 2)
+    law = InputLaw(atoms, np.full(12, 1 / 12), np.zeros(12, int))
+    for size in (1.1e-5, 0.1, 1e3, 1e60, 1e100):
+        found = shifted(family, law, size).law
+        assert wasserstein(law, found, 2).value == pytest.approx(size, rel=1e-6)
+    for size in (1e-6, 2e100, math.inf):
+        with pytest.raises(Unreachable, match="W_2 0 and"):
+            shifted(family, law, size)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters", "message"),
+    [
+        ("contamination", {"atom": 4096}, "atom must"),
+        ("feature_tilt", {"column": 12}, "column must"),
+        ("direction_displacement", {"column": -13}, "column must"),
+        ("class_prior", {"label": 7}, "label 7"),
+        ("information_tilt", {"pointwise": np.full(4096, math.nan)}, "must be finite"),
+        ("law_tilt", {"weight": np.full(4096, math.nan)}, "weights must be finite"),
+    ],
+)
+def test_parameters_that_name_nothing_are_refused(family, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        shifted(family, LAW, 0.1, **parameters)
+
+
+def test_rows_with_the_same_x_are_one_atom_of_every_shift():
+    law = InputLaw(np.array([[0.0], [0.0], [1.0], [3.0]]), np.array([0.1, 0.3, 0.3, 0.3]), np.array([0, 1, 1, 0]))
+    one = InputLaw(np.array([[0.0], [1.0], [3.0]]), np.array([0.4, 0.3, 0.3]), np.array([1, 1, 0]))
+    given = {"weight": np.array([0.2, 0.1, 0.3, 0.4])}
+    for family, parameters in (
+        ("feature_tilt", {}),
+        ("law_tilt", given),
+        ("law_mixture", given),
+        ("contamination", {}),
+    ):
+        found = shifted(family, law, 0.01, **parameters).law.weights
+        parameters = {"weight": np.array([0.3, 0.3, 0.4])} if parameters else {}
+        expected = shifted(family, one, 0.01, **parameters).law.weights
+        np.testing.assert_allclose([found[:2].sum(), *found[2:]], expected, rtol=1e-9)
+    for family in ("class_tilt", "class_prior", "subset_removal"):
+        found = divergences(law, shifted(family, law, 0.02).law)
+        assert getattr(found, FAMILIES[family].metric).value == pytest.approx(0.02, rel=1e-9)
 
 
 def test_the_way_to_a_given_law_ends_there():

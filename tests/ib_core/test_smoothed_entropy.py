@@ -165,5 +165,5 @@ def test_max_draws_ends_an_estimate_that_says_so():
 
 
 def test_weights_of_several_laws_are_refused():
-    with pytest.raises(ValueError, match=r"weights must have shape \(n,\)"):
+    with pytest.raises(ValueError, match=r"weights must have shape \(n\)"):
         smoothed_entropy(np.zeros((2, 3)), 1.0, weights=np.full((2, 2), 0.5))

@@ -42,8 +42,8 @@ def test_no_violation_of_the_entropy_bounds_against_quadrature(d, count):
         w2 = w if w2 is None else w2
         beta = float(rng.choice([0.1, 0.3, 1.0, 3.0]))
         cost = cdist(s, s2)
-        d1 = _transport(w, w2, cost)
-        d2 = math.sqrt(_transport(w, w2, cost**2))
+        d1 = _transport(w, w2, cost).upper
+        d2 = math.sqrt(_transport(w, w2, cost**2).upper)
         both = np.vstack([s, s2])
         diameter = float(cdist(both, both).max())
         if d == 1:

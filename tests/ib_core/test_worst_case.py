@@ -1,15 +1,18 @@
 """The worst case over a ball: equal to brute force, certified, and never above a theorem."""
 
 import math
+from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
-from ib_core import bounds
+from ib_core import bounds, worst_case
 from ib_core.finite_channel import from_log_kernel, information, pointwise
 from ib_core.layer_channel import layer_channel
 from ib_core.mixture.atoms import Atoms
 from ib_core.sample_propagation import layer_information
+from ib_core.tilt import divergence
 from ib_core.worst_case import largest_information, smallest_information
 
 METRICS = ["tv", "kl"]
@@ -154,6 +157,116 @@ def test_the_gap_closes_where_the_ball_just_misses_the_capacity():
     found = largest_information(clusters(1600, 800, 0), np.full(1600, 1 / 1600), 0.448, "tv")
     assert found.upper - found.value < 1e-6
     assert 0.5 * np.abs(found.weights - 1 / 1600).sum() <= 0.448 + 1e-12 and found.weights.min() >= 0
+
+
+DISJOINT = {
+    "identity": np.eye(5),
+    "blocks": np.kron(np.eye(2), np.full((3, 3), 1 / 3)),
+    "doubled columns": np.hstack([np.eye(3), np.eye(3)]),
+    "a row that never is": np.vstack([np.eye(4), np.zeros(4)]),
+    "one row": np.ones((1, 4)),
+    "one atom": np.array([[0.3], [0.7]]),
+    "nearly the identity": np.eye(4) * (1 - 4e-14) + 1e-14,
+}
+
+
+@pytest.mark.parametrize("name", DISJOINT)
+@pytest.mark.parametrize("metric", METRICS)
+def test_channels_whose_pointwise_information_is_constant_have_worst_cases_of_every_size(name, metric):
+    channel = DISJOINT[name]
+    n = channel.shape[1]
+    skewed = np.arange(1.0, n + 1)
+    laws = [np.full(n, 1 / n), skewed / skewed.sum(), np.eye(n)[-1]]
+    for p in [*laws, *([np.append(0.0, np.full(n - 1, 1 / (n - 1)))] if n > 1 else [])]:
+        for size in [0, 1e-300, 1e-17, 1e-12, 0.1, 1.0, *([1e10, math.inf] if metric == "kl" else [])]:
+            most, least = (f(channel, p, size, metric) for f in (largest_information, smallest_information))
+            assert 0 <= most.upper - most.value < 1e-6 and 0 <= least.lower <= least.value
+            for found in (most, least):
+                assert information(channel, found.weights) == pytest.approx(found.value, abs=1e-12)
+                assert found.weights.min() >= 0 and found.weights.sum() == pytest.approx(1, abs=1e-12)
+                distance = 0.5 * np.abs(found.weights - p).sum() if metric == "tv" else divergence(found.weights, p)
+                assert distance <= size * (1 + 1e-9) + 1e-15
+            assert least.value <= information(channel, p) + 1e-12 <= most.value + 2e-12
+
+
+def test_the_least_entropy_of_a_ball_is_that_of_the_most_uneven_law():
+    # Without noise I = H: all of eps goes from light atoms to the heaviest; a KL ball around a fair bit is an interval.
+    found = smallest_information(np.eye(40), np.full(40, 1 / 40), 0.1, "tv")
+    assert found.value == pytest.approx(-0.125 * math.log(0.125) - 35 * math.log(1 / 40) / 40, abs=1e-9)
+    q = brentq(lambda q: math.log(2) + q * math.log(q) + (1 - q) * math.log(1 - q) - 0.1, 0.5, 1 - 1e-9, xtol=1e-15)
+    found = smallest_information(np.eye(2), np.full(2, 0.5), 0.1, "kl")
+    assert found.value == pytest.approx(float(bounds.binary_entropy(q)), abs=1e-9)
+    found = smallest_information(np.eye(4), np.full(4, 0.25), 0.75, "tv")
+    assert found.value == 0
+
+
+def random_case(rng, n):
+    channel = rng.gamma(rng.choice([0.1, 0.3, 1.0]), size=(rng.integers(2, 7), n)) + 1e-9
+    law = rng.dirichlet(np.full(n, rng.choice([0.5, 20.0]))) if rng.random() < 0.7 else np.full(n, 1 / n)
+    return channel / channel.sum(0), np.maximum(law, 1e-4) / np.maximum(law, 1e-4).sum(), float(rng.choice([0.05, 0.3]))
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_the_smallest_information_of_a_tv_ball_is_at_an_extreme_point(n):
+    rng = np.random.default_rng(n)
+    for _ in range(15):
+        channel, p, size = random_case(rng, n)
+        # Extreme points: P - u + eps delta, u taking some order of atoms one after the other.
+        laws = []
+        for order in permutations(range(n)):
+            before = np.concatenate([[0], np.cumsum(p[list(order)])[:-1]])
+            kept = p.copy()
+            kept[list(order)] -= np.clip(size - before, 0, p[list(order)])
+            laws += [kept + size * onto for onto in np.eye(n)]
+        least = smallest_information(channel, p, size, "tv")
+        truth = min(information(channel, law) for law in laws)
+        assert least.value == pytest.approx(truth, abs=1e-9) and least.lower <= truth + 1e-12
+
+
+def test_descents_alone_come_near_the_smallest_information_of_a_tv_ball(monkeypatch):
+    rng = np.random.default_rng(0)
+    cases = [random_case(rng, 7) for _ in range(20)]
+    exact = [smallest_information(*case, "tv").value for case in cases]
+    monkeypatch.setattr(worst_case, "FEW_ATOMS", 1)
+    missed = np.array([smallest_information(*case, "tv").value for case in cases]) - exact
+    assert missed.min() > -1e-12 and missed.max() < 0.01 and (missed < 1e-9).mean() > 0.9
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_smallest_information_of_a_kl_ball_is_at_its_boundary(n):
+    rng = np.random.default_rng(n)
+    for _ in range(6):
+        channel, p, kappa = random_case(rng, n)
+        # Every law of the ball lies between P and a law of the sphere, seen from P in some direction.
+        angles = np.linspace(0, 2 * np.pi, 1500, endpoint=False)
+        basis = np.array([[1, -1]]) if n == 2 else np.array([[1, -1, 0], [1, 1, -2]])
+        directions = np.array([[1.0], [-1.0]]) if n == 2 else np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        laws = []
+        for direction in directions @ basis:
+            falling = direction < 0
+            low, high = 0.0, float((p[falling] / -direction[falling]).min())
+            for _ in range(60):
+                middle = (low + high) / 2
+                law = p + middle * direction
+                inside = (law > 0).all() and float(law @ np.log(law / p)) <= kappa
+                low, high = (middle, high) if inside else (low, middle)
+            laws.append(p + low * direction)
+        least = smallest_information(channel, p, kappa, "kl")
+        truth = min(information(channel, law) for law in laws)
+        assert truth - 1e-4 < least.value < truth + 1e-9 and least.lower <= truth + 1e-12
+
+
+@pytest.mark.parametrize("beta", [1e-6, 1e-3, 5e-3])
+@pytest.mark.parametrize("metric", METRICS)
+def test_layers_that_keep_nearly_everything_have_worst_cases(beta, metric):
+    rng = np.random.default_rng(0)
+    signals = np.tanh(3 * rng.standard_normal((200, 1, 2)) + 1e-3 * rng.standard_normal((200, 4, 2)))
+    signals[50:60] = signals[:10]  # equal atoms
+    channel, uniform = layer_channel(signals, beta), np.full(200, 1 / 200)
+    for size in (0.01, 0.3):
+        most, least = (f(channel, uniform, size, metric) for f in (largest_information, smallest_information))
+        assert 0 <= most.upper - most.value < 1e-6 and 0 <= least.lower <= least.value
+        assert least.value < information(channel, uniform) < most.upper <= math.log(200)
 
 
 @pytest.mark.parametrize(
