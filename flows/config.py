@@ -91,12 +91,22 @@ class Estimator(Settings):
     """Sample propagation."""
 
     stored_passes: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        16, description="noisy passes per atom that form the mixture; the bracket narrows like 1/stored_passes"
+        20, description="noisy passes per atom that form the mixture of all atoms"
     )
-    fresh_passes: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        4, description="further passes, for the held-out lower end"
+    own_passes: Annotated[int, Field(ge=4, le=100_000)] = Field(
+        500,
+        description="further passes, held against points of their own atom alone; made anew in each cell, not stored",
     )
-    target_stderr: Positive = Field(0.02, description="standard error (nats) at which a cell stops drawing")
+    pointwise_draws: Annotated[int, Field(ge=2, le=100_000)] = Field(
+        2, description="least draws of each atom for i(x), from which the certificates follow"
+    )
+    confidence: Literal["estimated", "proven"] = Field(
+        "estimated", description="errors from the spread of passes, or what bounded differences prove of any"
+    )
+    target_stderr: Positive = Field(
+        0.02,
+        description="standard error (nats) at which a cell stops drawing; twice as much for shifted laws",
+    )
     max_draws: Count | None = Field(
         None, description="most draws for each end of a cell's bracket; null leaves it to the estimator"
     )

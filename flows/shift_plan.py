@@ -15,6 +15,7 @@ REFERENCE = "reference"
 # Rough seconds on one core and bytes, measured on two shared cores: for the plan's estimate and nothing else.
 SECONDS_PER_STEP = 0.8e-3  # one minibatch of training
 SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
+SECONDS_PER_OWN_VALUE = 12e-9  # one signal value of own passes: propagated, held against some points, forgotten
 SECONDS_PER_VALUE = 25e-9  # one signal value: propagated, written, hashed
 
 
@@ -125,13 +126,8 @@ def _network(config: SweepConfig, law: Unit, beta: float, seed: int) -> Unit:
 
 
 def _activations(config: SweepConfig, network: Unit, law: Unit, epoch: int, group: str) -> Unit:
-    passes = config.estimator.stored_passes + config.estimator.fresh_passes
-    values = _atoms(config) * passes * sum(config.network.widths)
-    settings = {
-        "epoch": epoch,
-        "stored_passes": config.estimator.stored_passes,
-        "fresh_passes": config.estimator.fresh_passes,
-    }
+    values = _atoms(config) * config.estimator.stored_passes * sum(config.network.widths)
+    settings = {"epoch": epoch, "stored_passes": config.estimator.stored_passes}
     label = f"{network.label}/e{epoch:07d}/{group}"
     return Unit(
         "activations", label, settings, {"network": network, "law": law}, SECONDS_PER_VALUE * values, 5.0 * values
@@ -151,15 +147,17 @@ def _radii(config: SweepConfig) -> dict[str, list[float]]:
 def _worst_case(
     config: SweepConfig, activations: Unit, law: Unit, layer: int, beta: float, radii: dict[str, list[float]]
 ) -> Unit:
-    settings = {"layer": layer, "beta": beta, **radii, **_sampling(config)}
-    cost = 2.0 + 1.5 * len(radii["tv"]) + 0.5 * len(radii["kl"])
-    inputs = {"activations": activations, "law": law}
+    settings = {"layer": layer, "beta": beta, **radii, **_sampling(config, activations)}
+    cost = 3.0 + 1.5 * len(radii["tv"]) + 0.5 * len(radii["kl"])
+    inputs = {"activations": activations, "network": activations.inputs["network"], "law": law}
     return Unit("worst_case", f"{activations.label}/L{layer}", settings, inputs, cost, 4e4 * cost)
 
 
-def _sampling(config: SweepConfig) -> dict[str, Any]:
+def _sampling(config: SweepConfig, activations: Unit) -> dict[str, Any]:
+    """How a layer is sampled; its own passes are propagated from the checkpoint."""
     estimator = config.estimator
-    sampling = {"target_stderr": estimator.target_stderr, "max_draws": estimator.max_draws, "seed": estimator.seed}
+    sampling = estimator.model_dump(include={"own_passes", "confidence", "target_stderr", "max_draws", "seed"})
+    sampling["epoch"] = activations.settings["epoch"]
     # A GPU changes the last digits, so what it made is a result of its own.
     return sampling | ({"device": "cuda"} if config.resources.gpus else {})
 
@@ -168,16 +166,20 @@ def _cell(
     config: SweepConfig, activations: Unit, reference: Unit, laws: dict[str, Unit], layer: int, beta: float
 ) -> Unit:
     estimator = config.estimator
-    settings = {"layer": layer, "beta": beta, "laws": list(laws), **_sampling(config)}
-    inputs = {"activations": activations} | {f"law {name}": law for name, law in laws.items()}
+    settings = {"layer": layer, "beta": beta, "laws": list(laws), **_sampling(config, activations)}
+    settings["pointwise_draws"] = estimator.pointwise_draws if activations is reference else 2
+    inputs = {"activations": activations, "network": activations.inputs["network"]} | {
+        f"law {name}": law for name, law in laws.items()
+    }
     if activations is not reference:
         inputs["reference activations"] = reference
     centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
     most = estimator.max_draws or max(64 * _atoms(config), 2**18)
-    draws = 2 * max(4 * _atoms(config), draws_to_reach(estimator.target_stderr, most))
-    return Unit(
-        "information", f"{activations.label}/L{layer}", settings, inputs, SECONDS_PER_PAIR * draws * centres, 1e5
-    )
+    draws = max(2 * _atoms(config), 0.25 * draws_to_reach(estimator.target_stderr, most))
+    draws += max(draws, settings["pointwise_draws"] * _atoms(config))
+    own = 0 if layer == 1 else _atoms(config) * estimator.own_passes * sum(config.network.widths[: layer - 1])
+    cost = SECONDS_PER_PAIR * draws * centres + SECONDS_PER_OWN_VALUE * own
+    return Unit("information", f"{activations.label}/L{layer}", settings, inputs, cost, 1e5)
 
 
 def _atoms(config: SweepConfig) -> int:
@@ -213,7 +215,7 @@ class _Collected:
         self._enter("networks", "network", unit, place)
 
     def activations(self, unit: Unit, place: dict[str, Any]) -> None:
-        passes = unit.settings["stored_passes"] + unit.settings["fresh_passes"]
+        passes = unit.settings["stored_passes"]
         self._enter("activations", "activations", unit, {**place, "n_passes": passes})
 
     def cell(self, unit: Unit, place: dict[str, Any], columns: list[str]) -> None:

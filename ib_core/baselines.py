@@ -245,7 +245,7 @@ def _conditional_entropy(
         own = atoms.own(points, atom, np.zeros_like(atom))
         return (own.shift - np.log(own.kernel))[None, :, None]
 
-    draws = Draws(atoms, atoms.centres, law, False, seed, "conditional")
+    draws = Draws(atoms, np.full(atoms.n, atoms.n_passes), law, False, seed, "conditional")
     max_draws = max(64 * passes[..., 0].size, 2**20) if max_draws is None else max_draws
     sampled = sample(draws, surprise, 1, target_stderr, max_draws)
     return Estimate(float(sampled.means[0, 0]) - atoms.log_constant, float(sampled.errors[0, 0]))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ib_core.own_passes import OwnPasses
 from ib_core.streams import stream
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
@@ -90,16 +91,59 @@ def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: 
     return Passes(signals, np.concatenate([block.logits for block in blocks]))
 
 
-def _propagate(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str, block: int) -> Passes:
-    """The passes of one block of atoms."""
+def _propagate(
+    network: NoisyNetwork,
+    atoms: np.ndarray,
+    n_passes: int,
+    seed: int,
+    purpose: str,
+    block: int,
+    size: int = ATOM_BLOCK,
+    layers: int | None = None,
+) -> Passes:
+    """The passes of one block of atoms through the first `layers` (all by default) hidden layers and the read-out."""
     n = len(atoms)
-    padded = np.zeros((ATOM_BLOCK, 1, atoms.shape[1]), np.float32)
+    padded = np.zeros((size, 1, atoms.shape[1]), np.float32)
     padded[:n, 0] = atoms
     hidden, signals = torch.from_numpy(padded), []
     for index, layer in enumerate(network.layers[:-1], start=1):
         signal = network.activation(layer(hidden))
         signals.append(signal[:n].numpy())
+        if index == layers:
+            return Passes(signals, np.empty((n, n_passes, 0), np.float32))
         rng = stream(seed, "passes", purpose, index, block)
-        noise = rng.standard_normal((ATOM_BLOCK, n_passes, signal.shape[-1]), np.float32)
+        noise = rng.standard_normal((size, n_passes, signal.shape[-1]), np.float32)
         hidden = signal + network.beta * torch.from_numpy(noise)
     return Passes(signals, network.layers[-1](hidden)[:n].numpy())
+
+
+@torch.no_grad()
+def own_signals(
+    network: NoisyNetwork, atoms: np.ndarray, layer: int, n_passes: int, seed: int, purpose: str = "own"
+) -> OwnPasses:
+    """Passes of every atom up to one layer, propagated anew whenever a block of them is asked for, with the same bits.
+
+    Those of heavy atoms are keyed by the atom, so that they do not depend on which others are heavy.
+
+    Args:
+        network: the trained network.
+        atoms: (N, d_0).
+        layer: l >= 2, whose signals S_l they are; the first layer needs one pass.
+        n_passes: noisy passes of every atom.
+        seed: key of the noise streams.
+        purpose: names the family of passes, which is independent of every other one.
+    """
+
+    @torch.no_grad()
+    def block(first: int, last: int) -> np.ndarray:
+        number, rest = divmod(first, ATOM_BLOCK)
+        found = _propagate(network, atoms[first - rest : last], n_passes, seed, purpose, number, layers=layer)
+        return found.signals[-1][rest:]
+
+    @torch.no_grad()
+    def heavy(chosen: np.ndarray, count: int, family: int) -> np.ndarray:
+        key = f"{purpose}, heavy {family}"
+        parts = [_propagate(network, atoms[k : k + 1], count, seed, key, int(k), size=1, layers=layer) for k in chosen]
+        return np.concatenate([part.signals[-1] for part in parts])
+
+    return OwnPasses(n_passes, block, heavy, ATOM_BLOCK)

@@ -1,120 +1,223 @@
-"""Mutual information of a layer by sample propagation: I(X; T_l) and I(T_l; Y) between a plug-in and a held-out end."""
+"""Mutual information of a layer by sample propagation: I(X; T_l) and I(T_l; Y), each between two ends."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from ib_core.bounds.passes import passes_deviation_joint
 from ib_core.closed_forms import noise_entropy
 from ib_core.estimate import WIDTH, Estimate
+from ib_core.layer_ends import INFORMATION, LAMBDA, Ends, Layer, Pool, exact_ends, fresh_ends, own_ends
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.checks import finite_array, law_columns, positive
-from ib_core.mixture.density import log_totals
-from ib_core.mixture.draws import Draws
 from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
-from ib_core.mixture.sampling import Sampled, Spread, sample
+from ib_core.mixture.sampling import Sampled
+from ib_core.mixture.strata import quantile
+from ib_core.own_passes import blocks, own_passes
+
+NEIGHBOURS = 16  # atoms whose spread a pointwise error looks at, beside the few draws of its own
+PROVEN_PASSES = 16  # of the own ones, around which a proven lower end is averaged
+DELTA = 1.35e-3  # probability beyond WIDTH standard deviations on one side
 
 
 @dataclass(frozen=True)
 class LayerInformation:
     """What a layer knows of its input and of the label, in nats. With K laws every number is an array (K,).
 
+    Standard errors count draws and passes, so that three of them cover as often as they do for a normal variable: few
+    degrees of freedom, and rare events of which there was no instance, widen them.
+
     Attributes:
-        plug_in: I_SP, the information of the stored passes; at least I(X; T_l) in expectation.
-        held_out: the same density averaged over fresh passes; at most I(X; T_l) in expectation. None without `fresh`.
-        label_information, label_information_held_out: I(T_l; Y) likewise. None without `labels` (or `fresh`).
-        bracket: (held_out - 3 stderr, plug_in + 3 stderr); without `fresh` only 0 is known to lie below.
-        entropy: h(T_l) of the pooled mixture.
-        conditional_entropy: h(T_l | X) = sum_i w_i h(p_i).
-        pointwise: (N,) or (N, K) of i(x) = D(p_i || p), whose weighted sum is `plug_in`; NaN for atoms without weight
-            in that law, under the first of several laws only for atoms without weight in any.
-        pointwise_stderr: standard errors of `pointwise`, each from the few draws of one atom: for sums over atoms.
+        upper: at least I(X; T_l) in expectation.
+        lower: at most I(X; T_l) in expectation. None where nothing but 0 is known to lie below.
+        lower_form: which lower end that is: "exact", "split", "gaussian", "held_out" or "smoothed", see
+            `layer_information`; None without one.
+        label_upper, label_lower: I(T_l; Y) likewise. None without `labels`.
+        plug_in: I_SP, the information of the channel made of `passes`, at least I(X; T_l) in expectation.
+        bracket: lower - 3 stderr and upper + 3 stderr, within 0 and H(X). It holds the truth of every law by itself as
+            often as three standard errors do.
+        label_bracket: likewise for I(T_l; Y). None without `labels`.
+        entropy, conditional_entropy: h(T_l) and h(T_l | X), whose difference is `upper`.
+        pointwise: (N,) or (N, K) of i(x) = D(P_{T|x} || P_T), each at least the truth in expectation, whose weighted
+            sum is `upper`; NaN for atoms without weight in that law, under the first of several laws only for atoms
+            without weight in any.
+        pointwise_stderr: standard errors of `pointwise`, each from the few draws of one atom and its neighbours.
+        pointwise_low: the part of every atom in `lower`. The sum is below; a single one may err by what the model of
+            the lower end errs.
         output_divergence: D(P'_T || P_T) of every law P' from the first one, P; 0 for the first.
-        saturation: plug_in / H(X). Near 1 it says only that no two atoms overlap. 0 where H(X) = 0.
-        draws: points at which densities were evaluated, both ends together.
+        saturation: upper / H(X). Near 1 it says only that no two atoms overlap. 0 where H(X) = 0.
+        draws: points at which densities were evaluated, all ends together.
         remainder: the most that skipping of far atoms may have added to a density's -ln p, and so to any value above.
-        reached: whether every standard error of `plug_in`, `held_out` and the label information met the target.
+        reached: whether every standard error of both ends and of the label information met the target.
     """
 
+    upper: Estimate
+    lower: Estimate | None
+    lower_form: Any
+    label_upper: Estimate | None
+    label_lower: Estimate | None
     plug_in: Estimate
-    held_out: Estimate | None
-    label_information: Estimate | None
-    label_information_held_out: Estimate | None
     bracket: tuple[Any, Any]
+    label_bracket: tuple[Any, Any] | None
     entropy: Estimate
     conditional_entropy: Estimate
     pointwise: np.ndarray
     pointwise_stderr: np.ndarray
+    pointwise_low: np.ndarray
     output_divergence: Estimate
     saturation: Any
     draws: int
     remainder: float
-    reached: bool
-    _plug_in_spread: Spread
-    _held_out_spread: Spread | None
-    _column: np.ndarray  # which distinct law each column is
+    reached: Any
+    _ends: "_Ends"
 
-    def difference(self, k: int, j: int, *, held_out: bool = False) -> Estimate:
-        """I under law k minus I under law j; the standard error is that of the difference, on the draws they share."""
-        return self.combination({k: 1.0, j: -1.0} if k != j else {k: 0.0}, held_out=held_out)
+    def difference(self, k: int, j: int) -> Estimate:
+        """The upper end under law k minus that under law j, with the error of a difference on the draws they share.
 
-    def combination(self, coefficients: Mapping[int, float], *, held_out: bool = False) -> Estimate:
-        """Sum of coefficient times I under the law of that number, with its standard error on the shared draws."""
-        estimate, spread = self.plug_in, self._plug_in_spread
-        if held_out:
-            if self.held_out is None or self._held_out_spread is None:
-                raise ValueError("a held-out difference needs fresh passes: give `fresh` to layer_information")
-            estimate, spread = self.held_out, self._held_out_spread
+        What both ends are too large by cancels only in part: `change` encloses the truth.
+        """
+        return self.combination({k: 1.0, j: -1.0} if k != j else {k: 0.0})
+
+    def combination(self, coefficients: Mapping[int, float]) -> Estimate:
+        """Sum of coefficient times the upper end under the law of that number, with its error on the shared draws."""
+        ends = self._ends
         # Equal laws are one column, and cancel exactly.
-        share, value = np.zeros((2, len(spread.covariance)))
+        share = np.zeros(len(ends.upper.means[0]))
         for law, coefficient in coefficients.items():
-            share[self._column[law]] += coefficient
-            value[self._column[law]] = np.atleast_1d(estimate.value)[law]
-        return Estimate(float(share @ value), spread.error(share))
+            share[ends.column[law]] += coefficient
+        error = math.hypot(ends.upper.spreads[0].error(share), float(np.abs(share) @ ends.pooled_error))
+        return Estimate(float(share @ ends.upper.means[0]), error if share.any() else 0.0)
+
+    def change(self, k: int, j: int) -> tuple[Estimate, Estimate]:
+        """The two ends of I under law k minus I under law j: lower less upper end, and upper less lower end.
+
+        In expectation the truth lies between; three standard errors outwards it does as often as in `bracket`. Two
+        columns with the same law have change 0.
+
+        Raises:
+            ValueError: there is no lower end.
+        """
+        if self.lower is None:
+            raise ValueError("a change is enclosed by both ends: give `own` or `fresh` to layer_information")
+        k, j = (int(self._ends.column[law]) for law in (k, j))
+        if k == j:
+            return Estimate(0.0, 0.0), Estimate(0.0, 0.0)
+        if self._ends.exact:
+            difference = self.combination({self._ends.law_of(k): 1.0, self._ends.law_of(j): -1.0})
+            return difference, difference
+        (low_k, high_k), (low_j, high_j) = self._ends.both(k), self._ends.both(j)
+        # The ends rest on draws and passes of their own, but for the pooled passes, which both know.
+        return (
+            Estimate(low_k.value - high_j.value, math.hypot(low_k.stderr, high_j.stderr)),
+            Estimate(high_k.value - low_j.value, math.hypot(high_k.stderr, low_j.stderr)),
+        )
+
+    def change_bracket(self, k: int, j: int) -> tuple[float, float]:
+        """The change of I from law j to law k, three standard errors of both ends outwards, within -H and H'."""
+        low, high = self.change(k, j)
+        most = [float(self._ends.entropy[self._ends.column[law]]) for law in (k, j)]
+        return max(low.value - WIDTH * low.stderr, -most[1]), min(high.value + WIDTH * high.stderr, most[0])
+
+
+class _Ends(NamedTuple):
+    """Both ends under the distinct laws, for sums over laws."""
+
+    upper: Sampled
+    lower: Estimate | None
+    errors: np.ndarray  # (K,) of the upper end
+    pooled_error: np.ndarray  # (K,) the part of them that the pooled passes have
+    entropy: np.ndarray  # (K,) H(X)
+    column: np.ndarray  # which distinct law each of the caller's columns is
+    exact: bool
+
+    def both(self, k: int) -> tuple[Estimate, Estimate]:
+        assert self.lower is not None
+        lower = Estimate(float(self.lower.value[k]), float(self.lower.stderr[k]))
+        return lower, Estimate(float(self.upper.means[0][k]), float(self.errors[k]))
+
+    def law_of(self, column: int) -> int:
+        return int(np.flatnonzero(self.column == column)[0])
 
 
 def layer_information(
     passes: Any,
     beta: float,
     *,
+    own: Any = None,
+    fresh: Any = None,
+    deterministic: bool = False,
     weights: Any = None,
     labels: Any = None,
-    fresh: Any = None,
+    confidence: Literal["estimated", "proven"] = "estimated",
     target_stderr: float | np.ndarray = 1e-2,
     max_draws: int | None = None,
+    pointwise_draws: int = 2,
     seed: int = 0,
     device: str | None = None,
 ) -> LayerInformation:
     """I(X; T_l) and I(T_l; Y) in nats for T_l = S_l + Z, from signals S_l of N atoms, for K laws of X at once.
 
-    With p_i the mixture around the passes of atom i and p = sum_i w_i p_i, it averages ln p_i(t) - ln p(t) over draws
-    from p_i (plug-in), and over fresh passes plus noise (held-out). Both terms share each t; laws share all of them.
+    B_j is the mixture around `passes` of atom j, A_j that around its `own` passes, A and B independent. The sum over
+    all atoms, which is dear, takes B; points of atom i are held against A_i beside it.
+
+    * Upper end, t from A_i: E ln A_i(t) / (w_i A_i(t) + sum_{j != i} w_j B_j(t)) >= D(p_i || p) for every atom.
+    * Lower end "split", t from B_i: E ln A_i(t) / sum_j w_j B_j(t), at most I in the sum over atoms. Close where atoms
+      overlap.
+    * Lower end "gaussian", t from B_i: ln q_i(t) / sum_j w_j q_j(t) for Gaussians q_j with the moments of A_j. Close
+      where S_l given X is nearly Gaussian.
+
+    Which of the two lower ends is published is chosen for each law on draws that are then thrown away. Without `own`
+    the upper end is the plug-in of `passes`, and the lower one comes from `fresh` passes: "held_out", the densities
+    B_j as a decoder, "smoothed", the same with a share of .02 that ignores t, or "gaussian"; the largest counts.
 
     Args:
-        passes: (N, n_x, d) signals; n_x = 1 suffices where S_l is a function of X.
+        passes: (N, n_x, d) signals.
         beta: standard deviation of the noise.
+        own: (N, n_own, d) further passes, independent of `passes`, or `OwnPasses`, which makes them block by block.
+        fresh: (N, m, d) signals of further passes, independent of `passes`, where there are no `own` ones.
+        deterministic: S_l is a function of X, as in the first layer: `passes` (N, 1, d) are then the channel itself,
+            and nothing else is asked for. Equal passes are no sign of it: rare events may not have happened.
         weights: (N,) or (N, K), columns summing to 1; uniform by default.
         labels: (N,) integers, Y as a function of X.
-        fresh: (N, m, d) signals of further passes, independent of `passes`; m >= 2 gives the sharper standard error.
+        confidence: "proven" takes for passes what bounded differences prove instead of their spread: the plug-in with
+            McDiarmid's deviation as upper end, the smoothed decoder with an empirical Bernstein bound as lower end.
+            Each fails with a probability of at most .00135, but for the draws around `passes`, which keep their three
+            standard errors.
         target_stderr: sampling stops when no standard error is larger; (K,) where laws need not be known equally well.
         max_draws: most points for each end of the bracket; by default 64 for each atom and at least 2^18.
+        pointwise_draws: draws of each atom, at least, for the upper end and thus for `pointwise`, whatever `max_draws`.
         seed: key of the draws.
         device: where torch computes for wide layers; None is the CPU.
 
     Raises:
         ValueError: shapes do not fit, a signal is NaN or infinite, weights are no law, `beta` is not positive.
 
-    Source: Goldfeld et al., arXiv:1810.11589, section V; the held-out end: Barber and Agakov, NIPS 2003.
+    Source: Goldfeld et al., arXiv:1810.11589, section V. Lower ends: Barber and Agakov, NIPS 2003; "split": Gibbs'
+    inequality for ln A_i and concavity of the entropy for the pooled mixture. Upper end: B is independent of (A_i, t)
+    and -ln is convex, so B may be replaced by its mean p; then a -> a ln(a / (w a + c)) is convex, so A_i may be.
     """
     passes = finite_array(passes, "passes", "(N, n_x, d)")
-    n, _, d = passes.shape
+    n, n_passes, d = passes.shape
     columns = law_columns(weights, n)
-    fresh = None if fresh is None else finite_array(fresh, "fresh", "(N, m, d)")
-    if fresh is not None and (len(fresh), fresh.shape[2]) != (n, d):
-        raise ValueError(f"fresh must have shape ({n}, m, {d}) like passes, got {fresh.shape}")
+    if confidence not in ("estimated", "proven"):
+        raise ValueError(f'confidence must be "estimated" or "proven", got {confidence!r}')
+    if deterministic and (n_passes > 1 or own is not None or fresh is not None):
+        raise ValueError(
+            f"a deterministic layer has one pass and needs no further ones, got passes {passes.shape}"
+            + (" and own" if own is not None else "") + (" and fresh" if fresh is not None else "")
+        )  # fmt: skip
+    if own is not None and fresh is not None:
+        raise ValueError("give own or fresh passes, not both: own ones serve both ends")
+    many = None if own is None else own_passes(own, n, d)
+    if fresh is not None:
+        fresh = finite_array(fresh, "fresh", "(N, m, d)")
+        if (len(fresh), fresh.shape[2]) != (n, d):
+            raise ValueError(f"fresh must have shape ({n}, m, {d}) like passes, got {fresh.shape}")
     label_of = label_indices(labels, n)
 
     # Atoms of one label stand together: a class is then a slice, and p is the sum of its classes. Equal laws are one
@@ -124,68 +227,34 @@ def layer_information(
     targets = np.full(laws.shape[1], np.inf)
     for law, target in zip(column, np.broadcast_to(target_stderr, column.shape), strict=True):
         targets[law] = min(targets[law], positive(target, "target_stderr"))
-    layer = _Layer(
-        Atoms(passes[order], positive(beta, "beta"), device=device),
-        laws[order],
-        label_of[order],
-        labels is not None,
-        targets,
+    bounds = np.searchsorted(label_of[order], np.arange(label_of.max() + 2))
+    atoms = Atoms(passes[order], positive(beta, "beta"), device=device)
+    groups = Groups(laws[order], [slice(a, b) for a, b in pairwise(bounds)], label_of[order])
+    layer = Layer(
+        atoms=atoms,
+        laws=laws[order],
+        groups=groups,
+        order=order,
+        labelled=labels is not None,
+        targets=targets,
+        max_draws=max(64 * n, 2**18) if max_draws is None else max_draws,
+        pointwise_draws=pointwise_draws,
+        seed=seed,
+        proven=confidence == "proven",
+        device=device,
+        pool=Pool(atoms, groups, np.arange(n)),
     )
-    max_draws = max(64 * n, 2**18) if max_draws is None else max_draws
-
-    draws, plug_in = layer.sample(layer.atoms.centres, False, max_draws, seed, "plug_in")
-    held_out = None
-    if fresh is not None:
-        # Where all passes of each atom coincide, S_l is a function of X, and one pass is the channel itself.
-        noisy = max(np.abs(signals - passes[:, :1]).max() for signals in (passes, fresh)) > 1e-6 * beta
-        signals = layer.atoms.scaled(fresh[order])
-        _, held_out = layer.sample(signals, noisy, max_draws, seed, "held_out")
-    scalar = np.ndim(weights) != 2
-
-    def published(sampled: Sampled, variable: int, offset: float = 0.0) -> Estimate:
-        value, stderr = sampled.means[variable][column] - offset, sampled.errors[variable][column]
-        return Estimate(float(value[0]), float(stderr[0])) if scalar else Estimate(value, stderr)
-
-    def exact(value: float) -> Estimate:
-        return Estimate(value, 0.0) if scalar else Estimate(np.full(len(column), value), np.zeros(len(column)))
-
-    information = published(plug_in, 0)
-    lower = published(held_out, 0) if held_out else None
-    starts = np.cumsum(draws.copies) - draws.copies
-    sums = (
-        np.add.reduceat(plug_in.stratum_means[0], starts),
-        np.sqrt(np.add.reduceat(np.square(plug_in.stratum_errors), starts)),
-    )
-    pointwise = np.full((2, n, laws.shape[1]), np.nan)
-    pointwise[:, order[draws.active]] = np.stack(sums) / draws.copies[:, None]
-    pointwise[:, ~layer.counts[np.argsort(order)]] = np.nan
-    pointwise = pointwise[:, :, column[0]] if scalar else pointwise[:, :, column]
-    input_entropy = -np.sum(laws * np.log(np.where(laws > 0, laws, 1.0)), axis=0)[column]
-    saturation = np.divide(information.value, input_entropy, out=np.zeros_like(input_entropy), where=input_entropy > 0)
-    return LayerInformation(
-        plug_in=information,
-        held_out=lower,
-        label_information=published(plug_in, 1) if layer.labelled else None,
-        label_information_held_out=published(held_out, 1) if held_out and layer.labelled else None,
-        bracket=(
-            information.value * 0.0 if lower is None else lower.value - WIDTH * lower.stderr,
-            information.value + WIDTH * information.stderr,
-        ),
-        entropy=published(plug_in, -2, layer.atoms.log_constant),
-        conditional_entropy=(
-            exact(noise_entropy(d, beta)) if passes.shape[1] == 1 else published(plug_in, -1, layer.atoms.log_constant)
-        ),
-        pointwise=pointwise[0],
-        pointwise_stderr=pointwise[1],
-        output_divergence=published(plug_in, -3),
-        saturation=float(saturation[0]) if scalar else saturation,
-        draws=plug_in.draws + (held_out.draws if held_out else 0),
-        remainder=layer.atoms.kernel.remainder,
-        reached=plug_in.reached and (held_out is None or held_out.reached),
-        _plug_in_spread=plug_in.spread,
-        _held_out_spread=held_out.spread if held_out else None,
-        _column=column,
-    )
+    if deterministic:
+        ends = exact_ends(layer)
+    elif many is not None and not layer.proven:
+        ends = own_ends(layer, many)
+    else:
+        # What is proven is the plug-in above, and below a decoder of the pooled passes at all others.
+        further = fresh
+        if many is not None:
+            further = np.concatenate([signals[:, :PROVEN_PASSES] for _, signals in blocks(many, n, d)])
+        ends = fresh_ends(layer, None if further is None else layer.atoms.scaled(further[order]))
+    return _published(layer, ends, column, np.ndim(weights) != 2, deterministic)
 
 
 def _distinct_columns(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -205,47 +274,111 @@ def label_indices(labels: Any, n: int) -> np.ndarray:
     return np.unique(labels, return_inverse=True)[1]
 
 
-class _Layer:
-    """The densities of one layer under all laws, at points that come from a known atom."""
+def _published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, deterministic: bool) -> LayerInformation:
+    """The ends under the caller's columns, atoms and units."""
+    entropies = layer.entropies
+    upper = Estimate(ends.upper.means[INFORMATION], np.hypot(ends.upper.errors[INFORMATION], ends.pooled_error))
+    lower = ends.lower
+    if layer.proven and not deterministic:
+        upper, lower = _proven(layer, ends, upper)
 
-    def __init__(
-        self, atoms: Atoms, laws: np.ndarray, label_of: np.ndarray, labelled: bool, targets: np.ndarray
-    ) -> None:
-        self.atoms, self.laws, self.labelled, self.targets = atoms, laws, labelled, targets
-        # A density counts where the own atom has weight in the law; the first one everywhere, as others are held
-        # against it. Elsewhere it may lie so deep in a tail that only the slow exact way could give it.
-        self.counts = laws > 0
-        self.counts[:, 0] = True
-        bounds = np.searchsorted(label_of, np.arange(label_of[-1] + 2))
-        slices = [slice(a, b) for a, b in pairwise(bounds)]
-        self.groups = Groups(laws, slices, label_of)
-        class_law = np.stack([laws[part].sum(0) for part in slices])  # (C, K)
-        # A class without weight has no density; 1 keeps its logarithm finite, and its draws count for nothing.
-        self.log_class_law = np.log(np.where(class_law > 0, class_law, 1.0))
+    def published(estimate: Estimate, offset: float = 0.0) -> Estimate:
+        value, stderr = estimate.value[column] - offset, estimate.stderr[column]
+        return Estimate(float(value[0]), float(stderr[0])) if scalar else Estimate(value, stderr)
 
-    def variables(self, points: np.ndarray, atom: np.ndarray) -> np.ndarray:
-        """At points (m, d): ln p_i/p, with labels ln p_y/p, then ln p/p' for the first law p', -ln p and -ln p_i.
+    def enclosed(low: Estimate | None, high: Estimate, most: np.ndarray) -> tuple[Any, Any]:
+        below = np.zeros_like(most) if low is None else np.clip(low.value - WIDTH * low.stderr, 0.0, most)
+        above = np.clip(high.value + WIDTH * high.stderr, 0.0, most)
+        pair = below[column], above[column]
+        return (float(pair[0][0]), float(pair[1][0])) if scalar else pair
 
-        Returns:
-            (4 or 5, m, K).
-        """
-        own = self.atoms.own(points, atom, self.groups.group_of[atom])
-        log_own = (np.log(own.kernel) - own.shift)[:, None]
-        logs = log_totals(self.atoms, points, self.groups, own, self.counts[atom])  # (1 or 2, m, K)
-        log_total = logs[0]
-        variables = [log_own - log_total]
-        if self.labelled:
-            label = self.groups.group_of[atom]
-            log_class = logs[-1] - self.log_class_law[label]
-            variables.append(np.where(np.isfinite(log_class), log_class, log_total) - log_total)
-        return np.stack(
-            [*variables, log_total - log_total[:, :1], -log_total, np.broadcast_to(-log_own, log_total.shape)]
-        )
+    def row(variable: int) -> Estimate:
+        return Estimate(ends.upper.means[variable], ends.upper.errors[variable])
 
-    def sample(
-        self, signals: np.ndarray, of_channel: bool, max_draws: int, seed: int, name: str
-    ) -> tuple[Draws, Sampled]:
-        """Draws around signals (N, passes, d), which are the channel itself or a sample of it."""
-        share = self.targets.min() / self.targets
-        draws = Draws(self.atoms, signals, self.laws, of_channel, seed, name, share=share)
-        return draws, sample(draws, self.variables, 1 + self.labelled, self.targets, max_draws)
+    constant = layer.atoms.log_constant + math.log(layer.atoms.n_passes)
+    pointwise, errors, low = _by_atom(layer, ends, scalar, column)
+    label = None
+    if ends.label_upper is not None:
+        class_laws = np.stack([layer.laws[part].sum(0) for part in layer.groups.slices])
+        most = -np.sum(class_laws * np.log(np.where(class_laws > 0, class_laws, 1.0)), axis=0)
+        label = enclosed(ends.label_lower, ends.label_upper, most)
+    reached = np.ones(len(entropies), bool)
+    for end in (upper, lower, ends.label_upper, ends.label_lower):
+        if end is not None:
+            reached &= end.stderr <= layer.targets
+    conditional = published(row(-1), constant)
+    if deterministic:
+        exact = np.full(len(entropies), noise_entropy(layer.atoms.d, layer.atoms.beta))
+        conditional = published(Estimate(exact, np.zeros_like(exact)))
+    saturation = np.divide(upper.value, entropies, out=np.zeros_like(entropies), where=entropies > 0)
+    return LayerInformation(
+        upper=published(upper),
+        lower=None if lower is None else published(lower),
+        lower_form=None if ends.lower_form is None else ends.lower_form[column][0 if scalar else slice(None)],
+        label_upper=None if ends.label_upper is None else published(ends.label_upper),
+        label_lower=None if ends.label_lower is None else published(ends.label_lower),
+        plug_in=published(ends.plug_in),
+        bracket=enclosed(lower, upper, entropies),
+        label_bracket=label,
+        entropy=published(row(-2), constant),
+        conditional_entropy=conditional,
+        pointwise=pointwise,
+        pointwise_stderr=errors,
+        pointwise_low=low,
+        output_divergence=published(row(-3)),
+        saturation=float(saturation[column[0]]) if scalar else saturation[column],
+        draws=ends.n_draws,
+        remainder=ends.remainder,
+        reached=bool(reached[column[0]]) if scalar else reached[column],
+        _ends=_Ends(ends.upper, lower, upper.stderr, ends.pooled_error, entropies, column, deterministic),
+    )
+
+
+def _proven(layer: Layer, ends: Ends, upper: Estimate) -> tuple[Estimate, Estimate | None]:
+    """Both ends with errors of which WIDTH are what bounded differences prove."""
+    n_passes = layer.atoms.n_passes
+    deviation = np.array([passes_deviation_joint(law, n_passes, DELTA) for law in layer.laws.T])
+    upper = Estimate(upper.value, upper.stderr + deviation / WIDTH)
+    if ends.lower is None or ends.lower_sampled is None:
+        return upper, ends.lower
+    found, weights = ends.lower_sampled, layer.laws[layer.laws.any(1)]
+    # Terms n w_i x_ir of equal weight, one for each atom and pass, independent and bounded.
+    n, units = weights.shape[0], found.units
+    means, variances = found.stratum_means[0], np.nan_to_num(found.stratum_variances[0])
+    second = np.square(n * weights) * (np.square(means) + variances * (units - 1))
+    count = n * units
+    variance = np.maximum(second.mean(0) - np.square((n * weights * means).mean(0)), 0.0) * count / max(count - 1, 1)
+    log = math.log(2 / DELTA)
+    largest = n * weights * (-np.log(np.where(weights > 0, weights, 1.0)) - math.log(LAMBDA))
+    margin = np.sqrt(2 * variance * log / count) + 7 * largest.max(0) * log / (3 * max(count - 1, 1))
+    return upper, Estimate(ends.lower.value, margin / WIDTH)
+
+
+def _by_atom(layer: Layer, ends: Ends, scalar: bool, column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pointwise information, its errors and the lower end's parts, in the caller's order of atoms and laws."""
+    draws, found = ends.draws, ends.upper
+    copies = np.ones(len(draws.active), int) if draws.sampled else draws.copies
+    starts = np.cumsum(copies) - copies
+
+    def of_atoms(strata: np.ndarray, power: int) -> np.ndarray:
+        return np.add.reduceat(strata, starts) / (copies**power)[:, None]
+
+    means = of_atoms(found.stratum_means[INFORMATION], 1)
+    variances = of_atoms(found.stratum_variances[INFORMATION], 2)
+    # Few draws of one atom may agree by chance: no error is below that of its neighbours in space.
+    window = min(NEIGHBOURS, len(variances))
+    if found.units == 1:  # then only neighbours show any spread
+        variances = np.square(means - means[np.roll(np.arange(len(means)), 1)]) / 2
+    kernel = np.ones(window)
+    share = np.convolve(np.ones(len(variances)), kernel, "same")
+    around = np.stack([np.convolve(each, kernel, "same") / share for each in variances.T], axis=1)
+    freedom = np.array(float(window * max(found.units - 1, 1)))
+    errors = np.sqrt(np.maximum(variances, around)) * max(float(quantile(freedom)) / WIDTH, 1.0)
+    parts = np.full((3, layer.atoms.n, layer.laws.shape[1]), np.nan)
+    at = layer.order[draws.active]
+    parts[0, at], parts[1, at] = means, errors
+    if ends.lower_atoms is not None:
+        parts[2, at] = ends.lower_atoms
+    parts[:, ~layer.counts[np.argsort(layer.order)]] = np.nan
+    chosen = parts[:, :, column[0]] if scalar else parts[:, :, column]
+    return chosen[0], chosen[1], chosen[2]

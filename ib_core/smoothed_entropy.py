@@ -64,7 +64,7 @@ def smoothed_entropy(
     def surprise(points: np.ndarray, atom: np.ndarray) -> np.ndarray:
         return -log_totals(atoms, points, groups, atoms.own(points, atom, np.zeros_like(atom)))
 
-    draws = Draws(atoms, atoms.centres, groups.weights, False, seed, "entropy", law=law)
+    draws = Draws(atoms, np.ones(atoms.n, int), groups.weights, False, seed, "entropy", law=law)
     max_draws = max(64 * len(centres), 2**20) if max_draws is None else max_draws
     sampled = sample(draws, surprise, 1, target_stderr, max_draws)
     return Estimate(float(sampled.means[0, 0]) - atoms.log_constant, float(sampled.errors[0, 0]))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from ib_core.estimate import WIDTH
 from tasks.report_tables import Table, at_size, number
 from tasks.sweep_view import METRICS, View, title
 
@@ -56,11 +57,15 @@ def _tightness_words(view: View, audit: pd.DataFrame) -> Iterator[str]:
     broken, silent = int(audit["broken"].sum()), int(audit["vacuous"].sum())
     if broken:
         yield (
-            f"Violated beyond three standard errors: {broken}. An estimate, a distance or the code is wrong there, and "
-            "what follows rests on the other bounds."
+            f"Violated, with all of the bracket beyond the bound: {broken}. An estimate, a distance or the code is "
+            "wrong there, and what follows rests on the other bounds."
         )
     else:
-        yield "None of them is violated beyond three standard errors."
+        half = WIDTH * audit["measured_stderr"].median()
+        yield (
+            "None of them is violated: no bracket lies wholly beyond its bound. Brackets reach "
+            f"{number(half)} nats to either side in the median, so that smaller violations would not show."
+        )
     nothing = int(audit["saying_nothing"].sum())
     every = (
         f"for {silent} of the {len(audit)} deviations every one is"
@@ -71,11 +76,11 @@ def _tightness_words(view: View, audit: pd.DataFrame) -> Iterator[str]:
     useful = audit[~audit["vacuous"] & audit["tightness"].notna()]
     clear = useful[useful["clear"]]
     if clear.empty:
-        yield "No deviation that a bound limits is clear of its Monte Carlo error, so tightness was not measured."
+        yield "No deviation that a bound limits has a bracket without 0, so tightness was not measured."
         return
     most = clear.loc[clear["tightness"].idxmax()]
     yield (
-        f"Of the {len(clear)} deviations that are limited and clear of their error, the median is "
+        f"Of the {len(clear)} deviations that are limited and whose bracket excludes 0, the median is "
         f"{percent(clear['tightness'].median())} of its smallest bound and the tightest {percent(most['tightness'])}: "
         f"{number(most['measured'])} of {number(most['bound'])} nats by {most['theorem']}, layer {most['layer']} under "
         f"{at_size(most['shift'], most['size'], most['metric'])}."
@@ -100,9 +105,13 @@ def _worst_words(beside: pd.DataFrame) -> Iterator[str]:
             f"{percent(clear['share'].median())} in the median and {percent(top['share'])} at most "
             f"({at_size(top['shift'], top['size'], top['metric'])}, layer {top['layer']})."
         )
-        if top["share"] > 1 and top["plug_in"] < 0:
-            yield "Above all of it means that the search for the smallest information stopped at a local minimum."
+        if top["share"] > 1:
+            yield (
+                "Above all of it means that the search, on passes of its own, found less than there is, or that the "
+                "middle of a bracket is off by what the bracket allows."
+            )
     balls = beside.drop_duplicates(["seed", "layer", "metric", "size"])
+    balls = balls[balls["found_clear"]]
     slack = balls["ball_bound"] / balls[["rise", "fall"]].max(axis=1)
     slack = slack[~balls["ball_vacuous"] & (slack < math.inf)]
     if len(slack):
@@ -116,15 +125,15 @@ def _worst_words(beside: pd.DataFrame) -> Iterator[str]:
 
 def _origin_words(table: pd.DataFrame) -> Iterator[str]:
     """How well clean data predict the change under reweightings, and what of it is mass."""
-    table = table[table["change"].abs() > 3 * table["change_stderr"]]
+    table = table[(table["change_low"] > 0) | (table["change_high"] < 0)]
     if table.empty:
         return
     miss = ((table["change"] - table["predicted"]).abs() / table["change"].abs()).median()
     mass = int((table["mass"].abs() > table["mixing"].abs()).sum())
     yield (
-        f"Under reweightings ({count(len(table), 'change')} clear of error) the first-order prediction from clean data "
-        f"misses the change by {percent(miss)} in the median; the moved mass itself outweighs its mixing with the rest "
-        f"in {mass} of {len(table)}."
+        f"Under reweightings ({count(len(table), 'change')} whose bracket excludes 0) the first-order prediction from "
+        f"clean data misses the change by {percent(miss)} in the median; the moved mass itself outweighs its mixing "
+        f"with the rest in {mass} of {len(table)}."
     )
 
 

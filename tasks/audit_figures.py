@@ -87,7 +87,7 @@ def worst_case(view: View, case: Case) -> Figure:
             change = case.of(view.final(view.deviation))
             change = change[(change["layer"] == layer) & (change["size"] > 0)]
             for family in (name for name, other in view.families.items() if other == metric):
-                mine = change[change["shift"] == family].groupby("size")["plug_in"].mean()
+                mine = change[change["shift"] == family].groupby("size")["middle"].mean()
                 x = style.place(mine.index, grid)
                 axes.plot(x, mine, ls="", marker=marks[family], ms=4.5, color=INK, mfc="none", mew=0.9)
         panels[row, 0].set_ylabel(f"layer {layer}: ΔI, nats")
@@ -131,7 +131,7 @@ def _worst_panel(axes: Axes, ball: pd.DataFrame, ink: str) -> None:
 def attribution(view: View, case: Case) -> Figure:
     """Left: the change that clean data predict against the measured one. Right: its mass and its mixing part."""
     table = case.of(view.final(view.tables.attribution))
-    table = table[table["size"] > 0].assign(clear=table["change"].abs() > 3 * table["change_stderr"])
+    table = table[table["size"] > 0].assign(clear=(table["change_low"] > 0) | (table["change_high"] < 0))
     figure, panels = style.sheet(1, 2, 3.6, (0.75, 0), gridspec={"width_ratios": [1, 1.75]})
     left, right = panels[0]
     left.axline((0, 0), (1, 1), color=INK, lw=0.9, ls=DOTTED)

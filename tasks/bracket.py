@@ -17,11 +17,11 @@ from tasks.tables import write_table
 
 
 def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
-    """Write replications.parquet: plug-in and held-out I(X; T_L) with Monte Carlo standard errors and the truth, nats.
+    """Write replications.parquet: plug-in and lower end of I(X; T_L) with their standard errors and the truth, nats.
 
     X lies in R^d with independent coordinates, each uniform on `inputs` and sent through a chain of its own, so that
     the truth is d times that of one chain. With `sampled` inputs instead of all of them, n inputs are drawn anew in
-    each replication, as in the theorems on the risk; there is no held-out end then.
+    each replication, as in the theorems on the risk; there is no lower end then.
     """
     torch.set_num_threads(1)
     d, beta, sampled = settings["d"], settings["beta"], settings["sampled"]
@@ -42,11 +42,11 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
             max_draws=settings["max_draws"],
             seed=int(generator.integers(2**31)),
         )
-        lower = found.held_out or (np.nan, np.nan)
+        lower = found.lower or (np.nan, np.nan)
         rows.append(
             {
                 **{"replication": k, "plug_in": found.plug_in.value, "plug_in_stderr": found.plug_in.stderr},
-                **{"held_out": lower[0], "held_out_stderr": lower[1]},
+                **{"lower": lower[0], "lower_stderr": lower[1]},
             }
         )
     write_table(out / "replications.parquet", pd.DataFrame(rows).assign(truth=truth))

@@ -212,10 +212,10 @@ def bracket_table(tables: CalibrationTables) -> Table:
     rows = []
     for (beta, d, passes), mine in wide.groupby(level=[0, 1, 2], sort=False):
         found = mine.droplevel([0, 1, 2])
-        low, high, truth = found.loc["held_out"], found.loc["plug_in"], float(found["truth"].iloc[0])
+        low, high, truth = found.loc["lower"], found.loc["plug_in"], float(found["truth"].iloc[0])
         inside = low["value"] - WIDTH * low["stderr"] <= truth <= high["value"] + WIDTH * high["stderr"]
         cells = [(number(found.loc[name, "value"], 4), "", f"± {number(found.loc[name, 'stderr'], 4)}")
-                 for name in ("held_out", "plug_in", "gap")]  # fmt: skip
+                 for name in ("lower", "plug_in", "gap")]  # fmt: skip
         verdict = "yes" if inside else ("no", "bad")
         rows.append([f"β = {beta:g}, d = {d}", _count(passes), *cells, number(truth, 4), verdict])
     head = ["case", "n_x", "held-out", "plug-in", "gap", "truth", "truth inside"]

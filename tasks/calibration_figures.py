@@ -213,10 +213,10 @@ def bracket_against_passes(tables: CalibrationTables) -> Figure:
         truth = float(mine["truth"].iloc[0])
         above.set_title(f"β = {beta:g}, d = {d}")
         above.axhline(truth, color=INK, lw=0.9, ls=DOTTED)
-        ends = {name: mine[mine["quantity"] == name] for name in ("held_out", "plug_in")}
+        ends = {name: mine[mine["quantity"] == name] for name in ("lower", "plug_in")}
         x = ends["plug_in"]["n_passes"].astype(float)
         above.fill_between(
-            x, ends["held_out"]["value"], ends["plug_in"]["value"], color=style.LAYER_COLOURS[1], alpha=0.2, lw=0
+            x, ends["lower"]["value"], ends["plug_in"]["value"], color=style.LAYER_COLOURS[1], alpha=0.2, lw=0
         )
         for (_, curve), ink, mark in zip(
             ends.items(), (style.LAYER_COLOURS[2], style.LAYER_COLOURS[0]), "vo", strict=True

@@ -27,7 +27,7 @@ QUESTIONS = {
 }
 CHARTS = {
     "entropy": ("risk", "bias", "sd", "bound_entropy_risk"),
-    "bracket": ("plug_in", "held_out", "gap", "risk", "bound_estimation_risk"),
+    "bracket": ("plug_in", "lower", "gap", "risk", "bound_estimation_risk"),
     "sampled": ("risk", "bound_information_risk"),
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ib_core.coupling import Steps
+from ib_core.estimate import WIDTH
 from tasks.activations import read_signals
 from tasks.fingerprint import fingerprint
 from tasks.information import ATTRIBUTION
@@ -19,7 +20,7 @@ from tasks.worst_case import column_name
 COORDINATES = ["network", "beta", "seed", "epoch", "layer", "shift", "size", "metric"]
 INFORMATION = [
     *("sweep", *COORDINATES, "split", "quantity", "estimator", "value", "stderr", "lower", "upper"),
-    *("n_atoms", "n_passes", "draws", "saturation", "status", "device", "code"),
+    *("n_atoms", "n_passes", "draws", "saturation", "form", "reached", "status", "device", "code"),
 ]
 PLACE = ("beta", "seed", "epoch", "layer")
 
@@ -52,7 +53,7 @@ def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd
     for name, coordinates in settings["cells"].items():
         frame = read_table(inputs[f"cell {name}"].file("estimates.parquet")).to_pandas()
         frames.append(frame.assign(**_place(coordinates), status="ok"))
-    lost = {"quantity": "I_X_T", "estimator": "plug_in", "status": "failed"}
+    lost = {"quantity": "I_X_T", "estimator": "upper", "status": "failed"}
     for coordinates in settings["failed"].values():
         frames.append(pd.DataFrame([{**_place(coordinates), "law": law, **lost} for law in coordinates["laws"]]))
     frames.append(_accuracy(settings, inputs))
@@ -69,7 +70,9 @@ def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd
     table = table.assign(rank=table.law.map(order)).sort_values(
         ["network", "beta", "seed", "epoch", "layer", "rank", "quantity", "estimator"], kind="stable"
     )
-    whole = {name: table[name].astype("Int64") for name in ("n_atoms", "n_passes", "draws")}
+    whole: dict[str, Any] = {name: table[name].astype("Int64") for name in ("n_atoms", "n_passes", "draws")}
+    whole |= {"reached": table.get("reached", pd.Series(index=table.index, dtype=object)).astype("boolean")}
+    whole |= {"form": table.get("form", pd.Series("", index=table.index)).fillna("")}
     return table.assign(**whole)[INFORMATION].reset_index(drop=True)
 
 
@@ -88,7 +91,12 @@ def _accuracy(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.Data
             value = float(weights[law] @ correct)
             # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
             spread = math.sqrt(float(weights[law] ** 2 @ (correct * (1 - correct)) / coordinates["n_passes"]))
-            estimate = {"value": value, "stderr": spread, "lower": value - 3 * spread, "upper": value + 3 * spread}
+            estimate = {
+                "value": value,
+                "stderr": spread,
+                "lower": value - WIDTH * spread,
+                "upper": value + WIDTH * spread,
+            }
             labels = {"law": law, "layer": 0, "quantity": "accuracy", "estimator": "noisy_forward", "status": "ok"}
             rows.append({**_place(coordinates), **labels, **estimate, "n_atoms": len(correct)})
     return pd.DataFrame(rows)
@@ -96,17 +104,34 @@ def _accuracy(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.Data
 
 def _moved_deviations(table: pd.DataFrame, moved: set[str]) -> pd.DataFrame:
     """Replace the deviation of a moved law, whose cell knows no reference, by the difference of two cells."""
-    keys = ["network", "beta", "seed", "epoch", "layer", "estimator"]
-    values = table[table.quantity == "I_X_T"]
-    reference = values[values.law == "reference"].set_index(keys)[["value", "stderr"]]
+    keys = ["network", "beta", "seed", "epoch", "layer"]
+    values = table[(table.quantity == "I_X_T") & (table.status == "ok")]
+    ends = values.pivot(index=[*keys, "law"], columns="estimator", values=["value", "stderr"])
     rows = (table.quantity == "dI_X_T") & table.law.isin(moved)
-    ours = values[values.law.isin(moved)].set_index([*keys, "law"])[["value", "stderr"]]
     wanted = table.loc[rows, [*keys, "law"]]
-    mine = ours.reindex(pd.MultiIndex.from_frame(wanted)).to_numpy()
-    theirs = reference.reindex(pd.MultiIndex.from_frame(wanted[keys])).to_numpy()
-    value, stderr = mine[:, 0] - theirs[:, 0], np.hypot(mine[:, 1], theirs[:, 1])
-    table.loc[rows, ["value", "stderr"]] = np.column_stack([value, stderr])
-    table.loc[rows, ["lower", "upper"]] = np.column_stack([value - 3 * stderr, value + 3 * stderr])
+    ours = ends.reindex(pd.MultiIndex.from_frame(wanted))
+    theirs = ends.reindex(pd.MultiIndex.from_frame(wanted.assign(law="reference")))
+
+    def change(mine: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+        value = ours["value", mine].to_numpy() - theirs["value", other].to_numpy()
+        return value, np.hypot(ours["stderr", mine].to_numpy(), theirs["stderr", other].to_numpy())
+
+    # The cells share no draws, but for each end as for laws of one cell: lower less upper, and upper less lower end.
+    found = {
+        "lower": change("lower", "upper"),
+        "upper": change("upper", "lower"),
+        "plug_in": change("plug_in", "plug_in"),
+    }
+    low = found["lower"][0] - WIDTH * found["lower"][1]
+    high = found["upper"][0] + WIDTH * found["upper"][1]
+    found["bracket"] = (low + high) / 2, (high - low) / 2 / WIDTH
+    names = table.loc[rows, "estimator"].to_numpy()
+    for column, at in (("value", 0), ("stderr", 1)):
+        table.loc[rows, column] = np.select([names == name for name in found], [each[at] for each in found.values()])
+    value, stderr = table.loc[rows, "value"], table.loc[rows, "stderr"]
+    stored = names == "plug_in"
+    table.loc[rows, "lower"] = np.where(stored, value - WIDTH * stderr, low)
+    table.loc[rows, "upper"] = np.where(stored, value + WIDTH * stderr, high)
     table.loc[rows & table.value.isna(), "status"] = "failed"  # the reference cell it is held against is missing
     return table
 
@@ -130,14 +155,15 @@ def attribution(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.Da
     return found.sort_values(["network", *PLACE, "shift", "size"], kind="stable").reset_index(drop=True)
 
 
-def pointwise(settings: dict[str, Any], inputs: Mapping[str, Result]) -> dict[tuple, tuple[np.ndarray, np.ndarray]]:
-    """i(x) under the reference law and its standard error, each (N,), by beta, seed, epoch and layer."""
+def pointwise(settings: dict[str, Any], inputs: Mapping[str, Result]) -> dict[tuple, tuple[np.ndarray, ...]]:
+    """i(x) under the reference law from above, its standard error and i(x) from below, each (N,), by beta, seed,
+    epoch and layer."""
     found = {}
     for name, coordinates in settings["cells"].items():
         if coordinates["laws"][0] == "reference":
             table = read_table(inputs[f"cell {name}"].file("pointwise.parquet"))
             place = tuple(coordinates[key] for key in PLACE)
-            found[place] = (table["pointwise"].to_numpy(), table["stderr"].to_numpy())
+            found[place] = tuple(table[name].to_numpy() for name in ("pointwise", "stderr", "low"))
     return found
 
 
@@ -176,7 +202,7 @@ def signals(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFr
     frames = []
     for name, coordinates in settings["activations"].items():
         if coordinates["epoch"] == last and "reference" in coordinates["laws"]:
-            stored, _ = read_signals(inputs[f"activations {name}"], deepest)
+            stored = read_signals(inputs[f"activations {name}"], deepest)
             place = {key: coordinates[key] for key in ("network", "beta", "seed", "epoch")}
             points = {"layer": deepest, "atom": np.arange(len(labels)), "label": labels, "s": list(stored[:, 0])}
             frames.append(pd.DataFrame({**place, **points}))

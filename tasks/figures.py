@@ -54,7 +54,7 @@ def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
     grid = laws["size"].to_numpy()
     style.size_axis(axes, grid, view.families[family])
     entropy = view.reference["entropy"]
-    axes.set_ylim(0, min(1.06 * entropy, 1.4 * reference["plug_in"].max()) if len(reference) else 1.06 * entropy)
+    axes.set_ylim(0, min(1.06 * entropy, 1.4 * reference["middle"].max()) if len(reference) else 1.06 * entropy)
     axes.plot(style.place(grid, grid), laws["entropy"], color=INK, lw=0.9, ls=DOTTED)
     vacuous = limits.groupby("size")["vacuous"].min() >= 1
     vacuous = vacuous[vacuous[::-1].cummin()[::-1]]  # from the first of these sizes on, for every layer
@@ -64,9 +64,9 @@ def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
     for layer, line in lines.groupby("layer"):
         ink, x = style.colour(layer), style.place(line["size"], grid)
         style.band(axes, x, line, ink)
-        axes.plot(x, line["plug_in"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
-        labels.append(Label(line["plug_in"].iloc[-1], f"L{layer}", ink))
-        start = line.loc[line["size"] == 0, "plug_in"].mean()
+        axes.plot(x, line["middle"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
+        labels.append(Label(line["middle"].iloc[-1], f"L{layer}", ink))
+        start = line.loc[line["size"] == 0, "middle"].mean()
         envelope = limits[(limits["layer"] == layer) & (limits["vacuous"] < 1)]
         for sign in (1, -1):
             edge = np.clip(start + sign * envelope["bound"], 0, envelope["cap"])
@@ -149,10 +149,10 @@ def information_plane(view: View) -> Figure:
             axes.plot(*points, **look)
         for layer, paths in case.of(both).groupby("layer"):
             for _, path in paths.groupby("seed"):
-                axes.plot(path["plug_in"], path["plug_in_y"], color=style.colour(layer), lw=0.7, alpha=0.7)
+                axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=0.7, alpha=0.7)
             path = paths.groupby("epoch").mean(numeric_only=True)
-            axes.plot(path["plug_in"], path["plug_in_y"], color=style.colour(layer), lw=1.8)
-            axes.scatter(path["plug_in"], path["plug_in_y"], c=np.maximum(path.index, 1), norm=norm, cmap="Greys",
+            axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=1.8)
+            axes.scatter(path["middle"], path["middle_y"], c=np.maximum(path.index, 1), norm=norm, cmap="Greys",
                          edgecolors=style.colour(layer), marker=style.marker(layer), s=36, zorder=3)  # fmt: skip
         axes.set(title=case.label, xlabel="I(X; T) in nats", xlim=(0, view.reference["entropy"] * 1.05))
         axes.set_ylim(top=view.label_entropy * 1.04)
@@ -177,9 +177,9 @@ def information_by_epoch(view: View) -> Figure:
         for layer, line in over_seeds(lines).groupby("layer"):
             ink = style.colour(layer)
             style.band(top, line["epoch"], line, ink)
-            top.plot(line["epoch"], line["plug_in"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
+            top.plot(line["epoch"], line["middle"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
         for (layer, _), line in lines.groupby(["layer", "seed"]):
-            top.plot(line["epoch"], line["plug_in"], color=style.colour(layer), lw=0.7, alpha=0.7)
+            top.plot(line["epoch"], line["middle"], color=style.colour(layer), lw=0.7, alpha=0.7)
         top.axhline(view.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
         top.set(title=case.label, ylim=(0, view.reference["entropy"] * 1.06))
         history = case.of(view.tables.history)
@@ -281,9 +281,9 @@ def reference_brackets(view: View) -> Figure:
         for seed, bars in case.of(final).groupby("seed"):
             x, inks = bars["layer"] + spots[seed], [style.colour(layer) for layer in bars["layer"]]
             axes.vlines(x, bars["lower"], bars["upper"], color=inks, lw=1)
-            axes.vlines(x, bars["held_out"], bars["plug_in"], color=inks, lw=6, alpha=0.55)
-            axes.hlines(bars["plug_in"], x - 0.09, x + 0.09, color=inks, lw=2)
-            axes.hlines(bars["held_out"], x - 0.09, x + 0.09, color=inks, lw=2)
+            axes.vlines(x, bars["low"], bars["high"], color=inks, lw=6, alpha=0.55)
+            axes.hlines(bars["high"], x - 0.09, x + 0.09, color=inks, lw=2)
+            axes.hlines(bars["low"], x - 0.09, x + 0.09, color=inks, lw=2)
             ceiling = bars["upper"].cummin()
             axes.plot(
                 bars["layer"].iloc[1:] + spots[seed], ceiling.iloc[:-1], ls="", marker="_", ms=15, color=INK, mew=0.9
@@ -296,7 +296,7 @@ def reference_brackets(view: View) -> Figure:
         axes.set_xticks(view.layers)
     panels[0, 0].set_ylabel("I(X; T) in nats")
     handles = [
-        Patch(fc=FAINT, alpha=0.55, label="held-out to plug-in"),
+        Patch(fc=FAINT, alpha=0.55, label="lower to upper end"),
         Line2D(
             [], [], color=INK, ls="", marker="_", ms=15, label="data processing: least upper end of the layers before"
         ),

@@ -10,17 +10,25 @@ import pyarrow as pa
 import torch
 
 from ib_core import attribution, coupling
+from ib_core.estimate import WIDTH, Estimate, interval
 from ib_core.input_law import InputLaw
+from ib_core.noisy_network import own_signals
+from ib_core.own_passes import OwnPasses
 from ib_core.sample_propagation import LayerInformation, layer_information
-from tasks.activations import read_signals
+from tasks.activations import network_of, read_signals
 from tasks.store import Result
 from tasks.tables import read_law, write_table
 
-# "predicted" is the first order of "change", "divergence" what it is short of: D(P'_T || P_T).
+# "predicted" is the first order of "change", "divergence" what it is short of, D(P'_T || P_T): of upper ends on common
+# draws. The ends of the change, and of what the mass that leaves or arrives knows, are those of their brackets.
 ATTRIBUTION = [
     "epsilon",
     *(f"{part}{end}" for part in ("change", "predicted", "divergence", "mass", "mixing") for end in ("", "_stderr")),
+    *(f"{part}_{end}" for part in ("change", "removed", "added") for end in ("low", "high")),
 ]
+
+REFERENCE = "reference"
+SHIFTED = 2.0  # times the target of the reference law, which all changes are held against
 
 
 def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
@@ -29,71 +37,104 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
     estimates.parquet: law, quantity and estimator. attribution.parquet: where the change of each law comes from.
     pointwise.parquet: i(x) under the first law. steps.parquet, for moved atoms: how far their signals moved.
 
-    The laws are the columns of one cell: one evaluation of the kernel and the same draws serve them all, so a deviation
-    from the first law (`dI_X_T`) has the standard error of a difference on common draws.
+    The laws are the columns of one cell: one evaluation of the kernel and the same draws serve them all. The stored
+    passes are the pooled ones of the estimator; its own passes are propagated from the checkpoint, block by block.
     """
     torch.set_num_threads(1)
     laws = [read_law(inputs[f"law {name}"].file("law.parquet")) for name in settings["laws"]]
-    stored, fresh = read_signals(inputs["activations"], settings["layer"])
+    stored = read_signals(inputs["activations"], settings["layer"])
     parts = [attribution.parts(laws[0].weights, law.weights) for law in laws[1:]]
     # Mass that leaves and mass that arrives are columns too. They enter times eps, so that they may err more, and many
     # laws move the same mass: rounded, such columns are equal and counted once.
     moving = [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
-    loose = [settings["target_stderr"] / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]
+    moved = "reference activations" in inputs
+    targets = [1.0 if name == REFERENCE else SHIFTED for name in settings["laws"]]
+    targets += [SHIFTED / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]
+    deterministic = settings["layer"] == 1
     information = layer_information(
         stored,
         settings["beta"],
+        own=None if deterministic else own_passes(settings, inputs["network"], laws[0].atoms, "own"),
+        deterministic=deterministic,
         weights=np.stack([*(law.weights for law in laws), *moving], axis=1),
         labels=laws[0].labels,
-        fresh=fresh,
-        target_stderr=np.array([settings["target_stderr"]] * len(laws) + loose),
+        confidence=settings["confidence"],
+        target_stderr=settings["target_stderr"] * np.array(targets),
         max_draws=settings["max_draws"],
+        pointwise_draws=settings["pointwise_draws"],
         seed=settings["seed"],
         device=settings.get("device"),
     )
-    estimates = _estimates(information, settings["laws"])
+    estimates = _estimates(information, settings["laws"], moved)
     sizes = {"n_atoms": stored.shape[0], "n_passes": stored.shape[1], "draws": information.draws}
     write_table(out / "estimates.parquet", estimates.assign(**sizes))
     origins = _origins(information, laws, settings["laws"], parts)
     write_table(out / "attribution.parquet", origins)
-    i, stderr = (np.ascontiguousarray(part[:, 0]) for part in (information.pointwise, information.pointwise_stderr))
-    write_table(out / "pointwise.parquet", pa.table({"atom": np.arange(len(i)), "pointwise": i, "stderr": stderr}))
-    if "reference activations" in inputs:
-        reference, _ = read_signals(inputs["reference activations"], settings["layer"])
-        moved = coupling.steps(reference, stored, laws[0].weights)
-        write_table(out / "steps.parquet", pd.DataFrame([{"law": settings["laws"][0], **moved._asdict()}]))
+    columns = {
+        "pointwise": information.pointwise,
+        "stderr": information.pointwise_stderr,
+        "low": information.pointwise_low,
+    }
+    first = {name: np.ascontiguousarray(part[:, 0]) for name, part in columns.items()}
+    write_table(out / "pointwise.parquet", pa.table({"atom": np.arange(len(stored)), **first}))
+    if moved:
+        reference = read_signals(inputs["reference activations"], settings["layer"])
+        steps = coupling.steps(reference, stored, laws[0].weights)
+        write_table(out / "steps.parquet", pd.DataFrame([{"law": settings["laws"][0], **steps._asdict()}]))
 
 
-def _estimates(information: LayerInformation, names: list[str]) -> pd.DataFrame:
-    """One row for each law, quantity and estimator."""
+def own_passes(settings: dict[str, Any], training: Result, atoms: np.ndarray, purpose: str) -> OwnPasses:
+    """Further passes of the network of a cell up to its layer, independent of those of every other purpose."""
+    network, seed = network_of(settings, training)
+    return own_signals(network, atoms, settings["layer"], settings["own_passes"], seed, purpose)
+
+
+def _estimates(information: LayerInformation, names: list[str], moved: bool) -> pd.DataFrame:
+    """One row for each law, quantity and estimator.
+
+    "upper" and "lower" are the two ends, both with the bracket that they make; "bracket", for a change, is its middle
+    with a third of its half width as standard error; "plug_in" is the information of the stored passes.
+
+    Args:
+        information: of the cell.
+        names: of its laws.
+        moved: whether they have other atoms than the reference.
+    """
     rows: list[dict[str, Any]] = []
     for k, law in enumerate(names):
+        facts = {"law": law, "reached": bool(np.atleast_1d(information.reached)[k])}
+        form = np.atleast_1d(information.lower_form)[k]
 
-        def add(quantity: str, estimator: str, estimate: Any, low: Any = None, high: Any = None, k=k, law=law) -> None:
+        def add(quantity: str, estimator: str, estimate: Any, ends: Any = None, k=k, facts=facts, form=form) -> None:
             value, stderr = (float(np.reshape(part, -1)[k if np.size(part) > 1 else 0]) for part in estimate)
-            rows.append(
-                {
-                    "law": law,
-                    "quantity": quantity,
-                    "estimator": estimator,
-                    "value": value,
-                    "stderr": stderr,
-                    "lower": value - 3 * stderr if low is None else low,
-                    "upper": value + 3 * stderr if high is None else high,
-                    "saturation": float(information.saturation[k]) if quantity == "I_X_T" else float("nan"),
-                }
-            )
+            low, high = interval(Estimate(value, stderr)) if ends is None else ends
+            row = {"quantity": quantity, "estimator": estimator, "value": value, "stderr": stderr}
+            saturation = float(information.saturation[k]) if quantity == "I_X_T" else float("nan")
+            chosen = form if (quantity, estimator) == ("I_X_T", "lower") else ""
+            rows.append({**facts, **row, "lower": low, "upper": high, "saturation": saturation, "form": chosen})
 
-        low, high = (end[k] for end in information.bracket)
-        add("I_X_T", "plug_in", information.plug_in, low, high)
-        add("I_X_T", "held_out", information.held_out, low, high)
-        add("I_T_Y", "plug_in", information.label_information)
-        add("I_T_Y", "held_out", information.label_information_held_out)
-        add("h_T", "plug_in", information.entropy)
-        add("h_T_given_X", "plug_in", information.conditional_entropy)
-        add("dI_X_T", "plug_in", information.difference(k, 0))
-        add("dI_X_T", "held_out", information.difference(k, 0, held_out=True))
+        ends = tuple(float(end[k]) for end in information.bracket)
+        add("I_X_T", "upper", information.upper, ends)
+        add("I_X_T", "lower", information.lower, ends)
+        add("I_X_T", "plug_in", information.plug_in)
+        ends = tuple(float(end[k]) for end in information.label_bracket or ())
+        add("I_T_Y", "upper", information.label_upper, ends)
+        add("I_T_Y", "lower", information.label_lower, ends)
+        add("h_T", "upper", information.entropy)
+        add("h_T_given_X", "upper", information.conditional_entropy)
+        low, high = information.change(k, 0)
+        ends = information.change_bracket(k, 0)
+        add("dI_X_T", "upper", high, ends)
+        add("dI_X_T", "lower", low, ends)
+        add("dI_X_T", "bracket", centred(*ends), ends)
+        if moved:  # whose changes are those from another cell, which the tables put here
+            add("dI_X_T", "plug_in", Estimate(0.0, 0.0))
     return pd.DataFrame(rows)
+
+
+def centred(low: float, high: float) -> Estimate:
+    """The middle of a bracket, with the standard error of which WIDTH reach its ends."""
+    return Estimate((low + high) / 2, (high - low) / 2 / WIDTH)
 
 
 def _origins(
@@ -115,5 +156,7 @@ def _origins(
             "mixing": information.combination({k: 1.0, 0: -1.0} | {at: -share for at, share in mass.items()}),
         }
         numbers = [float(number) for estimate in found.values() for number in estimate]
+        numbers += information.change_bracket(k, 0)
+        numbers += [float(end[at]) for at in (removed, removed + 1) for end in information.bracket]
         rows.append((names[k], part.epsilon, *numbers))
     return pd.DataFrame(rows, columns=["law", *ATTRIBUTION])

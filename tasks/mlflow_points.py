@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from ib_core.estimate import WIDTH
+
 NETWORK = ["network", "beta", "seed"]
 CELL = [*NETWORK, "shift", "size"]
 
@@ -18,8 +20,10 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
     MLflow takes a millisecond for four points, and a run's page only so many charts: bounds are logged at the final
     epoch alone, the smallest in each distance.
     """
-    plug_in = good[good["estimator"] == "plug_in"]
-    value = {quantity: plug_in[plug_in["quantity"] == quantity] for quantity in ("I_X_T", "I_T_Y", "dI_X_T")}
+    value = {
+        quantity: middles(good[(good["quantity"] == quantity) & (good["estimator"] == "upper")])
+        for quantity in ("I_X_T", "I_T_Y", "dI_X_T")
+    }
     accuracy = good[good["quantity"] == "accuracy"]
     deviation = bounds[bounds["concerns"] == "deviation"]
     distance = deviation["theorem"].str.split("_").str[0].where(deviation["theorem"] != "polyanskiy_wu", "wasserstein")
@@ -49,6 +53,12 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
     ]
     points = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return points[np.isfinite(points["value"])].drop_duplicates()
+
+
+def middles(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of an end with the middle of the bracket as value, and a third of its half width as standard error."""
+    low, high = rows["lower"], rows["upper"]
+    return rows.assign(value=(low + high) / 2, stderr=(high - low) / 2 / WIDTH)
 
 
 def _named(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tasks.mlflow_points import CELL, NETWORK, at_final_epoch, cell_points
+from tasks.mlflow_points import CELL, NETWORK, at_final_epoch, cell_points, middles
 from tasks.mlflow_record import DataSet, RunRecord, StudyRecord
 from tasks.mlflow_views import View
 from tasks.sweep_views import READING, sweep_views
@@ -190,7 +190,7 @@ def _triples(points: pd.DataFrame) -> tuple[tuple[str, int, float], ...]:
 def _cell_notes(good: pd.DataFrame, final: pd.DataFrame) -> dict[tuple, str]:
     """The description shown on a cell's page: its layers at the final epoch, as a Markdown table."""
     columns = ["value", "lower", "upper", "stderr"]
-    rows = good[good["estimator"] == "plug_in"].set_index([*CELL, "layer", "quantity"])[columns]
+    rows = middles(good[good["estimator"] == "upper"]).set_index([*CELL, "layer", "quantity"])[columns]
     information, change = (rows.xs(quantity, level="quantity") for quantity in ("I_X_T", "dI_X_T"))
     # Bounds may tie, at size zero all do.
     tightest = (

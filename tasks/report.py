@@ -77,10 +77,10 @@ def overall_findings(view: View) -> list[str]:
             f"Over all epochs, {bounds['vacuous'].sum()} of {len(bounds)} bounds on the deviation are vacuous; for "
             f"{smallest['vacuous'].sum()} of {len(smallest)} deviations even the smallest bound is."
         )
-        said.append(f"Violated bounds: {broken}, see above." if broken else "No bound was violated.")
+        said.append(f"Violated bounds: {broken}, see above." if broken else _unviolated(view))
     still = view.deviation[view.deviation["size"] == 0]
     if len(still):
-        zero = (still["plug_in"] == 0).sum()
+        zero = ((still["lower"] == 0) & (still["upper"] == 0)).sum()
         said.append(f"A shift of size 0 gives a deviation of exactly 0 in {zero} of {len(still)} estimates.")
     margins = view.processing["margin"]
     if len(margins):
@@ -91,17 +91,27 @@ def overall_findings(view: View) -> list[str]:
     return said
 
 
+def _unviolated(view: View) -> str:
+    """What it means that no bound was violated: a bracket shows only what goes beyond it."""
+    change = view.deviation[view.deviation["size"] > 0]
+    half = (change["upper"] - change["lower"]).median() / 2
+    return (
+        "No bracket of a deviation lies wholly beyond a bound. Half their width is "
+        f"{number(half)} nats in the median: a violation smaller than that could not have been seen."
+    )
+
+
 def clean_findings(view: View, case: Case) -> list[str]:
     """The information of the first and the last layer under the reference law."""
     clean = view.final(case.of(view.information))
     clean = clean[clean["shift"] == "reference"]
     ends = [rows for layer, rows in clean.groupby("layer") if layer in (clean["layer"].min(), clean["layer"].max())]
     words = [
-        f"{span(pd.Series([rows['held_out'].min(), rows['plug_in'].max()]), 2)} nats in layer {rows['layer'].iloc[0]} "
+        f"{span(pd.Series([rows['lower'].min(), rows['upper'].max()]), 2)} nats in layer {rows['layer'].iloc[0]} "
         f"({100 * rows['saturation'].mean():.0f} % of H(X))"
         for rows in ends
     ]
-    return [f"Clean inputs, epoch {view.epoch}, held-out to plug-in: {' and '.join(words)}."] if words else []
+    return [f"Clean inputs, epoch {view.epoch}, brackets over seeds: {' and '.join(words)}."] if words else []
 
 
 def shift_findings(view: View, case: Case) -> list[str]:

@@ -108,12 +108,12 @@ def bracket_table(view: View) -> Table:
     clean = [view.final(frame[frame["shift"] == "reference"]) for frame in (view.information, view.label_information)]
     both = clean[0].merge(clean[1], on=keys, how="left", suffixes=("", "_y"))
     labels = {(case.network, case.beta): case.label for case in view.cases}
-    head = ["noise", "seed", "layer", "held-out", "plug-in", "± 1 s.e.", "bracket of I(X; T)", "of H(X)"]
+    head = ["noise", "seed", "layer", "lower end", "low", "high", "width", "bracket of I(X; T)", "of H(X)"]
     return Table(
         [*head, "bracket of I(T; Y)"],
         [
-            [labels[row.network, row.beta], str(row.seed), str(row.layer), number(row.held_out), number(row.plug_in),
-             number(row.stderr, 4), f"[{number(row.lower)}, {number(row.upper)}]",
+            [labels[row.network, row.beta], str(row.seed), str(row.layer), row.form, number(row.low), number(row.high),
+             number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
              (f"{100 * row.saturation:.0f} %", "faint" if row.saturation > SATURATED else ""),
              f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
             for row in both.itertuples()

@@ -115,8 +115,8 @@ def _summaries(frame: pd.DataFrame, truth: float, mc: float, part: str) -> dict[
         "sd": (sd, spread * min(total / sd if sd > 0 else math.inf, 3.0)),
     }
     if part == "bracket":
-        found |= {name: _mean(frame[name]) for name in ("plug_in", "held_out")}
-        found["gap"] = _mean(frame["plug_in"] - frame["held_out"])
+        found |= {name: _mean(frame[name]) for name in ("plug_in", "lower")}
+        found["gap"] = _mean(frame["plug_in"] - frame["lower"])
     return found
 
 

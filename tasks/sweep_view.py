@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ib_core.estimate import WIDTH
 from tasks.tables import SweepTables
 
 UNIT = ["network", "beta", "seed", "epoch", "layer", "shift", "size"]
@@ -100,12 +101,17 @@ class View:
         return laws[laws["shift"] == family].sort_values("size")
 
     def brackets(self, quantity: str) -> pd.DataFrame:
-        """One row for each unit and law: plug_in, held_out, stderr, lower, upper, saturation."""
+        """One row for each unit and law: the ends `low` and `high`, the bracket from `lower` to `upper`, its `middle`,
+        of which three times `stderr` is half the width, and saturation."""
         table = self.tables.information
         table = table[(table["quantity"] == quantity) & (table["status"] == "ok")]
-        upper, lower = (table[table["estimator"] == name].set_index(UNIT) for name in ("plug_in", "held_out"))
-        columns = upper[["stderr", "upper", "saturation"]].assign(
-            plug_in=upper["value"], held_out=lower["value"], lower=lower["lower"]
+        upper, lower = (table[table["estimator"] == name].set_index(UNIT) for name in ("upper", "lower"))
+        columns = upper[["lower", "upper", "saturation"]].assign(
+            low=lower["value"],
+            high=upper["value"],
+            form=lower["form"],
+            middle=(upper["lower"] + upper["upper"]) / 2,
+            stderr=(upper["upper"] - upper["lower"]) / 2 / WIDTH,
         )
         return columns.reset_index().sort_values(UNIT, ignore_index=True)
 
@@ -136,8 +142,7 @@ class View:
         """
         bounds = self.tables.bounds
         bounds = self.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
-        facts = ["metric", "measured", "measured_stderr"]
-        counts = bounds.groupby([*UNIT, *facts], as_index=False, dropna=False).agg(
+        counts = bounds.groupby([*UNIT, "metric"], as_index=False, dropna=False).agg(
             theorems=("theorem", "size"),
             saying_nothing=("vacuous", "sum"),
             broken=("holds", lambda holds: holds.eq(False).sum()),
@@ -145,7 +150,10 @@ class View:
         valid = bounds[bounds["holds"].eq(True)].sort_values([*UNIT, "bound", "theorem"]).drop_duplicates(UNIT)
         table = counts.merge(valid[[*UNIT, "theorem", "bound", "cap", "vacuous"]], on=UNIT, how="left")
         table["vacuous"] = table["vacuous"].fillna(True).astype(bool)
-        table["clear"] = table["measured"] > 3 * table["measured_stderr"]
+        change = self.deviation[[*UNIT, "middle", "stderr", "lower", "upper"]]
+        change = change.assign(measured=change["middle"].abs(), clear=(change["lower"] > 0) | (change["upper"] < 0))
+        change = change.rename(columns={"stderr": "measured_stderr"})
+        table = table.merge(change[[*UNIT, "measured", "measured_stderr", "clear"]], on=UNIT)
         return table.assign(tightness=table["measured"] / table["bound"])
 
     @cached_property
@@ -153,7 +161,7 @@ class View:
         """Every violated bound of every epoch, on a deviation or on the worst law of a ball."""
         bounds, balls = self.tables.bounds, self.tables.worst_case
         balls = balls[balls["holds"].eq(False)]
-        rises = balls["rise"] - 3 * balls["rise_stderr"] > balls["fall"] - 3 * balls["fall_stderr"]
+        rises = balls["rise"] - WIDTH * balls["rise_stderr"] > balls["fall"] - WIDTH * balls["fall_stderr"]
         measured = balls["rise"].where(rises, balls["fall"])
         balls = balls.assign(
             shift="worst_case",
@@ -169,28 +177,34 @@ class View:
     def beside_worst(self) -> pd.DataFrame:
         """The rows of `audit` whose size is the radius of a ball that was searched, with its extremes beside them.
 
-        `share` is the measured change over the largest rise (or fall) found in the ball, `ball_bound` the smallest
-        bound that knows of the ball only.
+        `share` is the measured change over the largest rise (or fall) found in the ball, where the bracket of that one
+        excludes 0; `ball_bound` the smallest bound that knows of the ball only.
         """
         place = ["network", "beta", "seed", "epoch", "layer", "metric", "size"]
         names = {"bound": "ball_bound", "vacuous": "ball_vacuous"}
-        found = self.tables.worst_case[[*place, "rise", "fall", "gap", *names]].rename(columns=names)
-        table = self.audit.merge(self.deviation[[*UNIT, "plug_in"]], on=UNIT).merge(found, on=place)
-        extreme = table["rise"].where(table["plug_in"] > 0, table["fall"])
-        return table.assign(share=table["measured"] / extreme.where(extreme > 0))
+        balls = self.tables.worst_case
+        clear = [balls[name] > WIDTH * balls[f"{name}_stderr"] for name in ("rise", "fall")]
+        columns = [*place, "rise", "fall", "gap", *names]
+        found = balls[columns].rename(columns=names).assign(rise_clear=clear[0], fall_clear=clear[1])
+        found["found_clear"] = clear[0] | clear[1]
+        table = self.audit.merge(self.deviation[[*UNIT, "middle"]], on=UNIT).merge(found, on=place)
+        rising = table["middle"] > 0
+        extreme = table["rise"].where(rising, table["fall"])
+        known = table["rise_clear"].where(rising, table["fall_clear"]).astype(bool)
+        return table.assign(share=table["measured"] / extreme.where(known))
 
     @cached_property
     def relative(self) -> pd.DataFrame:
-        """Relative change of I(X;T_l) at the final epoch and sizes above 0, mean over seeds; `clear`: beyond 3 s.e."""
+        """Relative change of I(X;T_l) at the final epoch, sizes above 0, mean over seeds; `clear`: without 0."""
         change = self.final(self.deviation[self.deviation["size"] > 0])
         clean = self.final(self.information[self.information["shift"] == "reference"])
         keys = ["network", "beta", "seed", "layer"]
-        change = change.merge(clean[[*keys, "plug_in"]], on=keys, suffixes=("", "_clean"))
-        change["percent"] = 100 * change["plug_in"] / change["plug_in_clean"]
-        change["clear"] = change["plug_in"].abs() > 3 * change["stderr"]
+        change = change.merge(clean[[*keys, "middle"]], on=keys, suffixes=("", "_clean"))
+        change["percent"] = 100 * change["middle"] / change["middle_clean"]
+        change["clear"] = (change["lower"] > 0) | (change["upper"] < 0)
         groups = change.groupby([key for key in MEAN if key != "epoch"], as_index=False)
         return groups.agg(
-            percent=("percent", "mean"), change=("plug_in", "mean"), least=("plug_in", "min"), most=("plug_in", "max"),
+            percent=("percent", "mean"), change=("middle", "mean"), least=("middle", "min"), most=("middle", "max"),
             stderr=("stderr", "max"), clear=("clear", "all"),
         )  # fmt: skip
 

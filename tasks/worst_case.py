@@ -13,8 +13,10 @@ from ib_core import worst_case
 from ib_core.divergences import kl_divergence, total_variation
 from ib_core.finite_channel import information
 from ib_core.layer_channel import layer_channel
+from ib_core.noisy_network import noisy_passes
 from ib_core.sample_propagation import layer_information
-from tasks.activations import read_signals
+from tasks.activations import network_of, read_signals
+from tasks.information import SHIFTED, centred, own_passes
 from tasks.store import Result
 from tasks.tables import read_law, write_table
 
@@ -29,44 +31,61 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
 
     A column of laws.parquet is what the shifts `law_mixture`, `law_tilt` and `information_tilt` take.
 
-    A law is sought on the finite channel made of one draw of the layer for every atom, where `gap` certifies it; there
-    its information is too large on average, as it was fitted to these draws. What is published as `largest` and `rise`
-    is that law's information by sample propagation on draws of its own: below the supremum, and with a standard error.
+    A law is sought on the finite channel made of one draw around a stored pass of every atom, where `gap` certifies it;
+    there its information is too large, as it was fitted to these passes and draws. What is published as `largest`,
+    `rise` and so on are the brackets of that law's information from other passes of the network, pooled and own ones:
+    the truth of the law lies in them, and the supremum over the ball is above.
     """
     torch.set_num_threads(1)
-    weights = read_law(inputs["law"].file("law.parquet")).weights
-    stored, _ = read_signals(inputs["activations"], settings["layer"])
-    device = settings.get("device")
-    channel = layer_channel(stored, settings["beta"], seed=settings["seed"], device=device)
+    law = read_law(inputs["law"].file("law.parquet"))
+    weights, layer, seed, device = law.weights, settings["layer"], settings["seed"], settings.get("device")
+    stored = read_signals(inputs["activations"], layer)
+    channel = layer_channel(stored, settings["beta"], seed=seed, device=device)
     metrics: tuple[Literal["tv"], Literal["kl"]] = ("tv", "kl")
     balls = [(metric, size) for metric in metrics for size in settings[metric]]
     most = [worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7) for metric, size in balls]
     least = [worst_case.smallest_information(channel, weights, size, metric) for metric, size in balls]
     laws = [weights, *(high.weights for high in most), *(low.weights for low in least)]
+    deterministic, pooled, own = layer == 1, stored, None
+    if not deterministic:
+        network, network_seed = network_of(settings, inputs["network"])
+        pooled = noisy_passes(network, law.atoms, stored.shape[1], network_seed, "measured").signals[layer - 1]
+        own = own_passes(settings, inputs["network"], law.atoms, "measured, own")
     measured = layer_information(
-        stored,
+        pooled,
         settings["beta"],
+        own=own,
+        deterministic=deterministic,
         weights=np.stack(laws, axis=1),
-        target_stderr=settings["target_stderr"],
+        confidence=settings["confidence"],
+        target_stderr=settings["target_stderr"] * np.array([1.0] + [SHIFTED] * (len(laws) - 1)),
         max_draws=settings["max_draws"],
-        seed=settings["seed"],
+        seed=seed,
         device=device,
     )
-    values, errors = measured.plug_in
     channel_reference = information(channel, weights)
     rows = []
     for k, ((metric, size), high) in enumerate(zip(balls, most, strict=True), start=1):
         low = k + len(balls)
+        brackets = {
+            "reference": (measured.bracket[0][0], measured.bracket[1][0]),
+            "largest": (measured.bracket[0][k], measured.bracket[1][k]),
+            "rise": measured.change_bracket(k, 0),
+            "smallest": (measured.bracket[0][low], measured.bracket[1][low]),
+            "fall": measured.change_bracket(0, low),
+        }
         rows.append(
             {
-                **{"metric": metric, "size": size, "reference": values[0], "reference_stderr": errors[0]},
-                **{"largest": values[k], "largest_stderr": errors[k]},
-                **dict(zip(("rise", "rise_stderr"), measured.difference(k, 0), strict=True)),
-                **{"smallest": values[low], "smallest_stderr": errors[low]},
-                **dict(zip(("fall", "fall_stderr"), measured.difference(0, low), strict=True)),
+                **{"metric": metric, "size": size},
+                **{
+                    name + end: number
+                    for name, ends in brackets.items()
+                    for end, number in zip(("", "_stderr"), centred(*map(float, ends)), strict=True)
+                },
                 **{"channel_reference": channel_reference, "channel_largest": high.value},
                 **{"gap": high.upper - high.value, "iterations": high.iterations},
                 **{"tv": total_variation(high.weights, weights), "kl": kl_divergence(high.weights, weights)},
+                "reached": bool(measured.reached[[0, k, low]].all()),
             }
         )
     write_table(out / "worst_case.parquet", pd.DataFrame(rows))

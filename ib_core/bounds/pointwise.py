@@ -5,6 +5,7 @@ first order, and intervals that hold for every law at a given distance. An estim
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.optimize import brentq
 from ib_core.bounds.checks import non_negative, total_variation_size
 from ib_core.bounds.kl_tv import tv_from_kl
 from ib_core.estimate import WIDTH
+from ib_core.streams import stream
 
 
 class Certificate(NamedTuple):
@@ -22,12 +24,15 @@ class Certificate(NamedTuple):
         lower, upper: I(P') lies between; `lower` is at least 0.
         deviation: |I(P') - I(P)| is at most this, the larger side.
         widening: how much of `deviation` is for the error of i(x).
+        inflation: how much more of it is there because extremes over a ball choose by noise: what the same noise once
+            more adds to `deviation`.
     """
 
     lower: float
     upper: float
     deviation: float
     widening: float
+    inflation: float
 
 
 class LargestMean(NamedTuple):
@@ -76,16 +81,35 @@ def golden_interval(kappa: float, pointwise: np.ndarray, weights: np.ndarray) ->
     return -largest_mean_kl(-i, w, kappa).value - kappa, largest_mean_kl(i, w, kappa).value
 
 
-def golden_certificate(kappa: float, pointwise: np.ndarray, stderr: np.ndarray, weights: np.ndarray) -> Certificate:
+def golden_certificate(
+    kappa: float,
+    pointwise: np.ndarray,
+    stderr: np.ndarray,
+    weights: np.ndarray,
+    *,
+    low: np.ndarray | None = None,
+    reference: tuple[float, float] | None = None,
+) -> Certificate:
     """`golden_interval` for i(x) with errors of known size (N,), as an interval and as a bound on the deviation.
+
+    Args:
+        kappa: D(P' || P), at most.
+        pointwise: (N,) of i(x), at or above the truth in expectation.
+        stderr: (N,) of its standard errors.
+        weights: (N,) of P.
+        low: (N,) of i(x) at or below the truth, for the lower end; `pointwise` by default, where it has no bias.
+        reference: bracket of I(P); where there is none, sum w i, whose error is shared by both ends.
 
     Source: both ends are extremes of linear functions of i(x), so errors of mean 0 move them outwards on average
     (Jensen); around that, the error is that of the mean of i(x) under the extremal law.
     """
     non_negative(kappa=kappa)
-    i, w = _on_support(pointwise, weights)
-    high, low = largest_mean_kl(i, w, kappa), largest_mean_kl(-i, w, kappa)
-    return _certificate(i, stderr[weights > 0], w, high, LargestMean(-low.value - kappa, low.law))
+
+    def extremes(high: np.ndarray, below: np.ndarray, w: np.ndarray) -> tuple[LargestMean, LargestMean]:
+        least = largest_mean_kl(-below, w, kappa)
+        return largest_mean_kl(high, w, kappa), LargestMean(-least.value - kappa, least.law)
+
+    return _certificate(extremes, pointwise, stderr, weights, low, reference)
 
 
 def tv_interval(epsilon: float, pointwise: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
@@ -106,11 +130,22 @@ def tv_interval(epsilon: float, pointwise: np.ndarray, weights: np.ndarray) -> t
     return _least_kept(i, w, epsilon).value, largest_mean_tv(i, w, epsilon).value
 
 
-def tv_certificate(epsilon: float, pointwise: np.ndarray, stderr: np.ndarray, weights: np.ndarray) -> Certificate:
-    """`tv_interval` for i(x) with errors of known size (N,), as `golden_certificate` does it."""
+def tv_certificate(
+    epsilon: float,
+    pointwise: np.ndarray,
+    stderr: np.ndarray,
+    weights: np.ndarray,
+    *,
+    low: np.ndarray | None = None,
+    reference: tuple[float, float] | None = None,
+) -> Certificate:
+    """`tv_interval` for i(x) with errors of known size (N,); arguments as for `golden_certificate`."""
     epsilon = total_variation_size(epsilon)
-    i, w = _on_support(pointwise, weights)
-    return _certificate(i, stderr[weights > 0], w, largest_mean_tv(i, w, epsilon), _least_kept(i, w, epsilon))
+
+    def extremes(high: np.ndarray, below: np.ndarray, w: np.ndarray) -> tuple[LargestMean, LargestMean]:
+        return largest_mean_tv(high, w, epsilon), _least_kept(below, w, epsilon)
+
+    return _certificate(extremes, pointwise, stderr, weights, low, reference)
 
 
 def largest_mean_tv(values: np.ndarray, weights: np.ndarray, epsilon: float) -> LargestMean:
@@ -162,18 +197,48 @@ def _least_kept(i: np.ndarray, w: np.ndarray, epsilon: float) -> LargestMean:
     return LargestMean(float(kept @ i) - lost, kept)
 
 
-def _certificate(i: np.ndarray, stderr: np.ndarray, w: np.ndarray, high: LargestMean, low: LargestMean) -> Certificate:
+Extremes = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[LargestMean, LargestMean]]
+
+
+def _certificate(
+    extremes: Extremes,
+    pointwise: np.ndarray,
+    stderr: np.ndarray,
+    weights: np.ndarray,
+    low: np.ndarray | None,
+    reference: tuple[float, float] | None,
+) -> Certificate:
+    """The extremes of i(x) from above and from below, widened, and once more under further noise."""
+    i, w = _on_support(pointwise, weights)
+    below = i if low is None else _on_support(low, weights)[0]
+    error = stderr[weights > 0]
+    found = _widened(*extremes(i, below, w), i, error, w, reference)
+    noise = error * stream(0, "certificate").standard_normal(len(i))
+    noisier = _widened(*extremes(i + noise, below + noise, w), i + noise, error, w, reference)
+    return found._replace(inflation=max(noisier.deviation - found.deviation, 0.0))
+
+
+def _widened(
+    high: LargestMean,
+    low: LargestMean,
+    i: np.ndarray,
+    stderr: np.ndarray,
+    w: np.ndarray,
+    reference: tuple[float, float] | None,
+) -> Certificate:
     def error(part: np.ndarray) -> float:
         return WIDTH * math.sqrt(float(np.square(part) @ np.square(stderr)))
 
+    lower, upper = max(low.value - error(low.law), 0.0), high.value + error(high.law)
+    if reference is not None:
+        deviation = max(upper - reference[0], reference[1] - lower, 0.0)
+        return Certificate(lower, upper, deviation, max(upper - high.value, max(low.value, 0.0) - lower), 0.0)
     value = float(w @ i)
     rise, fall = high.value - value, value - max(low.value, 0.0)
     # No information is below 0, so it cannot fall by more than all there is.
     fall_error = min(error(low.law - w), error(w) + max(low.value, 0.0)) if low.value > 0 else error(w)
     deviation = max(rise + error(high.law - w), fall + fall_error, 0.0)
-    return Certificate(
-        max(low.value - error(low.law), 0.0), high.value + error(high.law), deviation, deviation - max(rise, fall, 0.0)
-    )
+    return Certificate(lower, upper, deviation, deviation - max(rise, fall, 0.0), 0.0)
 
 
 def _on_support(pointwise: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

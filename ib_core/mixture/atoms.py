@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,12 +53,14 @@ class Atoms:
         self.centres = self.scaled(centres)
         if backend not in ("numba", "torch", "triton", None):
             raise ValueError(f'backend must be "numba", "torch", "triton" or None, got {backend!r}')
-        self.kernel = self._kernel(backend, device)
+        self.backend, self.device = backend, device
         # Added to ln sum_k exp(-|t - s_k|^2 / 2) it gives a log density.
         self.log_constant = -self.d * (math.log(beta) + 0.5 * math.log(2 * math.pi)) - math.log(self.n_passes)
 
-    def _kernel(self, backend: str | None, device: str | None) -> Kernel:
+    @cached_property
+    def kernel(self) -> Kernel:
         """The backend asked for, or else the fastest one that is installed."""
+        backend, device = self.backend, self.device
         on_cpu = device is None or torch.device(device).type == "cpu"
         wanted = backend or ("numba" if on_cpu else "triton")
         try:
@@ -77,6 +80,10 @@ class Atoms:
     def scaled(self, points: np.ndarray) -> np.ndarray:
         """Points (..., d) in units of beta from the common origin."""
         return (points - self.origin) / self.beta
+
+    def unscaled(self, points: np.ndarray) -> np.ndarray:
+        """The inverse of `scaled`."""
+        return points * self.beta + self.origin
 
     def own(self, points: np.ndarray, atom: np.ndarray, group: np.ndarray) -> OwnAtom:
         """Each point (m, d) against its own atom (m,) of that group (m,), from float64 differences."""

@@ -1,5 +1,7 @@
 """Stratified draws from the atoms of a mixture, with controls whose means are known."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ib_core.mixture.atoms import Atoms
@@ -11,28 +13,41 @@ MOST_CELLS = 2**12  # signals that all become strata: two draws around each are 
 SHAPE_BYTES = 2**27  # of the atoms' own covariance matrices, beyond which a control is left out
 
 
+class Chosen(NamedTuple):
+    """Which signals the points of one block lie around, and how far from them; in order (unit, repeat, copy)."""
+
+    atom: np.ndarray  # (m,)
+    signal: np.ndarray  # (m,) which of the atom's signals
+    noise: np.ndarray  # (m, d)
+
+
 class Draws:
     """Draws t = s + z around signals s of each atom, in units of beta, block after block.
 
-    A *unit* is one signal of each atom with the noise around it; the signals of an atom come in a random order, all
-    of them before one comes again. Where the signals are the channel itself (`sample` is false), every copy of a heavy
-    atom is a stratum of its own, and so is every signal of each copy if there are few: a unit is then all of them.
-    With more signals than that, the spread between units counts signals as if they came back at random, which errs on
-    the safe side. Where the signals are a sample of the channel, a unit averages `repeat` draws and all copies of the
-    atom, and there are no more units than signals.
+    A *unit* is one draw, or the mean of some, from every stratum; a block is some units. The signals of an atom come in
+    turn from a random first one on, all of them before one comes again.
+
+    Where the signals are the channel itself (`sampled` is false), every copy of a heavy atom is a stratum of its own,
+    and so is every signal of each copy if there are few: a unit is then all of them. With more signals than that, the
+    spread between units counts signals as if they came back at random, which errs on the safe side.
+
+    Where the signals are a sample of the channel, a stratum is an atom, no unit sees a signal that another one saw, and
+    the spread between units therefore counts the signals' randomness with that of the noise. A unit averages `repeat`
+    draws around each of the signals that it sees; heavy atoms show several signals to each unit.
 
     Antithetic pairs (z, -z) were tried: at equal cost they are worse than independent draws with these controls on
     noisy layers, since a pair uses up two draws on one signal.
 
     Args:
-        atoms: the mixtures.
-        signals: (N, passes, d) in units of beta.
+        atoms: the mixtures; coordinates are theirs.
+        signals: (N,) how many there are for each atom, independent and of one law where they are a sample.
         weights: (N, K); atoms without weight in any column are not drawn.
-        sample: whether the signals are a sample of the channel, or the channel.
+        sampled: whether the signals are a sample of the channel, or the channel.
         seed, name: key of the random streams.
         law: (N,) under which the output has the shape that one of the controls follows; equal weights by default. With
             several columns it may not be one of them: each would depend on which others it is evaluated with.
         share: (K,) or one for all: how much a column counts where heavy atoms are given more draws.
+        most_units: as many units as will be drawn at most, which leaves so many signals for each copy of a heavy atom.
     """
 
     def __init__(
@@ -40,44 +55,45 @@ class Draws:
         atoms: Atoms,
         signals: np.ndarray,
         weights: np.ndarray,
-        sample: bool,
+        sampled: bool,
         seed: int,
         name: str,
         *,
         law: np.ndarray | None = None,
         share: float | np.ndarray = 1.0,
+        most_units: int = 1,
     ) -> None:
-        self.atoms, self.signals, self.key = atoms, signals, (seed, name)
+        self.atoms, self.key, self.sampled = atoms, (seed, name), sampled
         self.active = np.flatnonzero(weights.any(1))
-        n, passes = len(self.active), signals.shape[1]
+        n, signals = len(self.active), signals[self.active]
         largest = (weights[self.active] * share).max(1)
         self.copies = np.maximum(1, (largest * n / HEAVY).astype(int))
-        cells = not sample and self.copies.sum() * passes <= MOST_CELLS
+        cells = not sampled and int(self.copies @ signals) <= MOST_CELLS
         if cells:
-            self.copies *= passes
-        self.atom = np.repeat(self.active, self.copies)
-        self.sample = sample
-        self.max_units = passes if sample else None
-        self.units = max(1, BLOCK_POINTS // len(self.atom))
-        if sample:
-            self.units = passes if self.units >= passes else 1
-        self.repeat = max(1, BLOCK_POINTS // (len(self.atom) * self.units)) if sample and self.units == passes else 1
+            self.copies *= signals
+        self.atom, self.signals = np.repeat(self.active, self.copies), np.repeat(signals, self.copies)
+        copy = np.arange(len(self.atom)) - np.repeat(np.cumsum(self.copies) - self.copies, self.copies)
+        rng = stream(*self.key, "order")
+        self.units, self.repeat, self.max_units = max(1, BLOCK_POINTS // len(self.atom)), 1, None
+        self.seen = np.ones_like(self.copies)  # signals of an atom in each unit
+        if sampled:
+            self.seen = np.clip(signals // most_units, 1, self.copies)
+            self.max_units = int((signals // self.seen).min())
+            self.repeat = max(1, BLOCK_POINTS // (len(self.atom) * self.max_units))
+            self.units = min(self.max_units, max(1, self.units // self.repeat))
+            self.step = np.repeat(self.seen, self.copies)
+            self.first = np.repeat(rng.integers(signals), self.copies) + copy % self.step
+        else:
+            self.step = np.full(len(self.atom), 0 if cells else 1)
+            self.first = copy % self.signals if cells else rng.integers(self.signals)
         self.points = self.units * self.repeat * len(self.atom)  # in a block
         # Strata of the estimate, with their weights.
-        self.stratum_atom = self.active if sample else self.atom
-        part = np.ones(n) if sample else np.repeat(1 / self.copies, self.copies)
+        self.stratum_atom = self.active if sampled else self.atom
+        part = np.ones(n) if sampled else np.repeat(1 / self.copies, self.copies)
         self.weights = weights[self.stratum_atom] * part[:, None]
-        # What one independent event of a unit weighs, (atoms, K): a draw, or a signal that all draws of the unit share.
-        self.shares = weights[self.active] / (1 if sample else self.copies[:, None] * self.repeat)
-
-        rng = stream(*self.key, "order")
-        self.order = rng.permutation(passes)
-        self.first = rng.integers(passes, size=len(self.atom))
-        self.step = 0 if cells else 1  # signals from unit to unit
-        if cells:
-            self.first = np.arange(len(self.atom)) % passes
-        elif sample:
-            self.first = np.repeat(self.first[:n], self.copies)
+        # What one independent event of a unit weighs, (atoms, K): a draw, or a signal.
+        events = self.seen if sampled else self.copies
+        self.shares = weights[self.active] / events[:, None]
         self._shape_controls(np.full(atoms.n, 1 / atoms.n) if law is None else law)
 
     def _shape_controls(self, law: np.ndarray) -> None:
@@ -94,42 +110,44 @@ class Draws:
             spread = offsets.swapaxes(1, 2) @ offsets / centres.shape[1]
             self.own_middle, self.own_precision = means, _inverse(spread + identity)
 
-    def block(self, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Points (m, d), their atoms (m,) and controls (m, 2 or 3), in order (unit, repeat, copy of an atom)."""
-        passes = self.signals.shape[1]
+    def block(self, block: int) -> Chosen:
+        """The points of a block; the last one may have fewer units than others."""
         unit = np.arange(block * self.units, (block + 1) * self.units)
-        noise = stream(*self.key, "noise", block).standard_normal(
-            (self.units, self.repeat, len(self.atom), self.atoms.d)
-        )
-        centres = self.signals[self.atom, self.order[(self.first + self.step * unit[:, None]) % passes]]
-        centres = np.broadcast_to(centres[:, None], noise.shape).reshape(-1, self.atoms.d)
-        noise = noise.reshape(centres.shape)
-        atom = np.tile(self.atom, self.units * self.repeat)
-        controls = [(np.square(noise).sum(1) - self.atoms.d) / 2]
+        shape = (self.units, self.repeat, len(self.atom), self.atoms.d)
+        noise = stream(*self.key, "noise", block).standard_normal(shape)
+        if self.max_units is not None:
+            unit = unit[unit < self.max_units]
+            noise = noise[: len(unit)]
+        signal = (self.first + self.step * unit[:, None]) % self.signals
+        signal = np.broadcast_to(signal[:, None], noise.shape[:3]).reshape(-1)
+        return Chosen(np.tile(self.atom, len(unit) * self.repeat), signal, noise.reshape(-1, self.atoms.d))
+
+    def controls(self, chosen: Chosen, centres: np.ndarray) -> np.ndarray:
+        """(m, 2 or 3) for points around centres (m, d); in every stratum and unit each has mean 0."""
+        noise, d = chosen.noise, self.atoms.d
+        controls = [(np.square(noise).sum(1) - d) / 2]
         stretched = noise @ self.precision
         controls.append(_excess(noise, stretched, centres - self.middle) - np.trace(self.precision) / 2)
         if self.own_precision is not None:
             stretched, size = np.empty_like(noise), max(1, SHAPE_BYTES // self.own_precision[0].nbytes)
-            given, wanted = (
-                each.reshape(-1, len(self.atom), self.atoms.d).swapaxes(0, 1) for each in (noise, stretched)
-            )
+            given, wanted = (each.reshape(-1, len(self.atom), d).swapaxes(0, 1) for each in (noise, stretched))
             for first in range(0, len(self.atom), size):
                 part = slice(first, first + size)
                 wanted[part] = given[part] @ self.own_precision[self.atom[part]]
-            trace = np.trace(self.own_precision, axis1=1, axis2=2)[atom]
-            controls.append(_excess(noise, stretched, centres - self.own_middle[atom]) - trace / 2)
-        return centres + noise, atom, np.stack(controls, axis=1)
+            trace = np.trace(self.own_precision, axis1=1, axis2=2)[chosen.atom]
+            controls.append(_excess(noise, stretched, centres - self.own_middle[chosen.atom]) - trace / 2)
+        return np.stack(controls, axis=1)
 
     def by_unit(self, values: np.ndarray) -> list[np.ndarray]:
         """Values (..., m, K) of a block as one (..., strata, K) for each unit."""
         *before, _, columns = values.shape
-        values = values.reshape(*before, self.units, self.repeat, len(self.atom), columns)
-        if self.sample:
+        values = values.reshape(*before, -1, self.repeat, len(self.atom), columns)
+        if self.sampled:
             values = values.mean(-3, keepdims=True)
             if len(self.atom) > len(self.active):
                 starts = np.cumsum(self.copies) - self.copies
                 values = np.add.reduceat(values, starts, axis=-2) / self.copies[:, None]
-        return [values[..., unit, 0, :, :] for unit in range(self.units)]
+        return [values[..., unit, 0, :, :] for unit in range(values.shape[-4])]
 
 
 def _inverse(matrices: np.ndarray) -> np.ndarray:

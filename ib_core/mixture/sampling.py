@@ -6,24 +6,73 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import entr
 
-from ib_core.mixture.draws import Draws
+from ib_core.estimate import WIDTH
+from ib_core.mixture.draws import Chosen, Draws
 from ib_core.mixture.strata import Strata, Unit
+
+EVENTS = 6.0  # expected unseen events at which seeing none has a probability of 1/400
+ROUND_BYTES = 2**28  # of the points of one round
+ENOUGH = 1e9  # times a target: as many draws as there may be
+MARGIN = 1.2  # more units than the error so far asks for, so that a further round is rarely needed
+
+
+class Unseen(NamedTuple):
+    """How far passes of the network like none seen before may move an information, by the side that they move it to.
+
+    With probability 399/400 they have happened at least once where EVENTS of them were to be expected. Let q_i be their
+    probability in atom i, E the indicator, q = sum_i w_i q_i. They take at most I(E;T|X) + q I <= sum_i w_i H_b(q_i) +
+    q H(X) from I(X;T), and add at most I(X;E) + q H(X|E=1) <= sum_i w_i q_i (1 - ln w_i) to it.
+
+    Attributes:
+        weights: (atoms, K) of the laws.
+        counts: (atoms,) passes of each atom that were seen.
+        loss: whether an end could be too high, as a lower one, rather than too low.
+    """
+
+    weights: np.ndarray
+    counts: np.ndarray
+    loss: bool
+
+    def errors(self) -> np.ndarray:
+        """(K,) as standard errors."""
+        w = self.weights
+        log = np.log(np.where(w > 0, w, 1.0))
+        share = w / self.counts[:, None]
+        if not self.loss:
+            return EVENTS * (share * (1 - log)).max(0) / WIDTH
+        # Events in the atom of the largest share, and in all others.
+        first = share.argmax(0)
+        pick = (first, np.arange(w.shape[1]))
+        most = np.minimum(EVENTS / self.counts[first], 0.5)
+        rest = share.copy()
+        rest[pick] = 0.0
+        q = np.minimum(EVENTS * rest.max(0), 0.5)
+        taken = w[pick] * (entr(most) + entr(1 - most)) + entr(q) + entr(1 - q)
+        return (taken + np.minimum(EVENTS * share[pick], 1.0) * -(w * log).sum(0)) / WIDTH
 
 
 class Spread(NamedTuple):
     """What is known of the errors of means under K columns together: their covariance, and what no spread can show."""
 
     covariance: np.ndarray  # (K, K)
+    widening: np.ndarray  # (K,) for few degrees of freedom
     shares: np.ndarray  # (atoms, K) of the means, what one independent event weighs
+    sampled: bool
 
     def error(self, share: np.ndarray) -> float:
         """Standard error of the sum of `share` (K,) times the means.
 
-        An event of which there was no instance may still have a probability of one in all draws.
+        An event of which there was no instance may still have a probability of one in all draws, or, where it is a pass
+        of the network, of EVENTS.
         """
         variance = float(share @ self.covariance @ share)
-        return math.hypot(math.sqrt(max(variance, 0.0)), float(np.abs(self.shares @ share).max()))
+        widening = self.widening[share != 0].max(initial=1.0)
+        event = float(np.abs(self.shares @ share).max())
+        if self.sampled:
+            event *= EVENTS * (1 - math.log(min(max(event, 1e-300), 1.0))) / WIDTH
+        return math.hypot(math.sqrt(max(variance, 0.0)) * widening, event)
 
 
 @dataclass(frozen=True)
@@ -33,10 +82,98 @@ class Sampled:
     means: np.ndarray  # (V, K)
     errors: np.ndarray  # (V, K) standard errors
     stratum_means: np.ndarray  # (V, strata, K)
-    stratum_errors: np.ndarray  # (strata, K) standard errors of the first variable's
-    spread: Spread  # of the first variable
+    stratum_variances: np.ndarray  # (V, strata, K) of the stratum means, from few degrees of freedom each
+    spreads: list[Spread]  # of the first variables
     draws: int
-    reached: bool
+    units: int
+    reached: np.ndarray  # (K,)
+
+
+class Sampler:
+    """One family of draws on its way to a target.
+
+    Args:
+        draws: where the points come from.
+        full: so many first variables get their covariance between columns.
+        judged: whether the means meet the target is judged by so many first variables.
+        targets: (K,) standard errors to reach.
+        max_draws: most points; the first `least` units are drawn in any case.
+        guess: standard deviation of a variable, by which the first round is planned.
+        loss: whether the means are lower ends, see `Unseen`.
+    """
+
+    def __init__(
+        self,
+        draws: Draws,
+        full: int,
+        judged: int,
+        targets: np.ndarray,
+        max_draws: int,
+        *,
+        guess: float = 0.0,
+        least: int = 2,
+        loss: bool = False,
+    ) -> None:
+        self.draws, self.full, self.judged, self.targets = draws, full, judged, targets
+        self.loss = loss
+        self.blocks = 0
+        self.strata: Strata | None = None
+        self.first: list[Unit] = []  # units that wait for a second one, since slopes need two
+        available = math.inf if draws.max_units is None else draws.max_units
+        self.most = math.ceil(min(available, max(least, max_draws // draws.points * draws.units)) / draws.units)
+        self.needed = min(available, 2)
+        per_unit = draws.points / draws.units
+        units = max(float(least), min(min(guess / float(targets.min()), ENOUGH) ** 2, max_draws) / per_unit)
+        self.wanted = math.ceil(min(units / draws.units, self.most))
+        self.per_round = max(1, ROUND_BYTES // (8 * draws.points * draws.atoms.d))
+
+    def chosen(self) -> list[Chosen]:
+        """The blocks of the next round; none where the target is met or nothing is left to draw."""
+        if self.blocks >= self.wanted and self.strata:
+            excess = min(float((self.errors()[: self.judged] / self.targets).max(initial=0.0)), ENOUGH) ** 2
+            if excess > 1:
+                self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * excess * self.blocks)))
+        last = min(self.wanted, self.blocks + self.per_round)
+        return [self.draws.block(block) for block in range(self.blocks, last)]
+
+    def add(self, values: np.ndarray, controls: np.ndarray) -> None:
+        """Values (V, m, K) and controls (m, controls) of the next of the blocks that were chosen."""
+        self.blocks += 1
+        units = list(zip(self.draws.by_unit(values), self.draws.by_unit(controls), strict=True))
+        if self.strata:
+            for unit in units:
+                self.strata.add(unit)
+            return
+        self.first += units
+        if len(self.first) >= self.needed:
+            self.strata = Strata(self.draws.weights, self.full, self.first)
+            self.first = []
+
+    def errors(self) -> np.ndarray:
+        """(V, K) standard errors, see Spread."""
+        assert self.strata is not None
+        _, variance = self.strata.spread()
+        events = (self.draws.shares / self.strata.units).max(0)
+        if self.draws.sampled:
+            events = Unseen(self.draws.weights, self.draws.seen * self.strata.units, self.loss).errors()
+        return np.hypot(np.sqrt(np.maximum(variance, 0.0)) * self.strata.widening(), events)
+
+    def result(self) -> Sampled:
+        """What the draws so far say."""
+        strata, errors = self.strata, self.errors()
+        assert strata is not None
+        covariance, _ = strata.spread()
+        widening, shares = strata.widening(), self.draws.shares / strata.units
+        return Sampled(
+            means=strata.means(),
+            errors=errors,
+            stratum_means=strata.stratum_means(),
+            stratum_variances=strata.stratum_variances(),
+            spreads=[Spread(covariance[v], widening[v], shares, self.draws.sampled) for v in range(self.full)],
+            draws=strata.units * (self.draws.points // self.draws.units),
+            units=strata.units,
+            reached=np.all(errors[: self.judged] <= self.targets, axis=0),
+        )
 
 
 def sample(
@@ -46,34 +183,19 @@ def sample(
     target_stderr: float | np.ndarray,
     max_draws: int,
 ) -> Sampled:
-    """Average variables over draws until the first `judged` of them meet the target under every column.
+    """Average variables over draws around the atoms' own centres until they meet the target under every column.
 
     Args:
-        draws: where the points come from.
+        draws: where the points come from; their signals are the centres of their atoms.
         variables: maps points (m, d) and their atoms (m,) to values (V, m, K).
-        judged: see above; these also get their covariance between columns.
+        judged: by how many of them it ends; these also get their covariance between columns.
         target_stderr: the standard errors to reach, (K,) or one for all.
         max_draws: most points; the first two units are drawn in any case.
     """
-
-    def units(block: int) -> list[Unit]:
-        points, atom, controls = draws.block(block)
-        return list(zip(draws.by_unit(variables(points, atom)), draws.by_unit(controls), strict=True))
-
-    first, blocks = units(0), 1
-    if len(first) == 1 and draws.max_units != 1:
-        first, blocks = first + units(1), 2
-    strata = Strata(draws.weights, judged, first)
-    while True:
-        covariance, variance = strata.spread()
-        shares = draws.shares / strata.units
-        errors = np.hypot(np.sqrt(np.maximum(variance, 0.0)), shares.max(0))  # see Spread
-        reached = bool((errors[:judged] <= target_stderr).all())
-        exhausted = (blocks + 1) * draws.points > max_draws or strata.units == draws.max_units
-        if reached or exhausted:
-            strata_found = strata.stratum_means(), strata.stratum_errors()
-            spread = Spread(covariance[0], shares)
-            return Sampled(strata.means(), errors, *strata_found, spread, blocks * draws.points, reached)
-        for unit in units(blocks):
-            strata.add(unit)
-        blocks += 1
+    targets = np.broadcast_to(np.asarray(target_stderr, dtype=np.float64), draws.weights.shape[1])
+    sampler = Sampler(draws, judged, judged, targets, max_draws)
+    while chosen := sampler.chosen():
+        for block in chosen:
+            centres = draws.atoms.centres[block.atom, block.signal]
+            sampler.add(variables(centres + block.noise, block.atom), draws.controls(block, centres))
+    return sampler.result()

@@ -1,20 +1,26 @@
 """Means over stratified draws, with control variates, and their covariance from the spread within strata."""
 
 import numpy as np
+from scipy.stats import norm, t
+
+from ib_core.estimate import WIDTH
 
 # The values (variables, n, K) and controls (n, controls) of one unit: one draw, or a mean of some, of every stratum.
 Unit = tuple[np.ndarray, np.ndarray]
 
-FREEDOM = 30  # degrees of freedom from which on slopes are fitted: with few, they would reproduce the values
+BY_UNIT = 6  # first units from which on they, not the strata, are split for the slopes
+FREEDOM = 30  # degrees of freedom from which on slopes are fitted: with few, they would be mostly noise
 
 
 class Strata:
     """Accumulates units; the mean of a variable under column k is `sum_i w_ik mean_r (x_ik,r - b_k . c_i,r)`.
 
-    The controls c have mean 0 in every stratum and unit; b_k is the regression of the first units, weighted with
-    w_ik^2, or 0 where too few strata carry the column. Units are independent, so the covariance of the means under
-    columns k and j is `sum_i w_ik w_ij C_i / R`,
-    with C_i the covariance of the R units within stratum i.
+    The controls c have mean 0 in every stratum and unit. b_k is a regression weighted with w_ik^2. No slope corrects a
+    draw that it comes from, which would bias the mean: of the first units every other one serves those between, or,
+    where there are few, every other stratum the strata between; later units take the slopes of all first ones. It is 0
+    where too few strata carry the column. Units are independent, so the
+    covariance of the means under columns k and j is `sum_i w_ik w_ij C_i / R`, with C_i the covariance of the R units
+    within stratum i.
 
     Args:
         weights: (n, K) of the strata.
@@ -22,45 +28,44 @@ class Strata:
         units: the first ones, at least 2 where there are 2.
 
     Source: Cochran, Sampling Techniques, 3rd ed., 5.3 and 5A.12; Glasserman, Monte Carlo Methods in Financial
-    Engineering, 4.1.
+    Engineering, 4.1; Avramidis and Wilson, splitting, Annals of Operations Research 45 (1993).
     """
 
     def __init__(self, weights: np.ndarray, full: int, units: list[Unit]) -> None:
         self.weights, self.full, self.units = weights, full, 0
-        self.slopes = self._regression(units)
+        values, controls = (np.stack(part) for part in zip(*units, strict=True))
+        halves = slice(1, None, 2), slice(0, None, 2)
+        self.begun = len(units)
+        self.by_unit = len(units) >= BY_UNIT
+        if self.by_unit:
+            self.slopes = [_regression(values[half], controls[half], weights) for half in halves]
+            self.slopes.append(_regression(values, controls, weights))
+        else:
+            self.slopes = [_regression(values[:, :, half], controls[:, half], weights[half]) for half in halves]
         for unit in units:
             self.add(unit)
 
-    def _regression(self, units: list[Unit]) -> np.ndarray:
-        """(variables, controls, K): slopes on deviations from a stratum's mean; from the overall one for one unit."""
-        values, controls = (np.stack(part) for part in zip(*units, strict=True))
-        if len(units) > 1:
-            values, controls = values - values.mean(0), controls - controls.mean(0)
-        else:
-            values = values - values.mean(2, keepdims=True)
-        squares = np.square(self.weights)
-        size = controls.shape[2]
-        moments = np.einsum("rnc,rne->nce", controls, controls).reshape(-1, size * size)
-        gram = (squares.T @ moments).reshape(-1, size, size)  # (K, controls, controls)
-        cross = np.stack([np.einsum("rnc,rnk,nk->kc", controls, x, squares) for x in values.swapaxes(0, 1)])
-        slopes = (cross[:, :, None] @ np.linalg.pinv(gram, rcond=1e-9, hermitian=True))[:, :, 0].swapaxes(1, 2)
-        # How many strata of equal weight would carry as much.
-        strata = np.square(squares.sum(0)) / np.maximum(np.square(squares).sum(0), 1e-300)
-        freedom = strata * (len(units) - 1) if len(units) > 1 else strata - 1
-        return np.where(freedom >= FREEDOM, slopes, 0.0)
+    def _corrected(self, unit: Unit) -> np.ndarray:
+        """The values of the next unit less what its controls explain."""
+        values, controls = unit
+        if self.by_unit:
+            return values - controls @ self.slopes[self.units % 2 if self.units < self.begun else 2]
+        values = values.copy()
+        for half, slopes in enumerate(self.slopes):
+            values[:, half::2] -= controls[half::2] @ slopes
+        return values
 
     def add(self, unit: Unit) -> None:
         """One more unit."""
-        values = unit[0] - unit[1] @ self.slopes
+        values = self._corrected(unit)
         if not self.units:
             # Deviations from the first unit: where all units agree, the spread is exactly 0.
-            self.first, self.sum = values, np.zeros_like(values)
-            self.squares = np.zeros_like(values[0])
+            self.first, self.sum, self.squares = values, np.zeros_like(values), np.zeros_like(values)
             self.covariance, self.variance = self._squares(self.sum)
         else:
             values -= self.first
             self.sum += values
-            self.squares += np.square(values[0])
+            self.squares += np.square(values)
             covariance, variance = self._squares(values * self.weights)
             self.covariance += covariance
             self.variance += variance
@@ -75,12 +80,12 @@ class Strata:
         """(variables, n, K)."""
         return self.first + self.sum / self.units
 
-    def stratum_errors(self) -> np.ndarray:
-        """(n, K) standard errors of the first variable's stratum means, from R - 1 degrees each; NaN for one unit."""
+    def stratum_variances(self) -> np.ndarray:
+        """(variables, n, K) of the stratum means, from R - 1 degrees of freedom each; NaN for one unit."""
         if self.units == 1:
             return np.full(self.squares.shape, np.nan)
-        excess = self.squares - np.square(self.sum[0]) / self.units
-        return np.sqrt(np.maximum(excess, 0.0) / (self.units * (self.units - 1)))
+        excess = self.squares - np.square(self.sum) / self.units
+        return np.maximum(excess, 0.0) / (self.units * (self.units - 1))
 
     def means(self) -> np.ndarray:
         """(variables, K)."""
@@ -91,10 +96,60 @@ class Strata:
         if self.units == 1:
             # One unit shows no spread within a stratum. Neighbouring strata are collapsed in pairs instead: the square
             # of the difference of their weighted values has at least the variance of their sum as its expectation.
-            weighted = self.first * self.weights
-            pairs = weighted[:, 0::2].copy()
-            pairs[:, : weighted.shape[1] // 2] -= weighted[:, 1::2]
-            return self._squares(pairs)
+            return self._squares(self._pairs())
         covariance, variance = self._squares(self.sum * self.weights)
         scale = self.units * (self.units - 1)
         return (self.covariance - covariance / self.units) / scale, (self.variance - variance / self.units) / scale
+
+    def _pairs(self) -> np.ndarray:
+        """(variables, pairs, K) differences of neighbouring strata; the last of an odd number counts as it is."""
+        weighted = self.first * self.weights
+        pairs = weighted[:, 0::2].copy()
+        pairs[:, : weighted.shape[1] // 2] -= weighted[:, 1::2]
+        return pairs
+
+    def widening(self) -> np.ndarray:
+        """(variables, K) by how much the errors have to be larger for their few degrees of freedom: at least 1.
+
+        With it, WIDTH standard errors cover as often as they do for a normal variable of known variance. The degrees
+        are those of a sum of variances with few degrees each, estimated from their own spread.
+
+        Source: Satterthwaite, Biometrics Bulletin 2 (1946), with the correction for E s^4 = sigma^4 (1 + 2 / degrees).
+        """
+        if self.units == 1:
+            parts, degrees = np.square(self._pairs()), 1.0
+        else:
+            parts, degrees = self.stratum_variances() * np.square(self.weights), float(self.units - 1)
+        total, fourth = parts.sum(1), np.square(parts).sum(1)
+        share = np.divide(np.square(total), fourth, out=np.full_like(total, np.inf), where=fourth > 0)
+        freedom = np.maximum((degrees + 2) * share - 2, degrees)
+        return np.maximum(quantile(freedom) / WIDTH, 1.0)
+
+
+def quantile(freedom: np.ndarray) -> np.ndarray:
+    """Of Student's t with so many degrees of freedom, at the level of WIDTH normal standard deviations."""
+    return t.ppf(norm.cdf(WIDTH), np.minimum(freedom, 1e9))
+
+
+def _regression(values: np.ndarray, controls: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(variables, controls, K) slopes of values (units, variables, n, K) on controls (units, n, controls).
+
+    They are slopes on deviations from a stratum's mean; from the overall one where there is only one unit.
+    """
+    units, variables, n, columns = values.shape
+    size = controls.shape[2]
+    if not n:
+        return np.zeros((variables, size, columns))
+    if units > 1:
+        values, controls = values - values.mean(0), controls - controls.mean(0)
+    else:
+        values = values - values.mean(2, keepdims=True)
+    squares = np.square(weights)
+    moments = np.einsum("rnc,rne->nce", controls, controls).reshape(-1, size * size)
+    gram = (squares.T @ moments).reshape(-1, size, size)  # (K, controls, controls)
+    cross = np.stack([np.einsum("rnc,rnk,nk->kc", controls, x, squares) for x in values.swapaxes(0, 1)])
+    slopes = (cross[:, :, None] @ np.linalg.pinv(gram, rcond=1e-9, hermitian=True))[:, :, 0].swapaxes(1, 2)
+    # How many strata of equal weight would carry as much.
+    strata = np.square(squares.sum(0)) / np.maximum(np.square(squares).sum(0), 1e-300)
+    freedom = strata * (units - 1) if units > 1 else strata - 1
+    return np.where(freedom >= FREEDOM, slopes, 0.0)

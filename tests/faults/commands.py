@@ -20,7 +20,7 @@ SWEEP = {
         {"family": "hamming_tilt", "sizes": [0.3]},
         {"family": "gaussian_displacement", "sizes": [0.1]},
     ],
-    "estimator": {"stored_passes": 4, "fresh_passes": 2, "target_stderr": 0.1, "max_draws": 8192},
+    "estimator": {"stored_passes": 4, "own_passes": 20, "target_stderr": 0.1, "max_draws": 8192},
     "worst_case": {"tv": [], "kl": []},
     "resources": {"workers": 2},
 }

@@ -100,7 +100,7 @@ def test_the_spread_falls_like_one_over_root_n_and_the_gap_like_one_over_n_x(tab
 
 
 def test_both_ends_enclose_the_truth_on_average(tables):
-    for part, sign in (("held_out", 1), ("plug_in", -1)):
+    for part, sign in (("lower", 1), ("plug_in", -1)):
         ends = value(tables, part="bracket", quantity=part)
         assert (sign * (ends["truth"] - ends["value"]) >= -3 * ends["stderr"]).all()
 

@@ -13,7 +13,7 @@ TINY = {
         {"family": "contamination", "sizes": [0.0, 0.2]},
         {"family": "gaussian_displacement", "sizes": [0.0, 0.1]},
     ],
-    "estimator": {"stored_passes": 2, "fresh_passes": 2, "target_stderr": 0.1, "max_draws": 8192},
+    "estimator": {"stored_passes": 2, "own_passes": 20, "target_stderr": 0.1, "max_draws": 8192},
     "worst_case": {"tv": [], "kl": [0.1]},
     "resources": {"workers": 0},
 }

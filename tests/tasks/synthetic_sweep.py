@@ -118,7 +118,8 @@ def _row(layer: int, quantity: str, estimator: str, value: float, stderr: float,
     return {
         **{"layer": layer, "split": "all", "quantity": quantity, "estimator": estimator, "value": value},
         **{"stderr": stderr, "lower": value - half, "upper": value + half, "n_atoms": N_ATOMS, "n_passes": 20},
-        **{"draws": 4, "saturation": saturation, "status": "ok", "device": "cpu", "code": "0" * 12},
+        **{"draws": 4, "saturation": saturation, "form": "split" if estimator == "lower" else "", "reached": True},
+        **{"status": "ok", "device": "cpu", "code": "0" * 12},
     }
 
 
@@ -128,16 +129,18 @@ def _layer_rows(layer: int, width: int, beta: float, clean: float, change: float
     label = min(0.69, 0.25 * value)
     noise = 0.5 * width * math.log(2 * math.pi * math.e * beta**2)
     rows = [
-        _row(layer, "I_X_T", "plug_in", value + gap, stderr),
-        _row(layer, "I_X_T", "held_out", value - gap, stderr),
-        _row(layer, "I_T_Y", "plug_in", label, 0.001),
-        _row(layer, "I_T_Y", "held_out", label - 0.01, 0.001),
-        _row(layer, "dI_X_T", "plug_in", change, 0.002, half=0.006),
-        _row(layer, "dI_X_T", "held_out", 0.99 * change, 0.002, half=0.006),
-        _row(layer, "h_T", "plug_in", value + noise, stderr),
-        _row(layer, "h_T_given_X", "plug_in", noise, stderr),
+        _row(layer, "I_X_T", "upper", value + gap, stderr),
+        _row(layer, "I_X_T", "lower", value - gap, stderr),
+        _row(layer, "I_T_Y", "upper", label, 0.001),
+        _row(layer, "I_T_Y", "lower", label - 0.01, 0.001),
+        _row(layer, "dI_X_T", "bracket", change, 0.002, half=0.006),
+        _row(layer, "dI_X_T", "upper", change, 0.002),
+        _row(layer, "dI_X_T", "lower", change, 0.002),
+        _row(layer, "I_X_T", "plug_in", value + 2 * gap, stderr),
+        _row(layer, "h_T", "upper", value + noise, stderr),
+        _row(layer, "h_T_given_X", "upper", noise, stderr),
     ]
-    for low, high in ((rows[1], rows[0]), (rows[3], rows[2])):
+    for low, high in ((rows[1], rows[0]), (rows[3], rows[2]), (rows[6], rows[5])):
         bracket = {"lower": low["value"] - 3 * low["stderr"], "upper": high["value"] + 3 * high["stderr"]}
         low.update(bracket)
         high.update(bracket)
@@ -215,7 +218,8 @@ def _attribution(law: dict, change: float) -> dict:
     divergence = min(0.3 * abs(change), kl)
     parts = {"change": change, "predicted": change + divergence, "divergence": divergence}
     parts |= {"mass": 1.4 * change, "mixing": -0.4 * change}
-    return {"epsilon": epsilon} | {
+    ends = {"change_low": change - 0.006, "change_high": change + 0.006, "removed_low": 0.0, "removed_high": 1.0}
+    return {"epsilon": epsilon, **ends, "added_low": 0.0, "added_high": 1.0} | {
         name + end: value for name, part in parts.items() for end, value in (("", part), ("_stderr", 0.002))
     }
 
@@ -236,7 +240,13 @@ def _worst_case(layer: int, beta: float, clean: float, metric: str, size: float)
         **{name + end: value for name, part in values.items() for end, value in (("", part), ("_stderr", 0.003))},
         **{f"{form}_form": mine.get(f"{metric}_{form}", math.nan) for form in ("capacity", "pointwise", "golden")},
         **{"seed_form": mine[f"{metric}_seed"], "theorem": theorem, "vacuous": bound >= cap, "holds": True},
-        **{"channel_reference": clean, "channel_largest": clean + 1.02 * rise, "gap": 4e-7, "iterations": 20},
+        **{
+            "channel_reference": clean,
+            "channel_largest": clean + 1.02 * rise,
+            "gap": 4e-7,
+            "iterations": 20,
+            "reached": True,
+        },
         **{"tv": epsilon, "kl": kl, "law": f"worst_case/b{beta!r}-L{layer}.parquet#{metric}_{size!r}"},
     }
 
@@ -254,7 +264,7 @@ def _bound_row(
     return {
         **{"layer": layer, "theorem": theorem, "concerns": concerns, "bound": bound, "measured": measured},
         **{"measured_stderr": stderr, "slack": bound - measured, "cap": cap, "vacuous": bound >= cap},
-        **{"holds": holds, "tightest": tightest, **golden, "note": ""},
+        **{"holds": holds, "tightest": tightest, **golden, "monte_carlo": 0.0, "note": ""},
     }
 
 

@@ -137,13 +137,14 @@ def test_metrics_are_the_numbers_of_the_tables(synced):
     )
     logged = {(key, step): value for key, step, value in found}
     table = record.tables.information
-    rows = table[(table["shift"] == "contamination") & (table["size"] == 0.2) & (table["estimator"] == "plug_in")]
+    rows = table[(table["shift"] == "contamination") & (table["size"] == 0.2) & (table["estimator"] == "upper")]
     for row in rows[rows["quantity"] == "I_X_T"].to_dict("records"):
-        assert logged[f"I_X_T/L{row['layer']}", row["epoch"]] == row["value"]
+        assert logged[f"I_X_T/L{row['layer']}", row["epoch"]] == (row["lower"] + row["upper"]) / 2
+        assert logged[f"I_X_T_high/L{row['layer']}", row["epoch"]] == row["upper"]
         assert logged[f"I_X_T_low/L{row['layer']}", row["epoch"]] == row["lower"]
     change = logged["dI_X_T/L2", 100]
     clean = table[(table["shift"] == "reference") & (table["quantity"] == "I_X_T") & (table["epoch"] == 100)]
-    clean = clean[(clean["layer"] == 2) & (clean["estimator"] == "plug_in")]["value"].item()
+    clean = clean[(clean["layer"] == 2) & (clean["estimator"] == "upper")][["lower", "upper"]].mean(axis=1).item()
     assert logged["rel_dev/L2", 100] == pytest.approx(abs(change) / clean)
     assert logged["by_layer/rel_dev", 2] == logged["rel_dev/L2", 100]
     assert logged["rel_dev_max", 100] == max(logged[f"rel_dev/L{layer}", 100] for layer in range(1, 6))
@@ -236,7 +237,7 @@ def test_a_changed_number_replaces_the_runs_that_show_it(synced, tables, tmp_pat
     shutil.copytree(synced[0], workspace)
     information = tables.information.copy()
     wanted = (information["shift"] == "contamination") & (information["size"] == 0.2) & (information["layer"] == 5)
-    information.loc[wanted & (information["quantity"] == "I_T_Y"), "value"] += 0.01
+    information.loc[wanted & (information["quantity"] == "I_T_Y"), ["lower", "upper"]] += 0.01
     # The copy's database names artifacts at the old place: point it to the new one, as a rebuilt one would.
     with sqlite3.connect(workspace / "mlflow" / "mlflow.db") as database:
         new = (workspace / "mlflow" / "artifacts").as_uri()

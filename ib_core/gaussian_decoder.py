@@ -1,0 +1,151 @@
+"""Decoders q(x|t) made of a few Gaussians for each atom, which give a lower bound on I(X;T)."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+FULL_WIDTH = 16  # widest layer whose covariances are kept whole; wider ones keep variances along common axes
+COMPONENTS = (1, 2, 4)  # Gaussians of an atom that are tried where covariances are whole
+FLOAT32_REACH = 1e4  # squared norm up to which a product in float32 costs a decoder less than a thousandth of a nat
+LEAST_BITS = -100.0
+ROWS = 64  # points of one tile: its densities at 4096 atoms are 2 MiB
+LAMBDA = 3e-4  # share of the decoder that ignores t: it costs 3e-4 nats and holds ln q(x|t)/w above -8.2
+
+
+class Moments:
+    """Means and covariances of the passes of every atom, gathered a block of atoms at a time.
+
+    The passes of an atom are also cut into 2 and 4 equal parts across their longest axis, each part with moments of its
+    own: saturating activations make them skewed. Wide layers have one part, with variances along the axes of the first
+    block's mean covariance.
+    """
+
+    def __init__(self, n: int, d: int) -> None:
+        self.full = d <= FULL_WIDTH
+        self.axes: np.ndarray | None = None
+        self.passes = 1
+        counts = COMPONENTS if self.full else COMPONENTS[:1]
+        self.means = {count: np.empty((count, n, d)) for count in counts}
+        self.spreads = {count: np.empty((count, n, d, d) if self.full else (count, n, d)) for count in counts}
+
+    def add(self, atoms: np.ndarray, signals: np.ndarray) -> None:
+        """Signals (b, passes, d) of the atoms with these indices (b,)."""
+        self.passes = signals.shape[1]
+        if not self.full:
+            means = signals.mean(1)
+            offsets = signals - means[:, None]
+            if self.axes is None:
+                flat = offsets.reshape(-1, offsets.shape[2])
+                self.axes = np.linalg.eigh(flat.T @ flat)[1]
+            self.means[1][0, atoms] = means @ self.axes
+            self.spreads[1][0, atoms] = np.square(offsets @ self.axes).mean(1)
+            return
+        parts = [signals]
+        for count in COMPONENTS:
+            for k, part in enumerate(parts):
+                means = part.mean(1)
+                offsets = part - means[:, None]
+                self.means[count][k, atoms] = means
+                self.spreads[count][k, atoms] = offsets.swapaxes(1, 2) @ offsets / part.shape[1]
+            if count < COMPONENTS[-1]:
+                parts = [half for part in parts for half in _halves(part)]
+
+
+def _halves(signals: np.ndarray) -> list[np.ndarray]:
+    """The two halves of each atom's signals (b, passes, d) along their longest axis; one in the middle counts below."""
+    offsets = signals - signals.mean(1, keepdims=True)
+    axis = np.linalg.eigh(offsets.swapaxes(1, 2) @ offsets)[1][:, :, -1:]
+    order = np.argsort((offsets @ axis)[:, :, 0], axis=1, kind="stable")
+    ordered, half = np.take_along_axis(signals, order[:, :, None], axis=1), max(1, signals.shape[1] // 2)
+    return [ordered[:, :-half], ordered[:, -half:]] if signals.shape[1] > 1 else [signals, signals]
+
+
+class GaussianDecoder(NamedTuple):
+    """log2 q_j(t), up to a constant, as a product of features of t with coefficients of each Gaussian of atom j."""
+
+    axes: np.ndarray | None
+    components: int
+    coefficients: torch.Tensor  # (features, components N)
+
+    @property
+    def name(self) -> str:
+        """ "gaussian", or with the number of components where there are several."""
+        return "gaussian" if self.components == 1 else f"gaussian_{self.components}"
+
+    def features(self, points: np.ndarray) -> torch.Tensor:
+        """(m, features): products of coordinates (squares alone in wide layers), coordinates, and 1."""
+        d = points.shape[1]
+        if self.axes is None:
+            row, column = np.triu_indices(d)
+            products = points[:, row] * points[:, column]
+        else:
+            points = points @ self.axes
+            products = np.square(points)
+        ones = np.ones((len(points), 1))
+        return torch.from_numpy(np.concatenate([products, points, ones], axis=1)).to(self.coefficients.device)
+
+    def log_ratios(self, points: np.ndarray, atom: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """ln( (1 - lam) q_i(t) / sum_j w_j q_j(t) + lam ) of each point for its own atom i, under every law.
+
+        Its mean over t from the true channel is at most I(X;T), whatever the q_j are: w_i times the bracket is a
+        conditional law over atoms, for the numbers as they are computed. Rounding makes the bound worse, not wrong.
+
+        Args:
+            points: (m, d) in units of beta, independent of the passes that the decoder was made from.
+            atom: (m,).
+            weights: (N, K).
+
+        Returns:
+            (m, K).
+
+        Source: Barber and Agakov, NIPS 2003.
+        """
+        laws = torch.from_numpy(weights.T.astype(np.float32)).to(self.coefficients.device).T
+        features, ratios = self.features(points), np.empty((len(points), weights.shape[1]))
+        coefficients = self.coefficients
+        if np.square(points).sum(1).max() <= FLOAT32_REACH:
+            features, coefficients = features.float(), coefficients.float()
+        for first in range(0, len(points), ROWS):
+            tile = slice(first, first + ROWS)
+            bits = features[tile] @ coefficients
+            # float32 is enough for any decoder; below 2^-100 of the largest, powers are slow and count for nothing.
+            powers = (bits - bits.amax(1, keepdim=True)).float().clamp_(min=LEAST_BITS).exp2_()
+            if self.components > 1:
+                powers = powers.reshape(len(powers), self.components, -1).sum(1)
+            own = powers[torch.arange(len(powers)), torch.from_numpy(atom[tile]).to(powers.device)]
+            share = (own[:, None].double() / (powers @ laws).double()).cpu().numpy()
+            ratios[tile] = np.log((1 - LAMBDA) * np.where(np.isfinite(share), share, 0.0) + LAMBDA)
+        return ratios
+
+
+def gaussian_decoders(moments: Moments, device: str | None = None) -> list[GaussianDecoder]:
+    """Decoders of Gaussians with the moments of an atom's passes, or of parts of them, plus noise, in units of beta.
+
+    A covariance from few passes is drawn towards the mean one, which counts as d + 2 passes.
+    """
+    return [_decoder(moments, count, device) for count in moments.means]
+
+
+def _decoder(moments: Moments, count: int, device: str | None) -> GaussianDecoder:
+    means = moments.means[count].reshape(-1, moments.means[count].shape[2])
+    spreads = moments.spreads[count].reshape(len(means), *moments.spreads[count].shape[2:])
+    d, passes = means.shape[1], moments.passes / count
+    prior = d + 2.0
+    spreads = (passes * spreads + prior * spreads.mean(0)) / (passes + prior)
+    if moments.full:
+        precision = np.linalg.inv(spreads + np.eye(d))
+        row, column = np.triu_indices(d)
+        products = precision[:, row, column] * np.where(row == column, -0.5, -1.0)
+        slopes = np.einsum("nij,nj->ni", precision, means)
+        start = np.linalg.slogdet(precision)[1] / 2
+    else:
+        precision = 1 / (spreads + 1)
+        products, slopes = precision / -2, precision * means
+        start = np.log(precision).sum(1) / 2
+    start -= np.einsum("ni,ni->n", slopes, means) / 2 + math.log(count)
+    coefficients = np.concatenate([products, slopes, start[:, None]], axis=1).T * math.log2(math.e)
+    return GaussianDecoder(
+        moments.axes, count, torch.from_numpy(np.ascontiguousarray(coefficients)).to(device or "cpu")
+    )
