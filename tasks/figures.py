@@ -222,8 +222,11 @@ def signal_scatter(view: View) -> Figure:
                     turn = points[(labels % 2 == k) & (np.arange(len(points)) % 8 == share)]
                     axes.plot(turn[:, i], turn[:, j], ls="", marker="o", ms=2, mew=0, color=ink, alpha=0.4)
             above = axes.get_xaxis_transform()
-            axes.plot([high - 2 * case.beta, high], [1.03, 1.03], color=INK, lw=2, transform=above, clip_on=False)
-            axes.text(high - 2.1 * case.beta, 1.03, "2β", transform=above, ha="right", va="center")
+            if 2 * case.beta > high - low:  # a bar as long would leave the page
+                axes.text(high, 1.03, "2β is wider than this", transform=above, ha="right", va="center")
+            else:
+                axes.plot([high - 2 * case.beta, high], [1.03, 1.03], color=INK, lw=2, transform=above, clip_on=False)
+                axes.text(high - 2.1 * case.beta, 1.03, "2β", transform=above, ha="right", va="center")
             axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=f"S[{i + 1}]", ylabel=f"S[{j + 1}]")
             axes.locator_params(nbins=5)
         panels[row, 0].set_ylabel(f"{case.label}, seed {cloud['seed'].iloc[0]}\nS[{pairs[0][1] + 1}]")

@@ -152,6 +152,14 @@ def test_a_sweep_with_one_of_a_kind_has_a_report_too(small, chosen, tmp_path):
     assert page.sources and not re.search(r"\bnan\b", page.text, re.IGNORECASE)
 
 
+@pytest.mark.parametrize("beta", [1e-300, 1e6, 1e300])
+def test_noise_of_any_size_has_a_report(small, beta, tmp_path):
+    frames = {name: getattr(small, name) for name in TABLES}
+    noisy = {name: frame.assign(beta=beta) for name, frame in frames.items() if "beta" in frame}
+    page = report(replace(small, **noisy), tmp_path)
+    assert page.sources and not re.search(r"\bnan\b", page.text, re.IGNORECASE)
+
+
 def _with_reference(small: SweepTables, tables: SweepTables, name: str) -> pd.DataFrame:
     whole, part = getattr(small, name), getattr(tables, name)
     return pd.concat([whole[whole["shift"] == "reference"], part[part["shift"] != "reference"]], ignore_index=True)
