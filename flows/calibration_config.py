@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from flows.settings import ConfigError, Count, Positive, Seed, Settings, StudyConfig, ascending, did_you_mean, distinct
+from flows.settings import (
+    ConfigError,
+    Count,
+    Noise,
+    Positive,
+    Seed,
+    Settings,
+    StudyConfig,
+    ascending,
+    did_you_mean,
+    distinct,
+)
 from ib_core.known_laws import KNOWN_LAWS
 
 Dimension = Annotated[int, Field(ge=1, le=64)]
@@ -15,7 +26,7 @@ class Law(Settings):
     """A law whose smoothed entropy is known, at some noise levels."""
 
     law: str = Field(description=f"one of {', '.join(KNOWN_LAWS)}")
-    betas: list[Positive] = Field(min_length=1, description="standard deviations of the noise")
+    betas: list[Noise] = Field(min_length=1, description="standard deviations of the noise")
 
     _check_betas = field_validator("betas")(distinct)
 
@@ -51,7 +62,7 @@ class Chain(Settings):
     inputs: list[float] = Field([-1.0, 1.0], min_length=2, description="values of each coordinate of X, equally likely")
     slopes: list[float] = Field([1.5, 2.0], min_length=2, description="weights of the neurons, first layer first")
     offsets: list[float] = Field([0.2, 0.0], description="their biases")
-    betas: list[Positive] = Field([0.5], min_length=1, description="standard deviations of the layer noise")
+    betas: list[Noise] = Field([0.5], min_length=1, description="standard deviations of the layer noise")
     dimensions: list[Annotated[int, Field(ge=1, le=8)]] = Field([1, 2], min_length=1, description="widths d")
     passes: list[Count] = Field(min_length=1, description="stored passes n_x for each input")
     fresh_passes: Annotated[int, Field(ge=2, le=1_000_000)] = Field(128, description="further passes: held-out end")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 import deployments
 from flows.calibration_config import CalibrationConfig
-from flows.settings import ConfigError, Count, Positive, Seed, Settings, StudyConfig, did_you_mean, distinct
+from flows.settings import ConfigError, Count, Noise, Positive, Seed, Settings, StudyConfig, did_you_mean, distinct
 from ib_core.shifts import FAMILIES, check_step, shifted
 from tasks.families import find_family
 
@@ -29,7 +29,7 @@ class Network(Settings):
         [10, 7, 5, 4, 3], min_length=1, max_length=32, description="widths of the hidden layers"
     )
     activation: Literal["tanh", "relu"] = Field("tanh", description="tanh or relu")
-    betas: list[Positive] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
+    betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
     _check_betas = field_validator("betas", "seeds")(distinct)

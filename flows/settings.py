@@ -20,6 +20,7 @@ class Settings(BaseModel):
 
 
 Positive = Annotated[float, Field(gt=0)]
+Noise = Annotated[float, Field(ge=1e-6, le=1e6)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 

@@ -30,7 +30,8 @@ def laws(settings: dict[str, Any], inputs: Mapping[str, Result]) -> pd.DataFrame
     rows = []
     for name, coordinates in settings["laws"].items():
         facts = json.loads(inputs[f"law {name}"].file("law.json").read_text(encoding="utf-8"))
-        facts["kl"] = math.inf if facts["kl"] is None else facts["kl"]
+        # JSON has no infinity.
+        facts |= {name: math.inf for name in ("kl", "parameter") if facts[name] is None}
         rows.append({"law": name, **coordinates, **facts})
     return pd.DataFrame(rows)
 

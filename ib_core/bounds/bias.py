@@ -26,6 +26,12 @@ def bias_lower_bound(n: int, d: int, beta: float, epsilon: float) -> float:
     return d * (1 - epsilon) * math.log(k) - math.log(n) - float(binary_entropy(epsilon))
 
 
+def grid_error(k: float, d: int, beta: float) -> float:
+    """1 - (1 - 2 Q(1/(beta k)))^d: how often k points per axis of [-1, 1]^d are not decoded; 1 where noise is all."""
+    missed = 2 * float(ndtr(-1 / (beta * k)))
+    return -math.expm1(d * math.log1p(-missed)) if missed < 1 else 1.0
+
+
 def bias_lower_bound_grid(d: int, beta: float, epsilon: float) -> int:
     """k* = floor(1 / (beta Q^{-1}((1 - (1-eps)^{1/d}) / 2))): points per axis of a grid decodable with error eps.
 
@@ -39,7 +45,7 @@ def bias_lower_bound_grid(d: int, beta: float, epsilon: float) -> int:
     """
     positive_noise(beta)
     at_least_one(d=d)
-    least = -math.expm1(d * math.log1p(-2 * float(ndtr(-1 / (2 * beta)))))
+    least = grid_error(2, d, beta)
     if not least < epsilon < 1:
         raise ValueError(f"epsilon must be in ({least:.4g}, 1) at d = {d}, beta = {beta}, got {epsilon}")
     tail = -math.expm1(math.log1p(-epsilon) / d) / 2

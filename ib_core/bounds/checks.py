@@ -3,12 +3,15 @@
 import numpy as np
 
 ROUNDING = 1e-9
+LARGEST_NOISE = 1e50
 
 
 def positive_noise(beta: float) -> None:
-    """The noise must have a density."""
+    """The noise must have a density, and powers of its size must be numbers."""
     if not beta > 0:
         raise ValueError(f"beta must be positive, got {beta}")
+    if not 1 / LARGEST_NOISE <= beta <= LARGEST_NOISE:
+        raise ValueError(f"beta must be between {1 / LARGEST_NOISE:g} and {LARGEST_NOISE:g}, got {beta}")
 
 
 def at_least_one(**counts: int) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from ib_core.bounds.checks import non_negative, total_variation_size
 from ib_core.bounds.kl_tv import tv_from_kl
 from ib_core.estimate import WIDTH
 from ib_core.streams import stream
+from ib_core.tilt import tilt
 
 
 class Certificate(NamedTuple):
@@ -156,29 +156,9 @@ def largest_mean_tv(values: np.ndarray, weights: np.ndarray, epsilon: float) -> 
 
 
 def largest_mean_kl(values: np.ndarray, weights: np.ndarray, kappa: float) -> LargestMean:
-    """max of E_{P'} f over D(P' || P) <= kappa; `weights` (N,) positive. Rounding of lam can only raise it."""
-    top = float(values.max())
-    f = values - top
-    if kappa == 0:
-        return LargestMean(float(weights @ values), weights)
-    peak = weights * (f == 0)
-    if kappa >= -math.log(peak.sum()):
-        return LargestMean(top, peak / peak.sum())
-    scale = -float(f.min())  # > 0, as kappa > 0 does not reach an atom that is everything
-
-    def excess(lam: float) -> float:
-        # The top atom keeps its weight here, so that neither sum can underflow.
-        tilted = weights * np.exp(lam * f)
-        total = tilted.sum()
-        return lam * float(tilted @ f) / total - math.log(total) - kappa
-
-    lam = 1 / scale
-    while excess(lam) < 0 and lam * scale < 1e12:
-        lam *= 2
-    if excess(lam) > 0:
-        lam = brentq(excess, 0, lam, xtol=1e-9 / scale, rtol=1e-9)
-    tilted = weights * np.exp(lam * f)
-    return LargestMean(top + (kappa + math.log(tilted.sum())) / lam, tilted / tilted.sum())
+    """max of E_{P'} f over D(P' || P) <= kappa; `weights` (N,) positive. Rounding can only raise it."""
+    found = tilt(values, weights, kappa)
+    return LargestMean(found.largest_mean, found.law)
 
 
 def top_mass(values: np.ndarray, weights: np.ndarray, mass: float) -> np.ndarray:

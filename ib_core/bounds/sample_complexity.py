@@ -3,10 +3,9 @@
 import math
 
 import numpy as np
-from scipy.special import ndtr
 
 from ib_core.awgn import amplitude_capacity
-from ib_core.bounds.bias import bias_lower_bound
+from ib_core.bounds.bias import bias_lower_bound, grid_error
 from ib_core.bounds.checks import at_least_one, positive_noise
 from ib_core.bounds.risk import LARGEST_EXPONENT, entropy_risk, exp
 
@@ -51,8 +50,8 @@ def sample_complexity(d: int, eta: float, beta: float) -> float:
         raise ValueError(f"eta must be positive, got {eta}")
     largest = 0.0  # ln 1
     # The smallest eps at which k points per axis fit; more than 1 + 8 / beta of them never decode well.
-    for k in np.unique(np.geomspace(2, 2 + 8 / beta, 200).astype(int)):
-        epsilon = -math.expm1(d * math.log1p(-2 * float(ndtr(-1 / (beta * k))))) * (1 + 1e-9)
+    for k in np.unique(np.floor(np.geomspace(2, 2 + 8 / beta, 200))):
+        epsilon = grid_error(k, d, beta) * (1 + 1e-9)
         epsilon = max(epsilon, 1e-12)
         if epsilon < 0.5:
             largest = max(largest, bias_lower_bound(1, d, beta, float(epsilon)) - eta)
