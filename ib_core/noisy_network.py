@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ib_core.own_passes import OwnPasses
-from ib_core.streams import stream
+from ib_core.streams import bulk_stream, stream
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 # |S_j| <= half width: what the capacity caps and several bounds need; None where there is no bound.
@@ -111,7 +111,7 @@ def _propagate(
         signals.append(signal[:n].numpy())
         if index == layers:
             return Passes(signals, np.empty((n, n_passes, 0), np.float32))
-        rng = stream(seed, "passes", purpose, index, block)
+        rng = bulk_stream(seed, "passes", purpose, index, block)
         noise = rng.standard_normal((size, n_passes, signal.shape[-1]), np.float32)
         hidden = signal + network.beta * torch.from_numpy(noise)
     return Passes(signals, network.layers[-1](hidden)[:n].numpy())

@@ -21,6 +21,18 @@ def stream(seed: int, *key: int | str) -> np.random.Generator:
 
     Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011.
     """
+    return np.random.Generator(np.random.Philox(key=_digest(seed, *key)))
+
+
+def bulk_stream(seed: int, *key: int | str) -> np.random.Generator:
+    """The same for very many numbers at a time: twice as fast, and no stream can be entered in its middle.
+
+    Source: C. Doty-Humphrey's SFC64, seeded by a digest of `(seed, *key)`.
+    """
+    return np.random.Generator(np.random.SFC64(_digest(seed, *key)))
+
+
+def _digest(seed: int, *key: int | str) -> int:
+    """128 bits."""
     name = json.dumps([part if isinstance(part, str) else int(part) for part in (seed, *key)])
-    digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=16).digest(), "little")

@@ -1,12 +1,15 @@
 import numpy as np
+import pytest
 
-from ib_core.streams import stream
-
-
-def test_a_stream_depends_on_its_key_alone():
-    assert stream(0, "noise", 3).random() == stream(0, "noise", np.int64(3)).random()
+from ib_core.streams import bulk_stream, stream
 
 
-def test_different_keys_give_different_streams():
+@pytest.mark.parametrize("of", [stream, bulk_stream])
+def test_a_stream_depends_on_its_key_alone(of):
+    assert of(0, "noise", 3).random() == of(0, "noise", np.int64(3)).random()
+
+
+@pytest.mark.parametrize("of", [stream, bulk_stream])
+def test_different_keys_give_different_streams(of):
     keys = [(0, "noise", 3), (0, "noise", 4), (0, "order", 3), (1, "noise", 3), (0, "noise", "3"), (0,)]
-    assert len({stream(*key).random() for key in keys}) == len(keys)
+    assert len({of(*key).random() for key in keys}) == len(keys)
