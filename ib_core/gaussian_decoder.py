@@ -25,14 +25,14 @@ class Moments:
     def __init__(self, n: int, d: int) -> None:
         self.full = d <= FULL_WIDTH
         self.axes: np.ndarray | None = None
-        self.passes = 1
+        self.passes = np.ones(n)
         counts = COMPONENTS if self.full else COMPONENTS[:1]
         self.means = {count: np.empty((count, n, d)) for count in counts}
         self.spreads = {count: np.empty((count, n, d, d) if self.full else (count, n, d)) for count in counts}
 
     def add(self, atoms: np.ndarray, signals: np.ndarray) -> None:
-        """Signals (b, passes, d) of the atoms with these indices (b,)."""
-        self.passes = signals.shape[1]
+        """Signals (b, passes, d) of the atoms with these indices (b,), in the place of what they had before."""
+        self.passes[atoms] = signals.shape[1]
         if not self.full:
             means = signals.mean(1)
             offsets = signals - means[:, None]
@@ -133,7 +133,8 @@ def _decoder(moments: Moments, count: int, device: str | None) -> GaussianDecode
     spreads = moments.spreads[count].reshape(len(means), *moments.spreads[count].shape[2:])
     d, passes = means.shape[1], moments.passes / count
     prior = d + 2.0
-    spreads = (passes * spreads + prior * spreads.mean(0)) / (passes + prior)
+    share = np.tile(passes / (passes + prior), count).reshape(-1, *[1] * (spreads.ndim - 1))
+    spreads = share * spreads + (1 - share) * spreads.mean(0)
     if moments.full:
         precision = np.linalg.inv(spreads + np.eye(d))
         row, column = np.triu_indices(d)

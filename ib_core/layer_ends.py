@@ -1,5 +1,6 @@
 """The ends of a layer's information: densities at draws, averaged by strata, for each way to know the channel."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -130,7 +131,7 @@ class Layer:
         if not len(chosen) or own.n_passes < 2 * self.atoms.n_passes:
             return self
         size = self.atoms.n_passes
-        pooled, further = heavy_passes(own, self.order[chosen], -(-n_passes // size) * size, self.atoms.d)
+        pooled, further = heavy_passes(own, self.order[chosen], -(-n_passes // size) * size, self.atoms.n, self.atoms.d)
         pooled = pooled[:, : pooled.shape[1] // size * size]
         place = np.full(self.atoms.n, -1)
         place[chosen] = np.arange(len(chosen))
@@ -193,26 +194,31 @@ class Layer:
         sampled: bool = True,
         guess: float = 0.0,
         least: int = 2,
-        loss: bool = False,
+        lower: Sequence[int] | slice = (),
+        width: float = 1.0,
     ) -> Sampler:
-        """Draws of that name around passes (N,) of each atom, for variables of which the first ones are judged."""
+        """Draws of that name around passes (N,) of each atom, for variables of which the first ones are judged.
+
+        The rows `lower` are lower ends; `width` is what errors are widened by.
+        """
         share = self.targets.min() / self.targets
         active = self.laws.any(1)
         fewest = int(passes[active].min())
         most_units = min(max(int(self.max_draws // active.sum()), least), fewest)
         draws = Draws(self.atoms, passes, self.laws, sampled, self.seed, name, share=share, most_units=most_units)
-        return Sampler(draws, 1, variables, self.targets, self.max_draws, guess=guess, least=least, loss=loss)
+        targets = self.targets / width
+        return Sampler(draws, 1, variables, targets, self.max_draws, guess=guess, least=least, lower=lower)
 
 
 class Ends(NamedTuple):
     """What was found, under the distinct laws.
 
-    `variables` names the rows of `upper`: "information" first, then "label", "divergence", "surprise" (-ln p) and
-    "own_surprise" (-ln p_i).
+    Rows of `upper`: the information first, with labels that of the label next, the others counted from behind.
     """
 
     upper: Sampled
     draws: Draws  # of `upper`
+    pooled_passes: np.ndarray | None  # (N,) in the sum over atoms, if they are a sample of the channel
     pooled_error: np.ndarray  # (K,) of the upper end, for what the pooled passes add to it
     plug_in: Estimate
     label_upper: Estimate | None
@@ -226,13 +232,20 @@ class Ends(NamedTuple):
 
 
 INFORMATION, LABEL = 0, 1
+OVERLAP, DIVERGENCE, SURPRISE, OWN_SURPRISE = -4, -3, -2, -1
 
 
-def _plug_in_variables(layer: Layer, logs: Logs, log_own: np.ndarray, log_total: np.ndarray) -> np.ndarray:
-    """(V, m, K): ln p_i/p, with labels ln p_y/p, then ln p/p' for the first law p', -ln p and -ln p_i."""
+def _plug_in_variables(
+    layer: Layer, logs: Logs, log_own: np.ndarray, log_total: np.ndarray, atom: np.ndarray
+) -> np.ndarray:
+    """(V, m, K): ln p_i/p, with labels ln p_y/p, then u (1 - u), ln p/p' for the first law p', -ln p and -ln p_i.
+
+    u = w_i p_i / p is the own atom's share.
+    """
     own = np.broadcast_to(log_own[:, None], log_total.shape)
     labels = [] if logs.label is None else [logs.label - logs.total]
-    return np.stack([own - log_total, *labels, log_total - log_total[:, :1], -log_total, -own])
+    share = np.minimum(layer.laws[atom] * np.exp(np.minimum(own - log_total, 700.0)), 1.0)
+    return np.stack([own - log_total, *labels, share * (1 - share), log_total - log_total[:, :1], -log_total, -own])
 
 
 def _row(sampled: Sampled, variable: int) -> Estimate:
@@ -259,7 +272,7 @@ def exact_ends(layer: Layer) -> Ends:
 
     def variables(points: np.ndarray, atom: np.ndarray) -> np.ndarray:
         logs = layer.logs(points, atom)
-        return _plug_in_variables(layer, logs, logs.own, logs.total)
+        return _plug_in_variables(layer, logs, logs.own, logs.total, atom)
 
     least, counts = layer.pointwise_draws, layer.passes_of(1, None)
     sampler = layer.sampler("plug_in", counts, 1 + layer.labelled, sampled=False, least=least)
@@ -272,6 +285,7 @@ def exact_ends(layer: Layer) -> Ends:
     return Ends(
         found,
         sampler.draws,
+        None,
         none,
         information,
         label,
@@ -289,7 +303,7 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
 
     def above(points: np.ndarray, atom: np.ndarray) -> np.ndarray:
         logs = layer.logs(points, atom)
-        return _plug_in_variables(layer, logs, logs.own, logs.total)
+        return _plug_in_variables(layer, logs, logs.own, logs.total, atom)
 
     n_passes = layer.atoms.n_passes
     counts = layer.passes_of(n_passes, None)
@@ -298,7 +312,8 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
     information, label = _row(upper, INFORMATION), _row(upper, LABEL) if layer.labelled else None
     none = np.zeros(len(layer.targets))
     remainder = layer.pool.atoms.kernel.remainder
-    ends = Ends(upper, sampler.draws, none, information, label, None, None, None, None, upper.draws, remainder)
+    passes = layer.passes_of(n_passes, None)
+    ends = Ends(upper, sampler.draws, passes, none, information, label, None, None, None, None, upper.draws, remainder)
     if fresh is None:
         return ends
     decoder: GaussianDecoder | None = None
@@ -318,11 +333,11 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
             found.append(decoder.log_ratios(points, atom, layer.laws))
         return np.stack(found)
 
-    sampler = layer.sampler("held_out", layer.passes_of(fresh.shape[1], None), 1 + layer.labelled, loss=True)
+    names = FRESH_FORMS[:1] if layer.proven else FRESH_FORMS[: 2 + (decoder is not None)]
+    width, passes = choice_width(len(names)), layer.passes_of(fresh.shape[1], None)
+    sampler = layer.sampler("held_out", passes, 1 + layer.labelled, lower=slice(None), width=width)
     found = _run(layer, sampler, fresh, below)
-    rows = [0] if layer.proven else [0, *range(1 + layer.labelled, len(found.means))]
-    names = FRESH_FORMS[: len(rows)]
-    width = choice_width(len(rows))
+    rows = [0, *range(1 + layer.labelled, layer.labelled + len(names))]
     values, errors = found.means[rows], width * found.errors[rows]
     best = np.argmax(values - WIDTH * errors, axis=0)
     pick = (best, np.arange(len(best)))
@@ -391,9 +406,12 @@ def own_ends(layer: Layer, own: OwnPasses) -> Ends:
     atoms, labelled, heavy = layer.atoms, layer.labelled, layer.heavy
     own_counts = layer.passes_of(own.n_passes, None if heavy is None else heavy.own)
     pooled_counts = layer.passes_of(atoms.n_passes, None if heavy is None else heavy.pooled)
-    above = layer.sampler("own", own_counts, 1 + labelled, guess=GUESS, least=layer.pointwise_draws)
-    below = layer.sampler("pooled", pooled_counts, 1 + labelled, guess=GUESS, loss=True)
+    # The form is chosen on the pooled passes that its end is averaged over, though on draws of its own.
     moments, decoders = Moments(atoms.n, atoms.d), []
+    width = choice_width(1 + len(moments.means) if own.n_passes >= LEAST_PASSES else 1)
+    label, least = [LABEL] if labelled else [], layer.pointwise_draws
+    above = layer.sampler("own", own_counts, 1 + labelled, guess=GUESS, least=least, lower=label)
+    below = layer.sampler("pooled", pooled_counts, 1 + labelled, guess=GUESS, lower=[INFORMATION], width=width)
     place = np.argsort(layer.order)  # where each of the caller's atoms stands
     forms: np.ndarray | None = None
     log_weights = np.full(layer.laws.shape, -np.inf)
@@ -420,6 +438,8 @@ def own_ends(layer: Layer, own: OwnPasses) -> Ends:
                 found.meet(slice(atoms.n, atoms.n + len(heavy.own)), heavy.own)
         if forms is None:
             if own.n_passes >= LEAST_PASSES:
+                if heavy is not None:  # whose draws may lie around some of the passes above
+                    moments.add(np.flatnonzero(heavy.place >= 0), heavy.own)
                 decoders = gaussian_decoders(moments, layer.device)
             forms = _choose(layer, pilot, decoders)
             decoders = [decoder for decoder in decoders if (forms == decoder.name).any()]
@@ -428,7 +448,7 @@ def own_ends(layer: Layer, own: OwnPasses) -> Ends:
                 points, atom, log_own = found.points[piece], block.atom, found.log_own[piece]
                 logs = layer.logs(points, atom)
                 if sampler is above:
-                    values = _above(layer, logs, log_own, log_weights[atom])
+                    values = _above(layer, logs, log_own, log_weights[atom], atom)
                 else:
                     values = _below(layer, logs, log_own, log_weights[atom], points, atom, decoders, forms)
                 sampler.add(values, _controls(layer, sampler.draws, block, found.centres[piece]))
@@ -437,10 +457,11 @@ def own_ends(layer: Layer, own: OwnPasses) -> Ends:
     return Ends(
         upper=upper,
         draws=above.draws,
+        pooled_passes=pooled_counts,
         pooled_error=_pooled_error(pooled_counts, below.draws, lower, plug_in + 1),
         plug_in=_row(lower, plug_in),
         label_upper=_row(lower, LABEL) if labelled else None,
-        lower=_row(lower, INFORMATION),
+        lower=Estimate(lower.means[INFORMATION], width * lower.errors[INFORMATION]),
         lower_form=forms,
         lower_atoms=lower.stratum_means[INFORMATION],
         label_lower=_row(upper, LABEL) if labelled else None,
@@ -479,7 +500,7 @@ def _choose(layer: Layer, pilot: _Round, decoders: list[GaussianDecoder]) -> np.
     return np.array(names, dtype=object)[np.stack(gains).argmax(0)]
 
 
-def _above(layer: Layer, logs: Logs, log_own: np.ndarray, log_weight: np.ndarray) -> np.ndarray:
+def _above(layer: Layer, logs: Logs, log_own: np.ndarray, log_weight: np.ndarray, atom: np.ndarray) -> np.ndarray:
     """Variables at points of own passes: `_plug_in_variables` with A_i for B_i, but the label's, which are held out."""
     # The others' sum is what is left of the total without B_i. Where B_i dominates, that keeps 1e-16 of the total, and
     # A_i is of the size of B_i there.
@@ -488,7 +509,7 @@ def _above(layer: Layer, logs: Logs, log_own: np.ndarray, log_weight: np.ndarray
     with np.errstate(divide="ignore"):
         others = logs.total + np.log1p(-share)
     total = np.logaddexp(others, log_weight + log_own[:, None])
-    return _plug_in_variables(layer, logs, log_own, total)
+    return _plug_in_variables(layer, logs, log_own, total, atom)
 
 
 def _below(

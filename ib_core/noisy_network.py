@@ -132,7 +132,15 @@ def own_signals(
         n_passes: noisy passes of every atom.
         seed: key of the noise streams.
         purpose: names the family of passes, which is independent of every other one.
+
+    Raises:
+        ValueError: `layer` is no hidden layer behind the first, or `n_passes` is not positive.
     """
+    hidden = len(network.layers) - 1
+    if not 2 <= layer <= hidden:
+        raise ValueError(f"layer must be one of the hidden layers 2 to {hidden}, got {layer}")
+    if n_passes < 1:
+        raise ValueError(f"n_passes must be at least 1, got {n_passes}")
 
     @torch.no_grad()
     def block(first: int, last: int) -> np.ndarray:

@@ -35,16 +35,21 @@ def own_passes(given: Any, n: int, d: int) -> OwnPasses:
         ValueError: the shape does not fit, or a signal is NaN or infinite.
     """
     if isinstance(given, OwnPasses):
+        for name in ("n_passes", "size"):
+            if getattr(given, name) < 1:
+                raise ValueError(f"{name} of own must be at least 1, got {getattr(given, name)}")
         return given
-    array = finite_array(given, "own", "(N, n_own, d)")
-    if (len(array), array.shape[2]) != (n, d):
-        raise ValueError(f"own must have shape ({n}, n_own, {d}) like passes, got {array.shape}")
-    return OwnPasses(array.shape[1], lambda first, last: array[first:last])
+    shape = np.shape(given)
+    if len(shape) != 3 or (shape[0], shape[2]) != (n, d) or not shape[1]:
+        raise ValueError(f"own must have shape ({n}, n_own, {d}) like passes, got {shape}")
+    return OwnPasses(shape[1], lambda first, last: given[first:last])
 
 
-def blocks(own: OwnPasses, n: int, d: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """The atoms of each block and their signals (atoms, n_own, d) in float64."""
+def blocks(own: OwnPasses, n: int, d: int, *, of: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+    """The atoms of each block, or of those with some atoms, and their signals (atoms, n_own, d) in float64."""
     for first in range(0, n, own.size):
+        if of is not None and not ((of >= first) & (of < first + own.size)).any():
+            continue
         part = slice(first, min(first + own.size, n))
         signals = finite_array(own.of(part.start, part.stop), "own", "(N, n_own, d)")
         wanted = (part.stop - first, own.n_passes, d)
@@ -55,8 +60,8 @@ def blocks(own: OwnPasses, n: int, d: int) -> Iterator[tuple[slice, np.ndarray]]
         yield part, signals
 
 
-def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, d: int) -> list[np.ndarray]:
-    """Two independent families (len(atoms), n, d) of passes of a few atoms, n as asked for where they can be made."""
+def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: int) -> list[np.ndarray]:
+    """Two independent families (h, passes, d) for a few of the n atoms, as many as asked for where they can be made."""
     if own.heavy is not None:
         families = [finite_array(own.heavy(atoms, n_passes, family), "own", "(N, n_own, d)") for family in (0, 1)]
         wanted = (len(atoms), n_passes, d)
@@ -64,9 +69,11 @@ def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, d: int) -> li
             if signals.shape != wanted:
                 raise ValueError(f"own must give signals of shape {wanted} for heavy atoms, got {signals.shape}")
         return families
-    half = own.n_passes // 2
-    signals = finite_array(np.concatenate([np.asarray(own.of(k, k + 1)) for k in atoms]), "own", "(N, n_own, d)")
-    return [signals[:, :half], signals[:, half : 2 * half]]
+    half, found = own.n_passes // 2, np.empty((len(atoms), own.n_passes, d))
+    for part, signals in blocks(own, n, d, of=atoms):
+        here = (atoms >= part.start) & (atoms < part.stop)
+        found[here] = signals[atoms[here] - part.start]
+    return [found[:, :half], found[:, half : 2 * half]]
 
 
 def log_mixture(points: np.ndarray, row: np.ndarray, centres: np.ndarray) -> np.ndarray:

@@ -11,7 +11,20 @@ import numpy as np
 from ib_core.bounds.passes import passes_deviation_joint
 from ib_core.closed_forms import noise_entropy
 from ib_core.estimate import WIDTH, Estimate
-from ib_core.layer_ends import INFORMATION, LAMBDA, Ends, Layer, Pool, exact_ends, fresh_ends, own_ends
+from ib_core.layer_ends import (
+    DIVERGENCE,
+    INFORMATION,
+    LAMBDA,
+    OVERLAP,
+    OWN_SURPRISE,
+    SURPRISE,
+    Ends,
+    Layer,
+    Pool,
+    exact_ends,
+    fresh_ends,
+    own_ends,
+)
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.checks import finite_array, law_columns, positive
 from ib_core.mixture.groups import Groups
@@ -46,7 +59,8 @@ class LayerInformation:
         pointwise: (N,) or (N, K) of i(x) = D(P_{T|x} || P_T), each at least the truth in expectation, whose weighted
             sum is `upper`; NaN for atoms without weight in that law, under the first of several laws only for atoms
             without weight in any.
-        pointwise_stderr: standard errors of `pointwise`, each from the few draws of one atom and its neighbours.
+        pointwise_stderr: standard errors of `pointwise`, each from the few draws of one atom and its neighbours, and at
+            most as large as its overlap with other atoms allows for their passes, which all atoms share.
         pointwise_low: the part of every atom in `lower`. The sum is below; a single one may err by what the model of
             the lower end errs.
         output_divergence: D(P'_T || P_T) of every law P' from the first one, P; 0 for the first.
@@ -306,10 +320,11 @@ def _published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, deter
     for end in (upper, lower, ends.label_upper, ends.label_lower):
         if end is not None:
             reached &= end.stderr <= layer.targets
-    conditional = published(row(-1), constant)
+    conditional = published(row(OWN_SURPRISE), constant)
     if deterministic:
         exact = np.full(len(entropies), noise_entropy(layer.atoms.d, layer.atoms.beta))
         conditional = published(Estimate(exact, np.zeros_like(exact)))
+    surprise = row(SURPRISE)
     saturation = np.divide(upper.value, entropies, out=np.zeros_like(entropies), where=entropies > 0)
     return LayerInformation(
         upper=published(upper),
@@ -320,12 +335,12 @@ def _published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, deter
         plug_in=published(ends.plug_in),
         bracket=enclosed(lower, upper, entropies),
         label_bracket=label,
-        entropy=published(row(-2), constant),
+        entropy=published(Estimate(surprise.value, np.hypot(surprise.stderr, ends.pooled_error)), constant),
         conditional_entropy=conditional,
         pointwise=pointwise,
         pointwise_stderr=errors,
         pointwise_low=low,
-        output_divergence=published(row(-3)),
+        output_divergence=published(row(DIVERGENCE)),
         saturation=float(saturation[column[0]]) if scalar else saturation[column],
         draws=ends.n_draws,
         remainder=ends.remainder,
@@ -354,6 +369,29 @@ def _proven(layer: Layer, ends: Ends, upper: Estimate) -> tuple[Estimate, Estima
     return upper, Estimate(ends.lower.value, margin / WIDTH)
 
 
+def _others_error(laws: np.ndarray, passes: np.ndarray, overlap: np.ndarray) -> np.ndarray:
+    """(N, K) standard error of i(x) for the passes of all other atoms in p; 0 for atoms without weight in that law.
+
+    To first order a pass s of atom j moves it by w_j / n_j (1 - E[u_i(t) | s] / w_i), t around s, u_i = w_i p_i / p. So
+    the variance is at most the sum over j other than i of w_j^2 / n_j E_j[u_i^2] / w_i^2. The sum of w_j E_j[u_i^2]
+    over all j is E_p[u_i^2] = w_i E_i[u_i], of which j = i has w_i E_i[u_i^2]. That leaves
+    max_j (w_j / n_j) E_i[u_i (1 - u_i)] / w_i.
+
+    Args:
+        laws: (N, K).
+        passes: (N,) of each atom.
+        overlap: (N, K) of E_i[u_i (1 - u_i)].
+    """
+    share = laws / passes[:, None]
+    first = share.argmax(0)
+    most = np.broadcast_to(share.max(0), share.shape).copy()
+    pick = (first, np.arange(laws.shape[1]))
+    others = share.copy()
+    others[pick] = 0.0
+    most[pick] = others.max(0)
+    return np.sqrt(np.divide(most * overlap, laws, out=np.zeros_like(laws), where=laws > 0))
+
+
 def _by_atom(layer: Layer, ends: Ends, scalar: bool, column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pointwise information, its errors and the lower end's parts, in the caller's order of atoms and laws."""
     draws, found = ends.draws, ends.upper
@@ -374,6 +412,9 @@ def _by_atom(layer: Layer, ends: Ends, scalar: bool, column: np.ndarray) -> tupl
     around = np.stack([np.convolve(each, kernel, "same") / share for each in variances.T], axis=1)
     freedom = np.array(float(window * max(found.units - 1, 1)))
     errors = np.sqrt(np.maximum(variances, around)) * max(float(quantile(freedom)) / WIDTH, 1.0)
+    if ends.pooled_passes is not None:
+        overlap = np.maximum(of_atoms(found.stratum_means[OVERLAP], 1), 0.0)
+        errors = np.hypot(errors, _others_error(layer.laws[draws.active], ends.pooled_passes[draws.active], overlap))
     parts = np.full((3, layer.atoms.n, layer.laws.shape[1]), np.nan)
     at = layer.order[draws.active]
     parts[0, at], parts[1, at] = means, errors

@@ -1,7 +1,7 @@
 """Draw until the standard error is small enough."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,7 +99,7 @@ class Sampler:
         targets: (K,) standard errors to reach.
         max_draws: most points; the first `least` units are drawn in any case.
         guess: standard deviation of a variable, by which the first round is planned.
-        loss: whether the means are lower ends, see `Unseen`.
+        lower: the variables that are lower ends, see `Unseen`.
     """
 
     def __init__(
@@ -112,10 +112,10 @@ class Sampler:
         *,
         guess: float = 0.0,
         least: int = 2,
-        loss: bool = False,
+        lower: Sequence[int] | slice = (),
     ) -> None:
         self.draws, self.full, self.judged, self.targets = draws, full, judged, targets
-        self.loss = loss
+        self.lower = lower if isinstance(lower, slice) else list(lower)
         self.blocks = 0
         self.strata: Strata | None = None
         self.first: list[Unit] = []  # units that wait for a second one, since slopes need two
@@ -153,9 +153,11 @@ class Sampler:
         """(V, K) standard errors, see Spread."""
         assert self.strata is not None
         _, variance = self.strata.spread()
-        events = (self.draws.shares / self.strata.units).max(0)
+        events = np.tile((self.draws.shares / self.strata.units).max(0), (len(variance), 1))
         if self.draws.sampled:
-            events = Unseen(self.draws.weights, self.draws.seen * self.strata.units, self.loss).errors()
+            seen = self.draws.weights, self.draws.seen * self.strata.units
+            events[:] = Unseen(*seen, loss=False).errors()
+            events[self.lower] = Unseen(*seen, loss=True).errors()
         return np.hypot(np.sqrt(np.maximum(variance, 0.0)) * self.strata.widening(), events)
 
     def result(self) -> Sampled:

@@ -1,11 +1,13 @@
 """The noisy network: noise of the right size at the right place, and training that can be resumed."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from ib_core import szt
-from ib_core.noisy_network import NoisyNetwork, noisy_passes
+from ib_core.noisy_network import NoisyNetwork, noisy_passes, own_signals
 from ib_core.training import evaluate, split, train_epoch
 
 LAW = szt.law()
@@ -45,6 +47,40 @@ def test_passes_do_not_depend_on_how_many_atoms_follow():
 def test_stored_and_fresh_passes_are_independent_streams():
     stored, fresh = (noisy_passes(network(), LAW.atoms[:10], 2, 5, purpose) for purpose in ("stored", "fresh"))
     assert (stored.signals[1] != fresh.signals[1]).all()
+
+
+def test_own_passes_are_those_of_their_family_whatever_block_is_asked_for():
+    family = own_signals(network(), LAW.atoms[:700], 2, 5, seed=3)
+    whole = noisy_passes(network(), LAW.atoms[:700], 5, seed=3, purpose="own").signals[1]
+    assert family.n_passes == 5 and family.size == 512
+    for first, last in ((0, 512), (512, 700), (30, 33), (600, 601)):
+        np.testing.assert_array_equal(family.of(first, last), whole[first:last])
+
+
+def test_own_passes_of_a_few_atoms_do_not_depend_on_the_others_and_are_independent_families():
+    net = NoisyNetwork([12, 6, 5, 4, 2], "tanh", 0.3, 0)
+    family = own_signals(net, LAW.atoms, 3, 5, seed=3)
+    few, some = family.heavy(np.array([7]), 400, 0), family.heavy(np.array([2, 7, 600]), 400, 0)
+    assert some.shape == (3, 400, 4)
+    np.testing.assert_array_equal(few[0], some[1])
+    families = [
+        some,
+        family.heavy(np.array([2, 7, 600]), 400, 1),
+        np.broadcast_to(family.of(0, 512)[2:3, :1], (3, 1, 4)),
+    ]
+    assert all((a[:, :1] != b[:, :1]).all() for a, b in itertools.combinations(families, 2))
+    # All have one law: means over 400 passes differ by what such means may.
+    error = np.hypot(families[0].std(1), families[1].std(1)) / 20
+    assert (np.abs(families[0].mean(1) - families[1].mean(1)) < 5 * error).all()
+    assert len({tuple(row) for row in some[:, 0]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("layer", "n_passes", "message"), [(1, 5, "layers 2 to 2"), (3, 5, "got 3"), (2, 0, "n_passes")]
+)
+def test_own_passes_are_refused_where_there_are_none(layer, n_passes, message):
+    with pytest.raises(ValueError, match=message):
+        own_signals(network(), LAW.atoms, layer, n_passes, seed=3)
 
 
 def test_lipschitz_constants_are_never_exceeded():
