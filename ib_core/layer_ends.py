@@ -118,7 +118,7 @@ class Layer:
     @property
     def entropies(self) -> np.ndarray:
         """(K,) of H(X)."""
-        return -np.sum(self.laws * np.log(np.where(self.laws > 0, self.laws, 1.0)), axis=0)
+        return np.abs(np.sum(self.laws * np.log(np.where(self.laws > 0, self.laws, 1.0)), axis=0))
 
     def with_heavy(self, own: OwnPasses) -> "Layer":
         """The same with passes of their own number for atoms of much weight."""

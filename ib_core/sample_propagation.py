@@ -232,6 +232,8 @@ def layer_information(
         fresh = finite_array(fresh, "fresh", "(N, m, d)")
         if (len(fresh), fresh.shape[2]) != (n, d):
             raise ValueError(f"fresh must have shape ({n}, m, {d}) like passes, got {fresh.shape}")
+    if max_draws is not None and not max_draws >= 1:
+        raise ValueError(f"max_draws must be at least 1, got {max_draws}")
     label_of = label_indices(labels, n)
 
     # Atoms of one label stand together: a class is then a slice, and p is the sum of its classes. Equal laws are one

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr
+from scipy.special import entr, expit
 
 from ib_core.estimate import WIDTH
 from ib_core.mixture.draws import Chosen, Draws
@@ -42,15 +42,20 @@ class Unseen(NamedTuple):
         share = w / self.counts[:, None]
         if not self.loss:
             return EVENTS * (share * (1 - log)).max(0) / WIDTH
-        # Events in the atom of the largest share, and in all others.
-        first = share.argmax(0)
-        pick = (first, np.arange(w.shape[1]))
-        most = np.minimum(EVENTS / self.counts[first], 0.5)
-        rest = share.copy()
-        rest[pick] = 0.0
-        q = np.minimum(EVENTS * rest.max(0), 0.5)
-        taken = w[pick] * (entr(most) + entr(1 - most)) + entr(q) + entr(1 - q)
-        return (taken + np.minimum(EVENTS * share[pick], 1.0) * -(w * log).sum(0)) / WIDTH
+        # The most of sum_i w_i (H_b(q_i) + q_i H) with EVENTS = sum_i counts_i q_i: there the slopes
+        # w_i / counts_i (ln((1 - q_i) / q_i) + H) are all equal, or 0 where so many events do not find room.
+        entropy = np.abs((w * log).sum(0))
+        low, high = np.zeros(w.shape[1]), share.max(0) * (entropy + 40.0)
+
+        def probabilities(slope: np.ndarray) -> np.ndarray:
+            return expit(entropy - np.divide(slope, share, out=np.full_like(share, np.inf), where=share > 0))
+
+        for _ in range(60):
+            slope = (low + high) / 2
+            more = self.counts @ probabilities(slope) > EVENTS
+            low, high = np.where(more, slope, low), np.where(more, high, slope)
+        q = probabilities(low)
+        return (w * (entr(q) + entr(1 - q) + q * entropy)).sum(0) / WIDTH
 
 
 class Spread(NamedTuple):

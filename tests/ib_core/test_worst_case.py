@@ -12,7 +12,6 @@ from ib_core.closed_forms import finite_input_information
 from ib_core.finite_channel import from_log_kernel, information, pointwise
 from ib_core.layer_channel import layer_channel
 from ib_core.mixture.atoms import Atoms
-from ib_core.sample_propagation import layer_information
 from ib_core.tilt import divergence
 from ib_core.worst_case import largest_information, smallest_information
 
