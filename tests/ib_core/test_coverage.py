@@ -198,16 +198,16 @@ def check_brackets(layer, weights, n_passes, seeds=80, *, own=None, fresh=None, 
 @pytest.mark.parametrize("n", [2, 3, 10, 40, 300])
 def test_brackets_of_few_passes_hold(n):
     for n_passes, fresh in ((1, 2), (2, 3), (20, 4)):
-        check_brackets(neuron_chain(n), laws(n), n_passes, fresh=fresh, seeds=40 if n == 300 else 80)
+        check_brackets(neuron_chain(n), laws(n), n_passes, fresh=fresh, seeds=20 if n == 300 else 80)
     check_brackets(neuron_chain(n), laws(n, heavy=0.9), 4, fresh=4)
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 40, 300])
 def test_brackets_of_own_passes_hold(n):
-    few = dict(seeds=20) if n == 300 else {}
+    few = dict(seeds=10) if n == 300 else dict(seeds=60)
     check_brackets(neuron_chain(n), laws(n), 1, own=100, **few)
     check_brackets(neuron_chain(n), laws(n, heavy=0.9), 20, own=100, **few)
-    check_brackets(neuron_chain(n), laws(n, heavy=0.9), 5, made=60, seeds=20)
+    check_brackets(neuron_chain(n), laws(n, heavy=0.9), 5, made=60, seeds=10)
 
 
 @pytest.mark.parametrize("probability", [0.001, 0.01, 0.05])
@@ -225,7 +225,7 @@ def test_label_brackets_know_of_flips_that_own_passes_did_not_show():
 @pytest.mark.parametrize("n", [3, 40])
 def test_brackets_hold_in_wide_layers(n):
     check_brackets(gaussian(n, 30), laws(n), 5, fresh=4, seeds=30)
-    check_brackets(gaussian(n, 30), laws(n), 20, own=60, seeds=30)
+    check_brackets(gaussian(n, 30), laws(n), 20, own=60, seeds=20)
 
 
 def test_decoders_do_not_know_the_passes_that_they_are_measured_on():
@@ -235,7 +235,7 @@ def test_decoders_do_not_know_the_passes_that_they_are_measured_on():
 
 def test_brackets_of_fifty_laws_hold():
     for further in (dict(own=100), dict(fresh=4)):
-        check_brackets(neuron_chain(40), laws(40, 50), 5, seeds=20, **further)
+        check_brackets(neuron_chain(40), laws(40, 50), 5, seeds=10, **further)
 
 
 @pytest.mark.parametrize("further", [dict(own=60), dict(fresh=4)], ids=str)
