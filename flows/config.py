@@ -16,6 +16,9 @@ from ib_core.shifts import FAMILIES, check_step, shifted
 from tasks.families import find_family
 
 
+SIDES = {"szt": (12, 2)}  # inputs and classes of each source
+
+
 class Data(Settings):
     """The input law."""
 
@@ -87,6 +90,38 @@ class Shifts(Settings):
         return self
 
 
+class Slices(Settings):
+    """What is measured of projections of a layer: I(X; U T), below I(X; T) and not saturated where that is."""
+
+    kind: Literal["auto", "none", "principal", "discriminant", "random"] = Field(
+        "auto",
+        description="directions of U, from passes of their own; auto: principal ones, where I(X; T) is above .95 H(X). "
+        "A name alone stands for all three settings",
+    )
+    k: Annotated[int, Field(ge=1, le=64)] = Field(2, description="directions; layers of fewer units take them all")
+    n: Annotated[int, Field(ge=2, le=1000)] | None = Field(
+        None, description="random slices, over which the mean is taken; null: 8 for random ones"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_name(cls, value: Any) -> Any:
+        if not isinstance(value, str | Mapping | cls):
+            raise ValueError(f"must be auto, none or a mapping of kind, k and n, got {value!r}")
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_count(self) -> "Slices":
+        if self.n is not None and self.kind != "random":
+            raise ValueError(f"n must be left out unless kind is random, got n {self.n} for {self.kind}")
+        return self
+
+    @property
+    def count(self) -> int:
+        """Slices that are measured of every layer that is projected."""
+        return 0 if self.kind == "none" else (self.n or 8) if self.kind == "random" else 1
+
+
 class Estimator(Settings):
     """Sample propagation."""
 
@@ -111,6 +146,7 @@ class Estimator(Settings):
         None, description="most draws for each end of a cell's bracket; null leaves it to the estimator"
     )
     seed: Seed = Field(0, description="key of the estimator's draws")
+    slices: Slices = Slices()
 
 
 class WorstCase(Settings):
@@ -152,6 +188,12 @@ class SweepConfig(StudyConfig):
             raise ValueError(
                 f"the grid has {cells:,} estimates (betas x seeds x checkpoints x layers x laws), "
                 f"resources.max_cells allows {self.resources.max_cells:,}"
+            )
+        slices, (_, classes) = self.estimator.slices, SIDES[self.data.source]
+        if slices.kind == "discriminant" and slices.k > classes - 1:
+            raise ValueError(
+                f"estimator.slices.k must be at most {classes - 1} for discriminant directions of {classes} classes, "
+                f"got {slices.k}"
             )
         return self
 

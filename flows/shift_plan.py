@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.config import SweepConfig
+from flows.config import SIDES, SweepConfig
 from flows.settings import draws_to_reach
 from ib_core.epochs import log_spaced_epochs
 from tasks.data import column_digest
@@ -17,6 +17,7 @@ SECONDS_PER_STEP = 0.8e-3  # one minibatch of training
 SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
 SECONDS_PER_OWN_VALUE = 12e-9  # one signal value of own passes: propagated, held against some points, forgotten
 SECONDS_PER_VALUE = 25e-9  # one signal value: propagated, written, hashed
+AUTO_SHARE = 0.2  # of the cells, perhaps, have a saturated layer whose projection is measured too
 
 
 def shift_sweep_units(config: SweepConfig, lost: frozenset[str]) -> dict[str, list[Unit]]:
@@ -78,7 +79,7 @@ def architecture(config: SweepConfig) -> str:
 
 
 def _widths(config: SweepConfig) -> list[int]:
-    n_inputs, n_classes = {"szt": (12, 2)}[config.data.source]
+    n_inputs, n_classes = SIDES[config.data.source]
     return [n_inputs, *config.network.widths, n_classes]
 
 
@@ -168,17 +169,21 @@ def _cell(
     estimator = config.estimator
     settings = {"layer": layer, "beta": beta, "laws": list(laws), **_sampling(config, activations)}
     settings["pointwise_draws"] = estimator.pointwise_draws if activations is reference else 2
+    slices = estimator.slices
+    settings["slices"] = {"kind": slices.kind, "k": slices.k, "n": slices.count}
     inputs = {"activations": activations, "network": activations.inputs["network"]} | {
         f"law {name}": law for name, law in laws.items()
     }
     if activations is not reference:
         inputs["reference activations"] = reference
+        inputs["law reference"] = reference.inputs["law"]  # whose atoms the directions of slices come from
     centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
     most = estimator.max_draws or max(64 * _atoms(config), 2**18)
     draws = max(2 * _atoms(config), 0.25 * draws_to_reach(estimator.target_stderr, most))
     draws += max(draws, settings["pointwise_draws"] * _atoms(config))
     own = 0 if layer == 1 else _atoms(config) * estimator.own_passes * sum(config.network.widths[: layer - 1])
     cost = SECONDS_PER_PAIR * draws * centres + SECONDS_PER_OWN_VALUE * own
+    cost *= 1 + (AUTO_SHARE if slices.kind == "auto" else slices.count)
     return Unit("information", f"{activations.label}/L{layer}", settings, inputs, cost, 1e5)
 
 

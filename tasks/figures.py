@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from tasks import figure_style as style
 from tasks.audit_figures import draw_audit
-from tasks.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS, Label
+from tasks.figure_style import DASH_DOT, DASHED, DOTTED, FAINT, INK, VACUOUS, Label
 from tasks.sweep_view import Case, Group, View, over_seeds, title
 
 CURVES: list[dict[str, Any]] = [{"color": INK, "lw": 1.6}, {"color": FAINT, "lw": 1.4, "ls": DASHED}]
@@ -37,12 +37,15 @@ def shift_response(view: View, group: Group) -> Figure:
         Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X′)"),
         Patch(**VACUOUS, label="every bound vacuous"),
     ]
+    if len(view.projected):
+        label = "I(X; UT), projected (lower bound of I(X; T))"
+        handles.append(Line2D([], [], color=INK, lw=1.0, ls=DASH_DOT, label=label))
     style.legend(figure, handles)
     return figure
 
 
 def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
-    """The layers' lines from the reference on, their brackets, the entropy of the law and the vacuous sizes."""
+    """The layers' lines from the reference on, with brackets, their projections, the law's entropy and vacuous sizes."""
     information = view.final(case.of(view.information))
     reference, shifted = (information[information["shift"] == name] for name in ("reference", family))
     lines = over_seeds(pd.concat([reference.assign(shift=family), shifted[shifted["size"] > 0]]))
@@ -74,6 +77,14 @@ def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
             at = style.place([0, *envelope["size"]], grid)
             axes.plot(at, [start, *edge.where(~ended)], color=ink, lw=0.8, ls=DASHED, alpha=0.55)
     style.end_labels(axes, float(style.place(grid, grid).max()), labels, RESPONSE)
+    projected = view.final(case.of(view.projected))
+    projected = pd.concat(
+        [projected[projected["shift"] == "reference"], projected[(projected["shift"] == family) & (projected["size"] > 0)]]
+    )
+    for layer, line in over_seeds(projected.assign(shift=family)).groupby("layer"):
+        ink, x = style.colour(layer), style.place(line["size"], grid)
+        axes.fill_between(x, line["lower"], line["upper"], color=ink, alpha=0.08, lw=0)
+        axes.plot(x, line["middle"], color=ink, lw=1.0, ls=DASH_DOT)
 
 
 def deviation_against_bounds(view: View, case: Case, group: Group) -> Figure:

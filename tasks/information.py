@@ -15,6 +15,14 @@ from ib_core.input_law import InputLaw
 from ib_core.noisy_network import own_signals
 from ib_core.own_passes import OwnPasses
 from ib_core.sample_propagation import LayerInformation, layer_information
+from ib_core.sliced import (
+    SlicedInformation,
+    discriminant_directions,
+    mean_sliced_information,
+    principal_directions,
+    random_directions,
+    sliced_information,
+)
 from tasks.activations import network_of, read_signals
 from tasks.store import Result
 from tasks.tables import read_law, write_table
@@ -28,13 +36,16 @@ ATTRIBUTION = [
 ]
 
 REFERENCE = "reference"
+SATURATED = 0.95  # of H(X): above it "auto" slices are measured
+DIRECTION_PASSES, DIRECTION_ATOMS = 8, 2048  # that directions of slices are found from
 SHIFTED = 2.0  # times the target of the reference law, which all changes are held against
 
 
 def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
     """Write what one cell knows, in nats.
 
-    estimates.parquet: law, quantity and estimator. attribution.parquet: where the change of each law comes from.
+    estimates.parquet: law, quantity and estimator; I_X_UT, the information of slices, where the settings ask for them
+    or, "auto", where the layer is saturated under the cell's first law. attribution.parquet: where the change of each law comes from.
     pointwise.parquet: i(x) under the first law. steps.parquet, for moved atoms: how far their signals moved.
 
     The laws are the columns of one cell: one evaluation of the kernel and the same draws serve them all. The stored
@@ -67,7 +78,13 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
     )
     estimates = _estimates(information, settings["laws"], moved)
     sizes = {"n_atoms": stored.shape[0], "n_passes": stored.shape[1], "draws": information.draws}
-    write_table(out / "estimates.parquet", estimates.assign(**sizes))
+    estimates = estimates.assign(**sizes)
+    slices = settings["slices"]
+    wanted = information.saturation[0] > SATURATED if slices["kind"] == "auto" else slices["kind"] != "none"
+    if wanted:
+        rows = _slice_rows(_sliced(settings, inputs, stored, laws, targets[: len(laws)]), settings["laws"])
+        estimates = pd.concat([estimates, rows.assign(**{**sizes, "draws": rows["draws"]})], ignore_index=True)
+    write_table(out / "estimates.parquet", estimates)
     origins = _origins(information, laws, settings["laws"], parts)
     write_table(out / "attribution.parquet", origins)
     columns = {
@@ -87,6 +104,61 @@ def own_passes(settings: dict[str, Any], training: Result, atoms: np.ndarray, pu
     """Further passes of the network of a cell up to its layer, independent of those of every other purpose."""
     network, seed = network_of(settings, training)
     return own_signals(network, atoms, settings["layer"], settings["own_passes"], seed, purpose)
+
+
+def _sliced(
+    settings: dict[str, Any], inputs: Mapping[str, Result], stored: np.ndarray, laws: list[InputLaw], targets: list
+) -> LayerInformation | SlicedInformation:
+    """The information of slices under the laws of a cell, on the stored and own passes of the layer itself."""
+    options = {
+        "own": None,
+        "deterministic": settings["layer"] == 1,
+        "weights": np.stack([law.weights for law in laws], axis=1),
+        "confidence": settings["confidence"],
+        "target_stderr": settings["target_stderr"] * np.array(targets),
+        "max_draws": settings["max_draws"],
+        "seed": settings["seed"],
+        "device": settings.get("device"),
+    }
+    if not options["deterministic"]:
+        options["own"] = own_passes(settings, inputs["network"], laws[0].atoms, "own")
+    directions = _directions(settings, inputs, stored.shape[2])
+    measure = sliced_information if directions.ndim == 2 else mean_sliced_information
+    return measure(stored, settings["beta"], directions, **options)
+
+
+def _directions(settings: dict[str, Any], inputs: Mapping[str, Result], d: int) -> np.ndarray:
+    """U (k, d), or (n, k, d) for random slices: the same for all cells of a layer, whatever law moves the atoms.
+
+    Those that look at signals come from passes of their own of the reference law's atoms. In the first layer, where
+    signals are a function of X, they are those of the estimator; U knows nothing of the noise there either.
+    """
+    kind, k = settings["slices"]["kind"], min(settings["slices"]["k"], d)
+    if kind == "random":
+        return random_directions(d, k, settings["slices"]["n"], settings["seed"])
+    law = read_law(inputs[f"law {REFERENCE}"].file("law.parquet"))
+    some = np.unique(np.linspace(0, len(law.atoms) - 1, min(len(law.atoms), DIRECTION_ATOMS)).astype(int))
+    network, seed = network_of(settings, inputs["network"])
+    passes = own_signals(network, law.atoms[some], settings["layer"], DIRECTION_PASSES, seed, "directions")
+    starts = range(0, len(some), passes.size)
+    signals = np.concatenate([passes.of(first, min(first + passes.size, len(some))) for first in starts])
+    if kind == "discriminant":
+        return discriminant_directions(signals, law.labels[some], k)
+    return principal_directions(signals, k)
+
+
+def _slice_rows(found: LayerInformation | SlicedInformation, names: list[str]) -> pd.DataFrame:
+    """The ends of I(X; U T) for each law, of the mean over slices where there are several; columns of `_estimates`."""
+    rows = []
+    for k, law in enumerate(names):
+        low, high = (float(end[k]) for end in found.bracket)
+        facts = {"law": law, "reached": bool(found.reached[k]), "quantity": "I_X_UT"}
+        for estimator, end, form in (("upper", found.upper, ""), ("lower", found.lower, found.lower_form[k])):
+            assert end is not None  # a cell has own passes, or a deterministic layer
+            estimate = {"estimator": estimator, "value": float(end.value[k]), "stderr": float(end.stderr[k])}
+            bracket = {"lower": low, "upper": high, "saturation": float(found.saturation[k]), "form": form}
+            rows.append({**facts, **estimate, **bracket, "draws": found.draws})
+    return pd.DataFrame(rows)
 
 
 def _estimates(information: LayerInformation, names: list[str], moved: bool) -> pd.DataFrame:

@@ -22,7 +22,7 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
     """
     value = {
         quantity: middles(good[(good["quantity"] == quantity) & (good["estimator"] == "upper")])
-        for quantity in ("I_X_T", "I_T_Y", "dI_X_T")
+        for quantity in ("I_X_T", "I_X_UT", "I_T_Y", "dI_X_T")
     }
     accuracy = good[good["quantity"] == "accuracy"]
     deviation = bounds[bounds["concerns"] == "deviation"]
@@ -33,6 +33,7 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
         _named(value["I_X_T"], "I_X_T/L"),
         _named(value["I_X_T"], "I_X_T_low/L", column="lower"),
         _named(value["I_X_T"], "I_X_T_high/L", column="upper"),
+        _named(value["I_X_UT"], "I_X_UT/L"),
         _named(value["I_T_Y"], "I_T_Y/L"),
         _named(value["dI_X_T"], "dI_X_T/L"),
         *(

@@ -9,6 +9,10 @@ import pandas as pd
 from tasks.sweep_view import METRICS, View, title
 
 SATURATED = 0.95
+PROJECTED = (
+    " Rows UT are I(X; UT) of projections on few directions: their low end is below I(X; T) too, their high end bounds "
+    "I(X; UT) alone, and how they change says nothing of how the layer changes."
+)
 
 
 @dataclass(frozen=True)
@@ -103,23 +107,26 @@ def failed(view: View) -> Table:
 
 
 def bracket_table(view: View) -> Table:
-    """The brackets of every layer under the reference law at the final epoch."""
+    """The brackets of every layer, and of its projection where there is one, under the reference law at the end."""
     keys = ["network", "beta", "seed", "layer"]
-    clean = [view.final(frame[frame["shift"] == "reference"]) for frame in (view.information, view.label_information)]
-    both = clean[0].merge(clean[1], on=keys, how="left", suffixes=("", "_y"))
+    frames = (view.information, view.label_information, view.projected)
+    clean = [view.final(frame[frame["shift"] == "reference"]) for frame in frames]
+    both = clean[0].merge(clean[1], on=keys, how="left", suffixes=("", "_y")).assign(projected="")
+    both = pd.concat([both, clean[2].assign(projected=", UT")]) if len(clean[2]) else both
+    both = both.sort_values([*keys, "projected"])
     labels = {(case.network, case.beta): case.label for case in view.cases}
     head = ["noise", "seed", "layer", "lower end", "low", "high", "width", "bracket of I(X; T)", "of H(X)"]
     return Table(
         [*head, "bracket of I(T; Y)"],
         [
-            [labels[row.network, row.beta], str(row.seed), str(row.layer), row.form, number(row.low), number(row.high),
+            [labels[row.network, row.beta], str(row.seed), f"{row.layer}{row.projected}", row.form, number(row.low), number(row.high),
              number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
              (f"{100 * row.saturation:.0f} %", "faint" if row.saturation > SATURATED else ""),
-             f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
+             "" if row.projected else f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
             for row in both.itertuples()
         ],
         f"Nats, reference law, epoch {view.epoch}. A share of H(X) in grey is above {100 * SATURATED:g} %: it says "
-        "only that hardly any two inputs overlap.",
+        "only that hardly any two inputs overlap." + (PROJECTED if len(clean[2]) else ""),
     )  # fmt: skip
 
 

@@ -120,6 +120,11 @@ class View:
         return self.brackets("I_X_T")
 
     @cached_property
+    def projected(self) -> pd.DataFrame:
+        """Of I(X; U T), for the layers that were projected."""
+        return self.brackets("I_X_UT")
+
+    @cached_property
     def label_information(self) -> pd.DataFrame:
         return self.brackets("I_T_Y")
 

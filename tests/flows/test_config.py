@@ -59,3 +59,29 @@ def test_an_unknown_sweep_is_refused(sweep):
 def test_overrides_reach_their_place():
     config = load_config("szt", parse_overrides(["training.epochs=7", "shifts.0.sizes=[0.0, 0.25]"]))
     assert config.training.epochs == 7 and config.shifts[0].sizes == [0.0, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("estimator.slices=atuo", "estimator.slices.kind: .*'auto', 'none', .*got 'atuo'"),
+        ("estimator.slices=3", "estimator.slices: must be auto, none or a mapping of kind, k and n, got 3"),
+        ("estimator.slices=null", "estimator.slices: must be auto, none or a mapping .* got None"),
+        ("estimator.slices={kind: principal, k: 0}", "estimator.slices.k: .*greater than or equal to 1, got 0"),
+        ("estimator.slices={kind: random, n: 1}", "estimator.slices.n: .*greater than or equal to 2, got 1"),
+        ("estimator.slices={kind: principal, n: 4}", "estimator.slices: n must be left out unless .* random, got n 4"),
+        ("estimator.slices={kind: discriminant, k: 2}", "slices.k must be at most 1 .* of 2 classes, got 2"),
+        ("estimator.slices={kin: random}", "estimator.slices.kin: unknown setting .did you mean kind"),
+    ],
+)
+def test_a_wrong_choice_of_slices_is_one_line(override, expected):
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config("szt", parse_overrides([override]))
+    assert "\n" not in str(error.value)
+
+
+def test_a_name_stands_for_all_settings_of_slices():
+    named = load_config("szt", {"estimator.slices": "random"}).estimator.slices
+    assert (named.kind, named.k, named.count) == ("random", 2, 8)
+    assert load_config("szt", {"estimator.slices": {"kind": "random", "n": 3}}).estimator.slices.count == 3
+    assert load_config("szt").estimator.slices == load_config("szt", {"estimator.slices": "auto"}).estimator.slices

@@ -208,3 +208,31 @@ def test_a_request_to_stop_ends_between_two_units(tmp_path):
         run_study(run, lambda _, work: work())
     assert len(run.store.published("information")) == 1
     assert (tmp_path / "sweeps" / "tiny" / "plan.json").exists()
+
+
+NAMES = ["law", "quantity", "estimator"]
+
+
+def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):
+    assert "I_X_UT" not in set(tables.information.quantity)  # no layer is saturated: "auto" measures no projection
+    config = tiny(estimator={**TINY["estimator"], "slices": {"kind": "random", "k": 2, "n": 2}})
+    stages = build_plan(config).stages
+    assert all(cell.settings["slices"] == {"kind": "random", "k": 2, "n": 2} for cell in stages["information"])
+    run = run_tiny(tmp_path, config)
+    table = load_tables(tmp_path / "sweeps" / "tiny").information
+    assert run.failed == [] if hasattr(run, "failed") else True
+    found = table[table.quantity == "I_X_UT"]
+    layer = table[table.quantity == "I_X_T"]
+    assert set(found.estimator) == {"upper", "lower"}
+    assert len(found) == 2 * layer.drop_duplicates(CELL).shape[0]
+    assert found[["lower", "upper", "stderr", "saturation", "draws", "n_passes", "reached"]].notna().all().all()
+    assert set(found.form[(found.layer == 1) & (found.estimator == "lower")]) == {"exact"}
+    before, after = (
+        frame[frame.quantity != "I_X_UT"].drop(columns="code").reset_index(drop=True)
+        for frame in (tables.information, table)
+    )
+    pd.testing.assert_frame_equal(before, after, check_exact=True)
+    ends = [frame[frame.estimator == "upper"].set_index(CELL) for frame in (found, layer)]
+    assert (ends[0].lower <= ends[1].upper.reindex(ends[0].index)).all()  # data processing
+    second = ends[0][ends[0].index.get_level_values("layer") == 2]  # of two units: its projections are rotations
+    assert (second.upper >= ends[1].lower.reindex(second.index)).all()
