@@ -79,7 +79,10 @@ def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
     style.end_labels(axes, float(style.place(grid, grid).max()), labels, RESPONSE)
     projected = view.final(case.of(view.projected))
     projected = pd.concat(
-        [projected[projected["shift"] == "reference"], projected[(projected["shift"] == family) & (projected["size"] > 0)]]
+        [
+            projected[projected["shift"] == "reference"],
+            projected[(projected["shift"] == family) & (projected["size"] > 0)],
+        ]
     )
     for layer, line in over_seeds(projected.assign(shift=family)).groupby("layer"):
         ink, x = style.colour(layer), style.place(line["size"], grid)

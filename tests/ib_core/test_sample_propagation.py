@@ -210,7 +210,7 @@ def reference(passes, beta, weights, labels, draws=4000):
 @pytest.mark.parametrize(("n_own", "form"), [(400, "split"), (400, "gaussian")])
 def test_both_ends_are_what_their_definitions_say(n_own, form):
     # Passes that spread like a Gaussian are known from their moments, but not such as pile up at -1 and 1.
-    n, beta, spread = 80, {"split": 0.5, "gaussian": 0.05}[form], {"split": 20.0, "gaussian": 0.3}[form]
+    n, beta, spread = 80, {"split": 0.5, "gaussian": 0.02}[form], {"split": 20.0, "gaussian": 0.3}[form]
     pooled = {"split": 210, "gaussian": 8}[form]
     rng = np.random.default_rng(0)
     means = np.linspace(-1, 1, n)[:, None, None]
