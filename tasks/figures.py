@@ -45,7 +45,7 @@ def shift_response(view: View, group: Group) -> Figure:
 
 
 def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
-    """The layers' lines from the reference on, with brackets, their projections, the law's entropy and vacuous sizes."""
+    """The layers' lines from the reference on, brackets, projections, the law's entropy and vacuous sizes."""
     information = view.final(case.of(view.information))
     reference, shifted = (information[information["shift"] == name] for name in ("reference", family))
     lines = over_seeds(pd.concat([reference.assign(shift=family), shifted[shifted["size"] > 0]]))
