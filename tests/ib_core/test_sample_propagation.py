@@ -382,7 +382,10 @@ def test_a_block_of_own_passes_is_only_asked_for_as_a_whole():
         asked.add((first, last))
         return noisy_chain(first, 0.2, n=100, n_passes=80)[1][first:last]
 
-    layer_information(noisy_chain(5, 0.2, n=100, n_passes=10)[1], 0.2, own=OwnPasses(80, of, size=40), max_draws=1)
+    weights = np.full(100, 0.5 / 99)
+    weights[50] = 0.5  # an atom that has passes of its own number
+    passes = noisy_chain(5, 0.2, n=100, n_passes=10)[1]
+    layer_information(passes, 0.2, own=OwnPasses(80, of, size=40), weights=weights, max_draws=1)
     assert asked == {(0, 40), (40, 80), (80, 100)}
 
 
