@@ -15,7 +15,6 @@ from flows.settings import ConfigError, Count, Positive, Seed, Settings, StudyCo
 from ib_core.shifts import FAMILIES, check_step, shifted
 from tasks.families import find_family
 
-
 SIDES = {"szt": (12, 2)}  # inputs and classes of each source
 
 

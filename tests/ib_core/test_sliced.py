@@ -63,7 +63,9 @@ def test_all_directions_are_the_layer():
 def test_a_slice_of_a_slice_knows_less():
     signals = np.random.default_rng(0).normal(size=(100, 1, 12))
     directions = random_directions(12, 3, 1, seed=0)[0]
-    found = [sliced_information(signals, 0.3, directions[:k], deterministic=True, target_stderr=0.03) for k in (1, 2, 3)]
+    found = [
+        sliced_information(signals, 0.3, directions[:k], deterministic=True, target_stderr=0.03) for k in (1, 2, 3)
+    ]
     whole = layer_information(signals, 0.3, deterministic=True, target_stderr=0.03)
     highest = [each.bracket[1] for each in [*found, whole]]
     lowest = [each.bracket[0] for each in [*found, whole]]
