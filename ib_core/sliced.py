@@ -298,7 +298,7 @@ def _orthonormal(directions: np.ndarray) -> np.ndarray:
     worst = float(np.abs(directions @ directions.T - np.eye(len(directions))).max())
     if not worst <= ORTHONORMAL:
         raise ValueError(
-            f"directions must have orthonormal rows within {ORTHONORMAL:g}, one product is {worst:.3g} off"
+            f"directions must have orthonormal rows (within {ORTHONORMAL:g}), one product is off by {worst:.3g}"
         )
     left, _, right = np.linalg.svd(directions, full_matrices=False)
     return left @ right

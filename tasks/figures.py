@@ -45,7 +45,7 @@ def shift_response(view: View, group: Group) -> Figure:
 
 
 def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
-    """The layers' lines from the reference on, brackets, projections, the law's entropy and vacuous sizes."""
+    """The layers' lines from the reference on, brackets, projections, the entropy of the law and the vacuous sizes."""
     information = view.final(case.of(view.information))
     reference, shifted = (information[information["shift"] == name] for name in ("reference", family))
     lines = over_seeds(pd.concat([reference.assign(shift=family), shifted[shifted["size"] > 0]]))
@@ -78,12 +78,8 @@ def _response_panel(axes: Axes, view: View, case: Case, family: str) -> None:
             axes.plot(at, [start, *edge.where(~ended)], color=ink, lw=0.8, ls=DASHED, alpha=0.55)
     style.end_labels(axes, float(style.place(grid, grid).max()), labels, RESPONSE)
     projected = view.final(case.of(view.projected))
-    projected = pd.concat(
-        [
-            projected[projected["shift"] == "reference"],
-            projected[(projected["shift"] == family) & (projected["size"] > 0)],
-        ]
-    )
+    reference, shifted = (projected[projected["shift"] == name] for name in ("reference", family))
+    projected = pd.concat([reference, shifted[shifted["size"] > 0]])
     for layer, line in over_seeds(projected.assign(shift=family)).groupby("layer"):
         ink, x = style.colour(layer), style.place(line["size"], grid)
         axes.fill_between(x, line["lower"], line["upper"], color=ink, alpha=0.08, lw=0)

@@ -46,7 +46,8 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
 
     estimates.parquet: law, quantity and estimator; I_X_UT, the information of slices, where the settings ask for them
     or, "auto", where the layer is saturated under the cell's first law. attribution.parquet: where the change of each
-    law comes from. pointwise.parquet: i(x) under the first law. steps.parquet, for moved atoms: how far they moved.
+    law comes from. pointwise.parquet: i(x) under the first law. steps.parquet, for moved atoms: how far their signals
+    moved.
 
     The laws are the columns of one cell: one evaluation of the kernel and the same draws serve them all. The stored
     passes are the pooled ones of the estimator; its own passes are propagated from the checkpoint, block by block.

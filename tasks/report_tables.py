@@ -119,9 +119,8 @@ def bracket_table(view: View) -> Table:
     return Table(
         [*head, "bracket of I(T; Y)"],
         [
-            [labels[row.network, row.beta], str(row.seed), f"{row.layer}{row.projected}", row.form,
-             number(row.low), number(row.high),
-             number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
+            [labels[row.network, row.beta], str(row.seed), f"{row.layer}{row.projected}", row.form, number(row.low),
+             number(row.high), number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
              (f"{100 * row.saturation:.0f} %", "faint" if row.saturation > SATURATED else ""),
              "" if row.projected else f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
             for row in both.itertuples()

@@ -15,8 +15,11 @@ from flows.study import open_run, run_study
 from ib_core import szt
 from ib_core.divergences import kl_divergence
 from ib_core.shifts import shifted
+from tasks.mlflow_points import cell_points
 from tasks.progress import Observer, Stopped
+from tasks.report_tables import bracket_table
 from tasks.store import Store
+from tasks.sweep_view import View
 from tasks.tables import load_tables, read_law
 from tasks.unit import make
 
@@ -210,17 +213,13 @@ def test_a_request_to_stop_ends_between_two_units(tmp_path):
     assert (tmp_path / "sweeps" / "tiny" / "plan.json").exists()
 
 
-NAMES = ["law", "quantity", "estimator"]
-
-
 def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):
     assert "I_X_UT" not in set(tables.information.quantity)  # no layer is saturated: "auto" measures no projection
     config = tiny(estimator={**TINY["estimator"], "slices": {"kind": "random", "k": 2, "n": 2}})
     stages = build_plan(config).stages
     assert all(cell.settings["slices"] == {"kind": "random", "k": 2, "n": 2} for cell in stages["information"])
-    run = run_tiny(tmp_path, config)
+    assert run_tiny(tmp_path, config).counts["failed"] == 0
     table = load_tables(tmp_path / "sweeps" / "tiny").information
-    assert run.failed == [] if hasattr(run, "failed") else True
     found = table[table.quantity == "I_X_UT"]
     layer = table[table.quantity == "I_X_T"]
     assert set(found.estimator) == {"upper", "lower"}
@@ -236,3 +235,30 @@ def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):
     assert (ends[0].lower <= ends[1].upper.reindex(ends[0].index)).all()  # data processing
     second = ends[0][ends[0].index.get_level_values("layer") == 2]  # of two units: its projections are rotations
     assert (second.upper >= ends[1].lower.reindex(second.index)).all()
+
+
+@pytest.mark.parametrize("kind", ["auto", "none", "discriminant"])
+def test_slices_are_measured_where_they_are_asked_for(kind, tmp_path):
+    config = tiny(
+        network={"betas": [0.004]},
+        training={"epochs": 1, "checkpoints": 1},
+        estimator={"slices": {"kind": kind, "k": 1}},
+        worst_case={"kl": []},
+    )
+    run_tiny(tmp_path, config)
+    view = View(load_tables(tmp_path / "sweeps" / "tiny"))
+    saturated = view.information.groupby("layer").saturation.max() > 0.95
+    assert saturated[1] and not saturated[2]
+    expected = {"auto": {1}, "none": set(), "discriminant": {1, 2}}[kind]
+    assert set(view.projected.layer) == expected
+    assert set(view.projected["shift"]) == (set(view.information["shift"]) if expected else set())
+    assert (view.projected.saturation < 0.95).all()
+    table = bracket_table(view)
+    assert [row[2] for row in table.rows if row[2].endswith("UT")] == [f"{layer}, UT" for layer in sorted(expected)]
+    assert ("I(X; UT)" in table.caption) == bool(expected)
+    names = {name for name in cell_points(*_good(view.tables)).name if "UT" in name}
+    assert names == {f"I_X_UT/L{layer}" for layer in expected}
+
+
+def _good(tables):
+    return tables.information[tables.information.status == "ok"], tables.bounds, tables.history
