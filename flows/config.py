@@ -139,7 +139,8 @@ class Estimator(Settings):
     )
     target_stderr: Positive = Field(
         0.02,
-        description="standard error (nats) at which a cell stops drawing; twice as much for shifted laws",
+        description="standard error (nats) at which a cell stops drawing; twice as much for shifted laws, and twice as "
+        "much again at checkpoints before the last one",
     )
     max_draws: Count | None = Field(
         None, description="most draws for each end of a cell's bracket; null leaves it to the estimator"

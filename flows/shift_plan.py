@@ -11,6 +11,7 @@ from tasks.unit import Unit
 
 STAGES = ("data", "training", "activations", "information", "worst_case", "bounds", "report")
 REFERENCE = "reference"
+EARLIER = 2.0  # times the target of the last checkpoint, at all before it
 
 # Rough seconds on one core and bytes, measured on two shared cores: for the plan's estimate and nothing else.
 SECONDS_PER_STEP = 0.8e-3  # one minibatch of training
@@ -159,6 +160,8 @@ def _sampling(config: SweepConfig, activations: Unit) -> dict[str, Any]:
     estimator = config.estimator
     sampling = estimator.model_dump(include={"own_passes", "confidence", "target_stderr", "max_draws", "seed"})
     sampling["epoch"] = activations.settings["epoch"]
+    if sampling["epoch"] != _epochs(config)[-1]:
+        sampling["target_stderr"] *= EARLIER
     # A GPU changes the last digits, so what it made is a result of its own.
     return sampling | ({"device": "cuda"} if config.resources.gpus else {})
 
@@ -179,7 +182,7 @@ def _cell(
         inputs["law reference"] = reference.inputs["law"]  # whose atoms the directions of slices come from
     centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
     most = estimator.max_draws or max(64 * _atoms(config), 2**18)
-    draws = max(2 * _atoms(config), 0.25 * draws_to_reach(estimator.target_stderr, most))
+    draws = max(2 * _atoms(config), 0.5 * draws_to_reach(settings["target_stderr"], 2 * most))
     draws += max(draws, settings["pointwise_draws"] * _atoms(config))
     own = 0 if layer == 1 else _atoms(config) * estimator.own_passes * sum(config.network.widths[: layer - 1])
     cost = SECONDS_PER_PAIR * draws * centres + SECONDS_PER_OWN_VALUE * own

@@ -23,7 +23,7 @@ LAMBDA = 0.02  # share of the smoothed decoder that ignores t: it costs .02 nats
 # Draws that choose the form of the lower end, and are then thrown away: one of many atoms, some of the heaviest.
 PILOT_ATOMS, PILOT_HEAVY, PILOT_DRAWS = 1024, 32, 16
 WORTH = 1e-3  # nats by which a dearer form has to be better
-GUESS = 0.5  # nats: the spread of a density ratio by which the first round of draws is planned
+GUESS = 0.7  # nats: the spread of a density ratio by which the first round of draws is planned
 # Atoms of at least so many times the mean weight, or all where they are few, get more passes: their events count most.
 HEAVY, MOST_HEAVY, HEAVY_PASSES, MOST_HEAVY_PASSES = 4.0, 64, 2**15, 4096
 LEAST_PASSES = 4  # from which on a Gaussian is fitted, or the spread between passes believed
