@@ -24,7 +24,8 @@ RESPONSE = 3.2  # inches, the height of a panel of the central figure
 
 def shift_response(view: View, group: Group) -> Figure:
     """I(X;T_l) against the size of the shift: a column per family, a row per noise level, a line per layer."""
-    figure, panels = style.sheet(len(view.cases), len(group.families), RESPONSE, (0.2, 0.62), sharey="row")
+    top = 0.64 + style.LINE * bool(len(view.projected))
+    figure, panels = style.sheet(len(view.cases), len(group.families), RESPONSE, (0.2, 0.62), top=top, sharey="row")
     for row, case in enumerate(view.cases):
         for column, family in enumerate(group.families):
             _response_panel(panels[row, column], view, case, family)

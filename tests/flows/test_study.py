@@ -215,9 +215,9 @@ def test_a_request_to_stop_ends_between_two_units(tmp_path):
 
 def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):
     assert "I_X_UT" not in set(tables.information.quantity)  # no layer is saturated: "auto" measures no projection
-    config = tiny(estimator={**TINY["estimator"], "slices": {"kind": "random", "k": 2, "n": 2}})
+    config = tiny(estimator={**TINY["estimator"], "slices": {"kind": "random", "k": 3, "n": 2}})
     stages = build_plan(config).stages
-    assert all(cell.settings["slices"] == {"kind": "random", "k": 2, "n": 2} for cell in stages["information"])
+    assert all(cell.settings["slices"] == {"kind": "random", "k": 3, "n": 2} for cell in stages["information"])
     assert run_tiny(tmp_path, config).counts["failed"] == 0
     table = load_tables(tmp_path / "sweeps" / "tiny").information
     found = table[table.quantity == "I_X_UT"]
@@ -232,9 +232,9 @@ def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):
     )
     pd.testing.assert_frame_equal(before, after, check_exact=True)
     ends = [frame[frame.estimator == "upper"].set_index(CELL) for frame in (found, layer)]
-    assert (ends[0].lower <= ends[1].upper.reindex(ends[0].index)).all()  # data processing
-    second = ends[0][ends[0].index.get_level_values("layer") == 2]  # of two units: its projections are rotations
-    assert (second.upper >= ends[1].lower.reindex(second.index)).all()
+    # Layers of three and of two units: their projections on three, or all, directions are rotations.
+    assert (ends[0].lower <= ends[1].upper.reindex(ends[0].index)).all()
+    assert (ends[0].upper >= ends[1].lower.reindex(ends[0].index)).all()
 
 
 @pytest.mark.parametrize("kind", ["auto", "none", "discriminant"])

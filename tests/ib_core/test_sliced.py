@@ -159,8 +159,10 @@ def test_passes_made_block_by_block_give_the_numbers_of_an_array():
     array = sliced_information(passes, 0.3, chosen[0], own=own, **few)
     made = sliced_information(passes, 0.3, chosen[0], own=OwnPasses(46, of, size=32), **few)
     np.testing.assert_allclose(made.bracket, array.bracket, rtol=1e-9)
+    asked.clear()
+    mean_sliced_information(passes, 0.3, chosen, own=OwnPasses(46, of, size=32), **few)
     blocks = [pair for pair in asked if pair in [(0, 32), (32, 64), (64, 70)]]
-    assert len(blocks) == 3  # projected once, and kept
+    assert len(blocks) == 3  # asked for once, projected on all slices, and kept
     weights = np.r_[[0.5], np.full(69, 0.5 / 69)]
     lazy = OwnPasses(46, of, heavy, 32)
     projected = OwnPasses(
