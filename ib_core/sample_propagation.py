@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 
 from ib_core.bounds.passes import passes_deviation_joint
 from ib_core.closed_forms import noise_entropy
@@ -26,7 +27,7 @@ from ib_core.layer_ends import (
     own_ends,
 )
 from ib_core.mixture.atoms import Atoms
-from ib_core.mixture.checks import finite_array, law_columns, positive
+from ib_core.mixture.checks import finite_array, integer_array, law_columns, positive
 from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
 from ib_core.mixture.sampling import Sampled
@@ -48,8 +49,8 @@ class LayerInformation:
     Attributes:
         upper: at least I(X; T_l) in expectation.
         lower: at most I(X; T_l) in expectation. None where nothing but 0 is known to lie below.
-        lower_form: which lower end that is: "exact", "split", "gaussian", "held_out" or "smoothed", see
-            `layer_information`; None without one.
+        lower_form: which lower end that is: "exact", "split", "gaussian", "gaussian_2", "gaussian_4", "held_out" or
+            "smoothed", see `layer_information`; None without one.
         label_upper, label_lower: I(T_l; Y) likewise. None without `labels`.
         plug_in: I_SP, the information of the channel made of `passes`, at least I(X; T_l) in expectation.
         bracket: lower - 3 stderr and upper + 3 stderr, within 0 and H(X). It holds the truth of every law by itself as
@@ -182,10 +183,10 @@ def layer_information(
     * Upper end, t from A_i: E ln A_i(t) / (w_i A_i(t) + sum_{j != i} w_j B_j(t)) >= D(p_i || p) for every atom.
     * Lower end "split", t from B_i: E ln A_i(t) / sum_j w_j B_j(t), at most I in the sum over atoms. Close where atoms
       overlap.
-    * Lower end "gaussian", t from B_i: ln q_i(t) / sum_j w_j q_j(t) for Gaussians q_j with the moments of A_j. Close
-      where S_l given X is nearly Gaussian.
+    * Lower end "gaussian", t from B_i: ln q_i(t) / sum_j w_j q_j(t) for Gaussians q_j with the moments of A_j, or for
+      mixtures of two or four, "gaussian_2" and "gaussian_4". Close where S_l given X is nearly Gaussian.
 
-    Which of the two lower ends is published is chosen for each law on draws that are then thrown away. Without `own`
+    Which of the lower ends is published is chosen for each law on draws that are then thrown away. Without `own`
     the upper end is the plug-in of `passes`, and the lower one comes from `fresh` passes: "held_out", the densities
     B_j as a decoder, "smoothed", the same with a share of .02 that ignores t, or "gaussian"; the largest counts.
 
@@ -284,9 +285,11 @@ def label_indices(labels: Any, n: int) -> np.ndarray:
     """Labels as 0..C-1, all 0 without labels."""
     if labels is None:
         return np.zeros(n, dtype=np.int64)
-    labels = np.asarray(labels)
+    labels = np.asarray(labels.detach().cpu() if isinstance(labels, torch.Tensor) else labels)
     if labels.shape != (n,):
         raise ValueError(f"labels must have shape ({n},), got {labels.shape}")
+    if labels.dtype.kind not in "biuSU":
+        labels = integer_array(labels, "labels", "(N)")
     return np.unique(labels, return_inverse=True)[1]
 
 
