@@ -12,7 +12,7 @@ import torch
 from ib_core import attribution, coupling
 from ib_core.estimate import WIDTH, Estimate, interval
 from ib_core.input_law import InputLaw
-from ib_core.noisy_network import own_signals
+from ib_core.noisy_network import noisy_passes, own_signals
 from ib_core.own_passes import OwnPasses
 from ib_core.sample_propagation import LayerInformation, layer_information
 from ib_core.sliced import (
@@ -140,9 +140,8 @@ def _directions(settings: dict[str, Any], inputs: Mapping[str, Result], d: int) 
     law = read_law(inputs[f"law {REFERENCE}"].file("law.parquet"))
     some = np.unique(np.linspace(0, len(law.atoms) - 1, min(len(law.atoms), DIRECTION_ATOMS)).astype(int))
     network, seed = network_of(settings, inputs["network"])
-    passes = own_signals(network, law.atoms[some], settings["layer"], DIRECTION_PASSES, seed, "directions")
-    starts = range(0, len(some), passes.size)
-    signals = np.concatenate([passes.of(first, min(first + passes.size, len(some))) for first in starts])
+    passes = noisy_passes(network, law.atoms[some], DIRECTION_PASSES, seed, "directions")
+    signals = passes.signals[settings["layer"] - 1]
     if kind == "discriminant":
         return discriminant_directions(signals, law.labels[some], k)
     return principal_directions(signals, k)
