@@ -143,7 +143,9 @@ class Estimator(Settings):
         "much again at checkpoints before the last one",
     )
     max_draws: Count | None = Field(
-        None, description="most draws for each end of a cell's bracket; null leaves it to the estimator"
+        None,
+        description="most draws for each end of a cell's bracket, a quarter at checkpoints before the last one; null leaves "
+        "it to the estimator",
     )
     seed: Seed = Field(0, description="key of the estimator's draws")
     slices: Slices = Slices()

@@ -1,5 +1,6 @@
 """The units of the shift sweep: data -> training -> activations -> information -> worst_case -> bounds -> report."""
 
+import math
 from typing import Any
 
 from flows.config import SIDES, SweepConfig
@@ -11,7 +12,7 @@ from tasks.unit import Unit
 
 STAGES = ("data", "training", "activations", "information", "worst_case", "bounds", "report")
 REFERENCE = "reference"
-EARLIER = 2.0  # times the target of the last checkpoint, at all before it
+EARLIER = 2.0  # times the standard error of the last checkpoint, at all before it
 
 # Rough seconds on one core and bytes, measured on two shared cores: for the plan's estimate and nothing else.
 SECONDS_PER_STEP = 0.8e-3  # one minibatch of training
@@ -162,6 +163,8 @@ def _sampling(config: SweepConfig, activations: Unit) -> dict[str, Any]:
     sampling["epoch"] = activations.settings["epoch"]
     if sampling["epoch"] != _epochs(config)[-1]:
         sampling["target_stderr"] *= EARLIER
+        if sampling["max_draws"]:
+            sampling["max_draws"] = math.ceil(sampling["max_draws"] / EARLIER**2)
     # A GPU changes the last digits, so what it made is a result of its own.
     return sampling | ({"device": "cuda"} if config.resources.gpus else {})
 
