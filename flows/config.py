@@ -144,8 +144,8 @@ class Estimator(Settings):
     )
     max_draws: Count | None = Field(
         None,
-        description="most draws for each end of a cell's bracket, a quarter at checkpoints before the last one; null leaves "
-        "it to the estimator",
+        description="most draws for each end of a cell's bracket, a quarter at checkpoints before the last one; null "
+        "leaves it to the estimator",
     )
     seed: Seed = Field(0, description="key of the estimator's draws")
     slices: Slices = Slices()
