@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ib_core.estimate import WIDTH
 from tasks import audit
 from tasks import report_tables as parts
 from tasks.figures import draw
@@ -132,7 +133,7 @@ def shift_findings(view: View, case: Case) -> list[str]:
         limit = f"{number(best['bound'])} nats ({best['theorem']}{', vacuous' if best['vacuous'] else ''})"
         said.append(
             f"Layer {most['layer']} {'lost' if most['change'] < 0 else 'gained'} {number(abs(most['change']))} nats "
-            f"({abs(most['percent']):.1f} %; {spread}Monte Carlo error {number(most['stderr'])}) under "
+            f"({abs(most['percent']):.1f} %; {spread}brackets reach ± {number(WIDTH * most['stderr'])}) under "
             f"{at_size(family, most['size'], metric)}; smallest bound {limit}."
         )
     return said
