@@ -139,12 +139,12 @@ class Estimator(Settings):
     )
     target_stderr: Positive = Field(
         0.02,
-        description="standard error (nats) at which a cell stops drawing; twice as much for shifted laws, and twice as "
-        "much again at checkpoints before the last one",
+        description="standard error (nats) at which a cell stops drawing; twice as much for shifted laws, and three "
+        "times as much again at checkpoints before the last one",
     )
     max_draws: Count | None = Field(
         None,
-        description="most draws for each end of a cell's bracket, a quarter at checkpoints before the last one; null "
+        description="most draws for each end of a cell's bracket, a ninth at checkpoints before the last one; null "
         "leaves it to the estimator",
     )
     seed: Seed = Field(0, description="key of the estimator's draws")

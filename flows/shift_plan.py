@@ -12,7 +12,7 @@ from tasks.unit import Unit
 
 STAGES = ("data", "training", "activations", "information", "worst_case", "bounds", "report")
 REFERENCE = "reference"
-EARLIER = 2.0  # times the standard error of the last checkpoint, at all before it
+EARLIER = 3.0  # times the standard error of the last checkpoint, at all before it
 
 # Rough seconds on one core and bytes, measured on two shared cores: for the plan's estimate and nothing else.
 SECONDS_PER_STEP = 0.8e-3  # one minibatch of training

@@ -9,10 +9,10 @@ from functools import cache
 import pytest
 from tiny import TINY, tiny
 
-from flows.config import parse_config
+from flows.config import load_config, parse_config
 from flows.plan import build_plan, survey
 from flows.settings import ConfigError
-from flows.shift_plan import STAGES
+from flows.shift_plan import EARLIER, STAGES
 from ib_core.shifts import FAMILIES
 from tasks.store import Store
 from tasks.unit import make
@@ -197,3 +197,14 @@ def test_steps_that_float64_cannot_take_are_refused_before_anything_runs(size, f
     with pytest.raises(ConfigError, match=found) as error:
         load_config("szt", parse_overrides([f"shifts.3.sizes=[{size}]"]))
     assert "\n" not in str(error.value)
+
+
+def test_cells_before_the_last_checkpoint_may_err_more_at_fewer_draws():
+    config = load_config("szt")
+    cells = build_plan(config).stages["information"]
+    last = max(cell.settings["epoch"] for cell in cells)
+    asked = {
+        (cell.settings["epoch"] == last, cell.settings["target_stderr"], cell.settings["max_draws"]) for cell in cells
+    }
+    target, most = config.estimator.target_stderr, config.estimator.max_draws
+    assert asked == {(True, target, most), (False, EARLIER * target, math.ceil(most / EARLIER**2))}
