@@ -1,6 +1,5 @@
 """The units of the shift sweep: data -> training -> activations -> information -> worst_case -> bounds -> report."""
 
-import math
 from typing import Any
 
 from flows.config import SIDES, SweepConfig
@@ -161,10 +160,7 @@ def _sampling(config: SweepConfig, activations: Unit) -> dict[str, Any]:
     estimator = config.estimator
     sampling = estimator.model_dump(include={"own_passes", "confidence", "target_stderr", "max_draws", "seed"})
     sampling["epoch"] = activations.settings["epoch"]
-    if sampling["epoch"] != _epochs(config)[-1]:
-        sampling["target_stderr"] *= EARLIER
-        if sampling["max_draws"]:
-            sampling["max_draws"] = math.ceil(sampling["max_draws"] / EARLIER**2)
+    sampling["relaxed"] = 1.0 if sampling["epoch"] == _epochs(config)[-1] else EARLIER
     # A GPU changes the last digits, so what it made is a result of its own.
     return sampling | ({"device": "cuda"} if config.resources.gpus else {})
 
@@ -185,7 +181,8 @@ def _cell(
         inputs["law reference"] = reference.inputs["law"]  # whose atoms the directions of slices come from
     centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
     most = estimator.max_draws or max(64 * _atoms(config), 2**18)
-    draws = max(2 * _atoms(config), 0.5 * draws_to_reach(settings["target_stderr"], 2 * most))
+    draws = 0.5 * draws_to_reach(estimator.target_stderr, 2 * most) / settings["relaxed"] ** 2
+    draws = max(2 * _atoms(config), draws)
     draws += max(draws, settings["pointwise_draws"] * _atoms(config))
     own = 0 if layer == 1 else _atoms(config) * estimator.own_passes * sum(config.network.widths[: layer - 1])
     cost = SECONDS_PER_PAIR * draws * centres + SECONDS_PER_OWN_VALUE * own

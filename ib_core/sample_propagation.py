@@ -300,6 +300,10 @@ def _published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, deter
     lower = ends.lower
     if layer.proven and not deterministic:
         upper, lower = _proven(layer, ends, upper)
+    # Where errors are larger than all there is to know, they need not be larger than that.
+    upper = Estimate(upper.value, np.minimum(upper.stderr, entropies / WIDTH))
+    if lower is not None:
+        lower = Estimate(lower.value, np.minimum(lower.stderr, entropies / WIDTH))
 
     def published(estimate: Estimate, offset: float = 0.0) -> Estimate:
         value, stderr = estimate.value[column] - offset, estimate.stderr[column]

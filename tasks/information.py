@@ -1,5 +1,6 @@
 """Stage `information`: sample propagation for one layer of one checkpoint, under all laws that share its atoms."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
         weights=np.stack([*(law.weights for law in laws), *moving], axis=1),
         labels=laws[0].labels,
         confidence=settings["confidence"],
-        target_stderr=settings["target_stderr"] * np.array(targets),
-        max_draws=settings["max_draws"],
+        **effort(settings, targets),
         pointwise_draws=settings["pointwise_draws"],
         seed=settings["seed"],
         device=settings.get("device"),
@@ -101,6 +101,15 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
         write_table(out / "steps.parquet", pd.DataFrame([{"law": settings["laws"][0], **steps._asdict()}]))
 
 
+def effort(settings: dict[str, Any], targets: list[float]) -> dict[str, Any]:
+    """The standard errors (K,) that a cell stops at, and its most draws; where it is relaxed, fewer by the square."""
+    relaxed, most = settings["relaxed"], settings["max_draws"]
+    return {
+        "target_stderr": settings["target_stderr"] * relaxed * np.array(targets),
+        "max_draws": None if most is None else math.ceil(most / relaxed**2),
+    }
+
+
 def own_passes(settings: dict[str, Any], training: Result, atoms: np.ndarray, purpose: str) -> OwnPasses:
     """Further passes of the network of a cell up to its layer, independent of those of every other purpose."""
     network, seed = network_of(settings, training)
@@ -116,8 +125,7 @@ def _sliced(
         "deterministic": settings["layer"] == 1,
         "weights": np.stack([law.weights for law in laws], axis=1),
         "confidence": settings["confidence"],
-        "target_stderr": settings["target_stderr"] * np.array(targets),
-        "max_draws": settings["max_draws"],
+        **effort(settings, targets),
         "seed": settings["seed"],
         "device": settings.get("device"),
     }

@@ -16,7 +16,7 @@ from ib_core.layer_channel import layer_channel
 from ib_core.noisy_network import noisy_passes
 from ib_core.sample_propagation import layer_information
 from tasks.activations import network_of, read_signals
-from tasks.information import SHIFTED, centred, own_passes
+from tasks.information import SHIFTED, centred, effort, own_passes
 from tasks.store import Result
 from tasks.tables import read_law, write_table
 
@@ -58,8 +58,7 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
         deterministic=deterministic,
         weights=np.stack(laws, axis=1),
         confidence=settings["confidence"],
-        target_stderr=settings["target_stderr"] * np.array([1.0] + [SHIFTED] * (len(laws) - 1)),
-        max_draws=settings["max_draws"],
+        **effort(settings, [1.0] + [SHIFTED] * (len(laws) - 1)),
         seed=seed,
         device=device,
     )

@@ -54,6 +54,8 @@ class Atoms:
         if backend not in ("numba", "torch", "triton", None):
             raise ValueError(f'backend must be "numba", "torch", "triton" or None, got {backend!r}')
         self.backend, self.device = backend, device
+        if backend is not None:  # one that was asked for is refused at once where it is missing
+            self.kernel  # noqa: B018
         # Added to ln sum_k exp(-|t - s_k|^2 / 2) it gives a log density.
         self.log_constant = -self.d * (math.log(beta) + 0.5 * math.log(2 * math.pi)) - math.log(self.n_passes)
 

@@ -8,8 +8,8 @@ from flows.config import ConfigError, load_config, parse_overrides
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("network.betas=[0]", "network.betas.0: .*greater than 0, got 0"),
-        ("network.betas=[-0.1]", "network.betas.0: .*greater than 0, got -0.1"),
+        ("network.betas=[0]", "network.betas.0: .*greater than or equal to 0.000001, got 0"),
+        ("network.betas=[-0.1]", "network.betas.0: .*greater than or equal to 0.000001, got -0.1"),
         ("network.widths=[]", "network.widths: .*at least 1 item"),
         ("shifts.0.sizes=[1.5]", r"sizes in TV must be in \[0, 1\], got 1.5"),
         ("shifts.1.sizes=[9]", r"hamming_tilt.*reaches KL 0 and .*8.3177\d+\], asked for 9"),
