@@ -1,7 +1,6 @@
-"""The ends of a layer's information: densities at draws, averaged by strata, for each way to know the channel."""
+"""The ends of a layer's information: density ratios averaged over draws, for each way to know the channel."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -10,13 +9,10 @@ from scipy.stats import norm
 
 from ib_core.estimate import WIDTH, Estimate
 from ib_core.gaussian_decoder import GaussianDecoder, Moments, gaussian_decoders
-from ib_core.mixture.atoms import Atoms
-from ib_core.mixture.density import log_totals
+from ib_core.layer import Layer, Logs
 from ib_core.mixture.draws import Chosen, Draws
-from ib_core.mixture.groups import Groups
-from ib_core.mixture.order import spatial_order
 from ib_core.mixture.sampling import Sampled, Sampler
-from ib_core.own_passes import OwnPasses, blocks, heavy_passes, log_mixture
+from ib_core.own_passes import OwnPasses, blocks, log_mixture
 from ib_core.streams import stream
 
 LAMBDA = 0.02  # share of the smoothed decoder that ignores t: it costs .02 nats and holds ln q(x|t)/w above -3.9
@@ -24,8 +20,6 @@ LAMBDA = 0.02  # share of the smoothed decoder that ignores t: it costs .02 nats
 PILOT_ATOMS, PILOT_HEAVY, PILOT_DRAWS = 1024, 32, 16
 WORTH = 1e-3  # nats by which a dearer form has to be better
 GUESS = 0.7  # nats: the spread of a density ratio by which the first round of draws is planned
-# Atoms of at least so many times the mean weight, or all where they are few, get more passes: their events count most.
-HEAVY, MOST_HEAVY, HEAVY_PASSES, MOST_HEAVY_PASSES = 4.0, 64, 2**15, 4096
 LEAST_PASSES = 4  # from which on a Gaussian is fitted, or the spread between passes believed
 FRESH_FORMS = ("smoothed", "held_out", "gaussian")
 
@@ -33,181 +27,6 @@ FRESH_FORMS = ("smoothed", "held_out", "gaussian")
 def choice_width(n: int) -> float:
     """By how much the errors of n valid ends are widened so that the best of them holds as often as one alone would."""
     return float(norm.isf(norm.sf(WIDTH) / n)) / WIDTH
-
-
-class Logs(NamedTuple):
-    """Log-densities at points, less one constant, of the pooled passes."""
-
-    own: np.ndarray  # (m,) ln B_i of the own atom
-    total: np.ndarray  # (m, K) ln sum_j w_j B_j
-    label: np.ndarray | None  # (m, K) likewise of the own label's atoms, over the label's weight
-
-
-class Heavy(NamedTuple):
-    """Atoms of much weight, which have pooled and own passes of another number than all others, in units of beta.
-
-    Attributes:
-        place: (N,) where among them an atom stands, -1 for others.
-        pooled, own: (h, n, d) signals, independent of each other.
-    """
-
-    place: np.ndarray
-    pooled: np.ndarray
-    own: np.ndarray
-
-
-class Pool(NamedTuple):
-    """What the sum over all atoms runs over: their pooled passes in parts of equal size, one for each light atom.
-
-    Attributes:
-        atoms: the mixtures of the parts.
-        groups: their labels and weights.
-        part: (N,) the part of an atom, for a heavy one the first of its parts.
-    """
-
-    atoms: Atoms
-    groups: Groups
-    part: np.ndarray
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The densities of one layer under all laws, at points that come from a known atom; atoms in the order of `atoms`.
-
-    Attributes:
-        atoms: the pooled passes.
-        laws: (N, K).
-        groups: atoms of one label, under all laws.
-        order: (N,) which of the caller's atoms each one is.
-        labelled: whether labels were given.
-        targets: (K,) standard errors to reach.
-        max_draws: most points for each end.
-        pointwise_draws: least draws of each atom for the upper end.
-        seed: key of the draws.
-        proven: whether lower ends must be bounded variables without controls.
-        device: where torch computes.
-        pool: what the kernel sums over.
-        heavy: atoms of much weight, where they have further passes.
-    """
-
-    atoms: Atoms
-    laws: np.ndarray
-    groups: Groups
-    order: np.ndarray
-    labelled: bool
-    targets: np.ndarray
-    max_draws: int
-    pointwise_draws: int
-    seed: int
-    proven: bool
-    device: str | None
-    pool: Pool
-    heavy: Heavy | None = None
-
-    @property
-    def counts(self) -> np.ndarray:
-        """(N, K) where a density counts: where the own atom has weight in the law.
-
-        Under the first one everywhere, as others are held against it. Elsewhere it may lie so deep in a tail that only
-        the slow exact way could give it.
-        """
-        counts = self.laws > 0
-        counts[:, 0] = True
-        return counts
-
-    @property
-    def entropies(self) -> np.ndarray:
-        """(K,) of H(X)."""
-        return np.abs(np.sum(self.laws * np.log(np.where(self.laws > 0, self.laws, 1.0)), axis=0))
-
-    def with_heavy(self, own: OwnPasses) -> "Layer":
-        """The same with passes of their own number for atoms of much weight."""
-        largest = self.laws.max(1)
-        few = (largest > 0).sum() <= MOST_HEAVY
-        chosen = np.flatnonzero(largest * (largest > 0).sum() >= (0.0 if few else HEAVY))
-        chosen = chosen[largest[chosen] > 0]
-        chosen = np.sort(chosen[np.argsort(-largest[chosen], kind="stable")][:MOST_HEAVY])
-        n_passes = min(HEAVY_PASSES // max(len(chosen), 1), MOST_HEAVY_PASSES)
-        if not len(chosen) or own.n_passes < 2 * self.atoms.n_passes:
-            return self
-        size = self.atoms.n_passes
-        pooled, further = heavy_passes(own, self.order[chosen], -(-n_passes // size) * size, self.atoms.n, self.atoms.d)
-        pooled = pooled[:, : pooled.shape[1] // size * size]
-        place = np.full(self.atoms.n, -1)
-        place[chosen] = np.arange(len(chosen))
-        heavy = Heavy(place, self.atoms.scaled(pooled), self.atoms.scaled(further))
-        return replace(self, heavy=heavy, pool=self._pool(heavy))
-
-    def _pool(self, heavy: Heavy) -> Pool:
-        """Parts of `n_passes` passes each: one for a light atom, several for a heavy one, which share its weight."""
-        n, size, d = self.atoms.centres.shape
-        light, members = np.flatnonzero(heavy.place < 0), np.flatnonzero(heavy.place >= 0)
-        parts = heavy.pooled.shape[1] // size
-        owner = np.concatenate([light, np.repeat(members, parts)])
-        share = np.concatenate([np.ones(len(light)), np.full(len(members) * parts, 1 / parts)])
-        centres = np.concatenate([self.atoms.centres[light], heavy.pooled.reshape(-1, size, d)])
-        group_of = self.groups.group_of[owner]
-        order = spatial_order(centres.mean(1), group_of)
-        owner, group_of = owner[order], group_of[order]
-        bounds = np.searchsorted(group_of, np.arange(len(self.groups.slices) + 1))
-        slices = [slice(a, b) for a, b in pairwise(bounds)]
-        atoms = Atoms(self.atoms.unscaled(centres[order]), self.atoms.beta, device=self.device)
-        part = np.empty(n, int)
-        part[owner] = np.arange(len(owner))
-        return Pool(atoms, Groups(self.laws[owner] * share[order][:, None], slices, group_of), part)
-
-    def passes_of(self, pooled: int, heavy: np.ndarray | None) -> np.ndarray:
-        """(N,) of the number of passes of every atom: `pooled`, or that of the family (h, n, d) for heavy ones."""
-        counts = np.full(self.atoms.n, pooled)
-        if self.heavy is not None and heavy is not None:
-            counts[self.heavy.place >= 0] = heavy.shape[1]
-        return counts
-
-    def logs(self, points: np.ndarray, atom: np.ndarray) -> Logs:
-        """At points (m, d) of the atoms (m,)."""
-        pool, passes = self.pool, np.log(self.atoms.n_passes)
-        there, part = points, pool.part[atom]
-        if self.heavy is not None:  # the pool has an origin of its own
-            there = pool.atoms.scaled(self.atoms.unscaled(points))
-        own = pool.atoms.own(there, part, pool.groups.group_of[part])
-        logs = log_totals(pool.atoms, there, pool.groups, own, self.counts[atom]) - passes
-        log_own = np.log(own.kernel) - own.shift - passes
-        if self.heavy is not None:
-            place = self.heavy.place[atom]
-            at = np.flatnonzero(place >= 0)
-            log_own[at] = log_mixture(points[at], place[at], self.heavy.pooled)
-        label = None
-        if self.labelled:
-            class_law = np.stack([self.laws[part].sum(0) for part in self.groups.slices])  # (C, K)
-            # A class without weight has no density; its draws count for nothing.
-            log_law = np.log(np.where(class_law > 0, class_law, 1.0))[self.groups.group_of[atom]]
-            label = logs[-1] - log_law
-            label = np.where(np.isfinite(label), label, logs[0])
-        return Logs(log_own, logs[0], label)
-
-    def sampler(
-        self,
-        name: str,
-        passes: np.ndarray,
-        variables: int,
-        *,
-        sampled: bool = True,
-        guess: float = 0.0,
-        least: int = 2,
-        lower: Sequence[int] | slice = (),
-        width: float = 1.0,
-    ) -> Sampler:
-        """Draws of that name around passes (N,) of each atom, for variables of which the first ones are judged.
-
-        The rows `lower` are lower ends; `width` is what errors are widened by.
-        """
-        share = self.targets.min() / self.targets
-        active = self.laws.any(1)
-        fewest = int(passes[active].min())
-        most_units = min(max(int(self.max_draws // active.sum()), least), fewest)
-        draws = Draws(self.atoms, passes, self.laws, sampled, self.seed, name, share=share, most_units=most_units)
-        targets = self.targets / width
-        return Sampler(draws, 1, variables, targets, self.max_draws, guess=guess, least=least, lower=lower)
 
 
 class Ends(NamedTuple):

@@ -12,6 +12,7 @@ import torch
 from ib_core.bounds.passes import passes_deviation_joint
 from ib_core.closed_forms import noise_entropy
 from ib_core.estimate import WIDTH, Estimate
+from ib_core.layer import Layer, Pool
 from ib_core.layer_ends import (
     DIVERGENCE,
     INFORMATION,
@@ -20,8 +21,6 @@ from ib_core.layer_ends import (
     OWN_SURPRISE,
     SURPRISE,
     Ends,
-    Layer,
-    Pool,
     exact_ends,
     fresh_ends,
     own_ends,
