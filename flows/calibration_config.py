@@ -65,7 +65,7 @@ class Chain(Settings):
     betas: list[Noise] = Field([0.5], min_length=1, description="standard deviations of the layer noise")
     dimensions: list[Annotated[int, Field(ge=1, le=8)]] = Field([1, 2], min_length=1, description="widths d")
     passes: list[Count] = Field(min_length=1, description="stored passes n_x for each input")
-    fresh_passes: Annotated[int, Field(ge=2, le=1_000_000)] = Field(128, description="further passes: held-out end")
+    fresh_passes: Annotated[int, Field(ge=2, le=1_000_000)] = Field(128, description="further passes: lower end")
     sampled: list[Annotated[int, Field(ge=2, le=1000)]] = Field(
         [], description="numbers n of inputs drawn from P_X, with n passes each: the setting of the MI risk theorems"
     )

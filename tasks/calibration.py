@@ -218,6 +218,6 @@ def bracket_table(tables: CalibrationTables) -> Table:
                  for name in ("lower", "plug_in", "gap")]  # fmt: skip
         verdict = "yes" if inside else ("no", "bad")
         rows.append([f"β = {beta:g}, d = {d}", _count(passes), *cells, number(truth, 4), verdict])
-    head = ["case", "n_x", "held-out", "plug-in", "gap", "truth", "truth inside"]
+    head = ["case", "n_x", "lower end", "plug-in", "gap", "truth", "truth inside"]
     caption = "Nats, means over replications; small print: one standard error; inside: within three of them."
     return Table(head, rows, caption)

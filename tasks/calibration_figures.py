@@ -235,7 +235,7 @@ def bracket_against_passes(tables: CalibrationTables) -> Figure:
     panels[1, 0].set_ylabel("nats")
     handles = [
         Line2D([], [], color=style.LAYER_COLOURS[0], marker="o", ms=5, label="plug-in"),
-        Line2D([], [], color=style.LAYER_COLOURS[2], marker="v", ms=5, label="held-out"),
+        Line2D([], [], color=style.LAYER_COLOURS[2], marker="v", ms=5, label="lower end"),
         Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="truth (quadrature)"),
         Line2D([], [], color=style.LAYER_COLOURS[4], marker="D", ms=5, label="gap of the bracket"),
         Line2D([], [], color=INK, marker="o", ms=5, label="E|plug-in − truth|"),

@@ -6,9 +6,10 @@ READING = """\
 ## How to read the numbers
 
 * All information is in **nats** (1 nat = 1.443 bits). `L1` is the first hidden layer.
-* `I_X_T_low` to `I_X_T_high` is a **bracket**: the held-out estimate is a lower bound in expectation, the plug-in
-estimate an upper one, each widened by three standard errors. A narrow bracket means a number one can trust.
-* `dI_X_T` is the change from the clean law to the shifted one, `rel_dev` its size divided by the clean value.
+* `I_X_T_low` to `I_X_T_high` is a **bracket**: a lower and an upper end from independent passes of the network,
+three standard errors outwards; `I_X_T` is its middle. A narrow bracket means a number one can trust.
+* `dI_X_T` is the middle of the bracket of the change from the clean law to the shifted one, `rel_dev` its size divided
+by the clean value.
 * `bound_tv`, `bound_kl`, `bound_wasserstein`: what the best theorem of a distance allows for that change, `slack_min`
 the smallest bound minus change. A bound is **vacuous** where it says no more than the trivial one (ln N, or the layer's
 capacity).
