@@ -38,9 +38,8 @@ DELTA = 0.05  # probability that a bound on one estimate may fail
 class Theorem(NamedTuple):
     """What a theorem allows a deviation, nats.
 
-    A certificate also encloses I(X';T_l) itself, and says how much of its bound is Monte Carlo. One for each direction
-    has the fall as negative `low` and the rise as `high`. A bound on the channel of the stored passes is held against
-    its change, not against the bracket of the true one.
+    A certificate also encloses I(X';T_l) itself, and says how much of its bound is Monte Carlo. A bound on the channel
+    of the stored passes is held against its change, not against the bracket of the true one.
     """
 
     bound: float
