@@ -65,14 +65,18 @@ class Chain(Settings):
     betas: list[Noise] = Field([0.5], min_length=1, description="standard deviations of the layer noise")
     dimensions: list[Annotated[int, Field(ge=1, le=8)]] = Field([1, 2], min_length=1, description="widths d")
     passes: list[Count] = Field(min_length=1, description="stored passes n_x for each input")
-    fresh_passes: Annotated[int, Field(ge=2, le=1_000_000)] = Field(128, description="further passes: lower end")
+    fresh_passes: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
+        1024, description="further passes of each input, for the lower ends"
+    )
     sampled: list[Annotated[int, Field(ge=2, le=1000)]] = Field(
         [], description="numbers n of inputs drawn from P_X, with n passes each: the setting of the MI risk theorems"
     )
-    fit_from: Count = Field(4, description="the slope of the gap is fitted to n_x from here on")
+    fit_from: Count = Field(16, description="the slopes of the gaps are fitted to n_x from here on")
     replications: Annotated[int, Field(ge=2, le=10_000)] = Field(64, description="independent networks of passes")
-    target_stderr: Positive = Field(0.01, description="Monte Carlo standard error of one estimate, nats")
-    max_draws: Count = Field(2**16, description="most draws for each end of one bracket")
+    target_stderr: Positive = Field(
+        0.01, description="drawing stops at this standard error (nats), which for the ends counts passes too"
+    )
+    max_draws: Count = Field(2**16, description="most draws for each end of a bracket, and for each entropy")
 
     _sort = field_validator("dimensions", "passes", "sampled")(ascending)
     _check_distinct = field_validator("inputs", "betas")(distinct)

@@ -11,7 +11,10 @@ STAGES = ("risk", "bracket", "scaling", "calibration")
 
 # Rough, measured on two shared cores: for the plan's estimate and nothing else.
 SECONDS_PER_PAIR = 0.2e-9  # one (point, centre) pair of the mixture kernel
+SECONDS_PER_NEAR_PAIR = 0.6e-9  # likewise where no centre is far away
 SECONDS_PER_DRAW = 0.3e-6
+SECONDS_PER_ENTROPY = 1e-3
+SECONDS_PER_LAYER = 20e-3  # what a call of `layer_information` takes at least
 
 
 def calibration_units(config: CalibrationConfig, lost: frozenset[str]) -> dict[str, list[Unit]]:
@@ -59,9 +62,12 @@ def _bracket(config: CalibrationConfig, beta: float, d: int, passes: int, sample
         **{name: getattr(chain, name) for name in given},
     }
     atoms = sampled or len(chain.inputs) ** d
-    draws = draws_to_reach(chain.target_stderr, 4 * chain.max_draws) * 0.3 * d + (
-        0 if sampled else atoms * chain.fresh_passes
+    draws = 0.0 if d <= 3 else 0.5 * d * draws_to_reach(chain.target_stderr, 2 * chain.max_draws / d)
+    points = draws + (0 if sampled else atoms * (2 * chain.fresh_passes + passes))
+    cost = chain.replications * (
+        (0.0 if sampled else SECONDS_PER_LAYER)
+        + (atoms + 1) * SECONDS_PER_ENTROPY
+        + points * (SECONDS_PER_DRAW + atoms * passes * SECONDS_PER_NEAR_PAIR)
     )
-    cost = chain.replications * draws * (SECONDS_PER_DRAW + atoms * passes * 2 * SECONDS_PER_PAIR)
     label = f"chain/b{beta!r}/d{d}/" + (f"sampled{sampled}" if sampled else f"x{passes}")
     return Unit("bracket", label, settings, cost=cost, size=3e3)

@@ -1,7 +1,7 @@
 """Laws whose information is known: the truth for tests and for calibration, in nats."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from scipy.special import logsumexp
@@ -175,10 +175,50 @@ def neuron_chain_information(
         weights: (n,) of the inputs; uniform by default.
         activation: f, with a slope of at most 1.
     """
-    inputs, beta = finite_array(inputs, "inputs", "(n)"), positive(beta, "beta")
-    law = law_columns(weights, len(inputs))[:, 0]
+    inputs, law = finite_array(inputs, "inputs", "(n)"), law_columns(weights, len(inputs))[:, 0]
+    return [
+        finite_channel.information(density / density.sum(0), law)
+        for density, _ in _chain(inputs, slopes, offsets, beta, activation)
+    ]
+
+
+def neuron_chain_bias(
+    inputs: np.ndarray, slopes: Sequence[float], offsets: Sequence[float], beta: float, d: int = 1
+) -> float:
+    """b of E I_SP = I(X; T_L) + b / n_x + O(1 / n_x^2): the bias of the plug-in of n_x stored passes, in nats.
+
+    X has d independent coordinates, each uniform on `inputs` (n,) and sent through a chain of tanh neurons of its own
+    as in `neuron_chain_information`. A decoder made of the stored passes, `held_out_information`, loses as much:
+    I - b / n_x. The derivation needs that E q(t|s)^2 / p(t) has an integral, q(.|s) the noise around one pass's signal
+    s, which bounded signals give.
+
+    Source: second order of I in the channel, which is convex. Let r_i be the law of the output of one pass of input i,
+    a random density with mean p_i; then 2 b = E int [ sum_i w_i r_i^2 / p_i - sum_i w_i^2 r_i^2 / p ] less the same
+    for r_i = p_i. I - E[held-out] = sum_i w_i E D(p_i || p_i') - E D(p || p') has the same second order.
+    """
+    inputs = finite_array(inputs, "inputs", "(n)")
+    *_, (density, squares) = _chain(inputs, slopes, offsets, beta, np.tanh)
+    total, weight = density.sum(0), 1 / len(inputs)
+    p = density / total  # probabilities of the cells
+    output = p.mean(1, keepdims=True)
+    inside = np.where(p > 0, p, 1.0)
+    own = (squares / total**2 / inside).sum(0)  # (n,) E int r_i^2 / p_i
+    pooled = (squares / total**2 / np.where(output > 0, output, 1.0)).sum(0)
+    mean = (p**2 / np.where(output > 0, output, 1.0)).sum(0)
+    # Of d coordinates each integral is a product, and the sum over inputs one of sums.
+    return (own.mean() ** d - 1 - (weight * pooled.mean()) ** d + (weight * mean.mean()) ** d) / 2
+
+
+def _chain(
+    inputs: np.ndarray,
+    slopes: Sequence[float],
+    offsets: Sequence[float],
+    beta: float,
+    activation: Callable[[np.ndarray], np.ndarray],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of every layer, (grid of T_l, n): the density of T_l given X up to a constant, and E phi(t - S_l)^2 likewise."""
+    beta = positive(beta, "beta")
     hidden, channel = inputs, np.eye(len(inputs))  # channel (grid of T_{l-1}, n)
-    information = []
     for layer, (slope, offset) in enumerate(zip(slopes, offsets, strict=True)):
         signals = activation(slope * hidden + offset)
         steepest = np.abs([1.0, *slopes[layer + 1 : layer + 2]]).max()
@@ -189,8 +229,8 @@ def neuron_chain_information(
                 "a larger beta or smaller slopes"
             )
         hidden = np.arange(signals.min() - 10 * beta, signals.max() + 10 * beta, beta / (8 * steepest))
-        density = np.exp(-np.square((hidden[:, None] - signals) / beta) / 2) @ channel
+        kernel = np.exp(-np.square((hidden[:, None] - signals) / beta) / 2)
+        density = kernel @ channel
         density[density < 1e-200] = 0.0  # a weight times a subnormal number would vanish
+        yield density, np.square(kernel, out=kernel) @ channel
         channel = density / density.sum(0)  # probabilities on the grid: the constant and the step cancel
-        information.append(finite_channel.information(channel, law))
-    return information

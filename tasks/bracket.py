@@ -1,4 +1,4 @@
-"""Stage `bracket`: both ends of the bracket on a noisy chain of neurons whose information is known."""
+"""Stage `bracket`: the plug-in and both ends of the bracket on noisy chains of neurons whose information is known."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ib_core.closed_forms import neuron_chain_information
+from ib_core.closed_forms import neuron_chain_bias, neuron_chain_information
+from ib_core.plug_in import held_out_information, plug_in_information
 from ib_core.sample_propagation import layer_information
 from ib_core.streams import stream
 from tasks.store import Result
@@ -17,39 +18,42 @@ from tasks.tables import write_table
 
 
 def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
-    """Write replications.parquet: plug-in and lower end of I(X; T_L) with their standard errors and the truth, nats.
+    """Write replications.parquet: estimates of I(X; T_L) from stored passes that are new in each row, and truths, nats.
 
     X lies in R^d with independent coordinates, each uniform on `inputs` and sent through a chain of its own, so that
-    the truth is d times that of one chain. With `sampled` inputs instead of all of them, n inputs are drawn anew in
-    each replication, as in the theorems on the risk; there is no lower end then.
+    the truth is d times that of one chain.
+
+    `plug_in` is I_SP of the stored passes, whose standard error counts draws alone, `held_out` the plain decoder of
+    them at fresh passes; `upper`, `lower` and the bracket `low` to `high` are what `layer_information` publishes from
+    the same passes. `bias` is what theory says of the plug-in's, times n_x, for many passes.
+
+    With `sampled` inputs instead of all of them, n inputs are drawn anew in each replication, as in the theorems on the
+    risk; only the plug-in is made then.
     """
     torch.set_num_threads(1)
     d, beta, sampled = settings["d"], settings["beta"], settings["sampled"]
-    values = np.asarray(settings["inputs"], dtype=np.float64)
+    values, chain = np.asarray(settings["inputs"], dtype=np.float64), (settings["slopes"], settings["offsets"], beta)
     every_input = np.array(list(product(values, repeat=d)))
-    truth = d * neuron_chain_information(values, settings["slopes"], settings["offsets"], beta)[-1]
+    limits = {name: settings[name] for name in ("target_stderr", "max_draws")}
     rows = []
     for k in range(settings["replications"]):
         key = (d, repr(beta), settings["passes"], sampled or "all", k)
         generator = stream(settings["seed"], "bracket", *key)
         atoms = generator.choice(values, size=(sampled, d)) if sampled else every_input
-        fresh = None if sampled else _signals(atoms, settings["fresh_passes"], settings, generator)
-        found = layer_information(
-            _signals(atoms, settings["passes"], settings, generator),
-            beta,
-            fresh=fresh,
-            target_stderr=settings["target_stderr"],
-            max_draws=settings["max_draws"],
-            seed=int(generator.integers(2**31)),
-        )
-        lower = found.lower or (np.nan, np.nan)
-        rows.append(
-            {
-                **{"replication": k, "plug_in": found.plug_in.value, "plug_in_stderr": found.plug_in.stderr},
-                **{"lower": lower[0], "lower_stderr": lower[1]},
-            }
-        )
-    write_table(out / "replications.parquet", pd.DataFrame(rows).assign(truth=truth))
+        passes = _signals(atoms, settings["passes"], settings, generator)
+        seed = int(generator.integers(2**31))
+        plug_in = plug_in_information(passes, beta, seed=seed, **limits)
+        row = {"replication": k, "plug_in": plug_in.value, "plug_in_stderr": plug_in.stderr}
+        if not sampled:
+            fresh = _signals(atoms, settings["fresh_passes"], settings, generator)
+            found = layer_information(passes, beta, fresh=fresh, seed=seed, **limits)
+            row |= {"held_out": held_out_information(passes, fresh, beta, seed=seed).value}
+            row |= {"upper": found.upper.value, "lower": found.lower.value}  # type: ignore[union-attr]
+            row |= dict(zip(("low", "high"), found.bracket, strict=True))
+        rows.append(row)
+    truth = d * neuron_chain_information(values, *chain)[-1]
+    table = pd.DataFrame(rows).assign(truth=truth, bias=neuron_chain_bias(values, *chain, d))
+    write_table(out / "replications.parquet", table)
 
 
 def _signals(atoms: np.ndarray, passes: int, settings: dict[str, Any], generator: np.random.Generator) -> np.ndarray:

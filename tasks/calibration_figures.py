@@ -33,6 +33,18 @@ THEOREMS = {
     "information_risk_slides": "slides' 8cd, a misprint and no bound",
 }
 QUANTITIES = {"risk": (INK, "o"), "bias": (style.LAYER_COLOURS[0], "v"), "sd": (style.LAYER_COLOURS[4], "^")}
+# Lines of the brackets' figure: colour, mark and name.
+ENDS = {
+    "upper": (style.LAYER_COLOURS[0], "o", "upper end"),
+    "lower": (style.LAYER_COLOURS[2], "v", "lower end"),
+    "held_out": (style.LAYER_COLOURS[3], "s", "plain held-out end"),
+}
+GAPS = {
+    "held_out_gap": (style.LAYER_COLOURS[3], "s", "plug-in − held-out end"),
+    "gap": (style.LAYER_COLOURS[4], "D", "upper − lower end"),
+    "risk": (INK, "o", "E|plug-in − truth|"),
+}
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 FLOOR = 1e-4  # nats: what lies lower stands at the lower edge
 
 
@@ -61,7 +73,7 @@ def _logarithmic(axes: Axes, ticks: Any, label: str, low: float, high: float) ->
 
 
 def _measured(axes: Axes, curve: pd.DataFrame, axis: str, ink: str, mark: str, **look: Any) -> None:
-    """A measured curve with bars of three standard errors; hollow where Monte Carlo is most of it."""
+    """A measured curve with bars of three standard errors; hollow where Monte Carlo makes much of it."""
     x, y = curve[axis].to_numpy(dtype=np.float64), np.maximum(curve["value"].to_numpy(), FLOOR)
     axes.errorbar(x, y, 3 * curve["stderr"].to_numpy(), color=ink, lw=1.5, elinewidth=0.7, **look)
     hollow = (curve["mc_stderr"] > MC_SHARE * curve["value"].abs()).to_numpy()
@@ -198,11 +210,16 @@ def samples_needed(tables: CalibrationTables) -> Figure:
 
 def _gamma(tables: CalibrationTables, beta: float) -> float:
     rows = tables.slopes[(tables.slopes["part"] == "complexity") & (tables.slopes["beta"] == beta)]
-    return float(rows["gamma"].iloc[0])
+    return float(rows["gamma"].dropna().iloc[0])
+
+
+def _last_layer(tables: CalibrationTables) -> str:
+    """I(X; T_L) with the number of the chain's last layer."""
+    return f"I(X; T{str(len(tables.config['chain']['slopes'])).translate(SUBSCRIPTS)})"
 
 
 def bracket_against_passes(tables: CalibrationTables) -> Figure:
-    """Above: both ends of the bracket over n_x around the truth; below: its gap and the error of the plug-in end."""
+    """Above: the ends over n_x around the truth; below: their gaps and the error of the plug-in."""
     table = curves(tables.calibration, "bracket")
     cases = list(table.groupby(["beta", "d"], sort=False))
     figure, panels = style.sheet(2, len(cases), 2.3, (0.5, 0.25), sharex=True, top=0.95)
@@ -213,35 +230,31 @@ def bracket_against_passes(tables: CalibrationTables) -> Figure:
         truth = float(mine["truth"].iloc[0])
         above.set_title(f"β = {beta:g}, d = {d}")
         above.axhline(truth, color=INK, lw=0.9, ls=DOTTED)
-        ends = {name: mine[mine["quantity"] == name] for name in ("lower", "plug_in")}
-        x = ends["plug_in"]["n_passes"].astype(float)
+        ends = {name: mine[mine["quantity"] == name] for name in ENDS}
+        x = ends["upper"]["n_passes"].astype(float)
         above.fill_between(
-            x, ends["lower"]["value"], ends["plug_in"]["value"], color=style.LAYER_COLOURS[1], alpha=0.2, lw=0
+            x, ends["lower"]["value"], ends["upper"]["value"], color=style.LAYER_COLOURS[1], alpha=0.2, lw=0
         )
-        for (_, curve), ink, mark in zip(
-            ends.items(), (style.LAYER_COLOURS[2], style.LAYER_COLOURS[0]), "vo", strict=True
-        ):
+        for name, (ink, mark, _) in ENDS.items():
+            curve = ends[name]
             above.errorbar(x, curve["value"], 3 * curve["stderr"], color=ink, marker=mark, ms=4, lw=1.5, elinewidth=0.7)
-        span = float(ends["plug_in"]["value"].max())
+        span = float(ends["upper"]["value"].max())
         above.set(xscale="log", ylim=(min(0.0, truth - span), 1.05 * span))
         _logarithmic(below, ticks, "stored passes n_x of each input", 1e-3, 30)
-        _measured(below, mine[mine["quantity"] == "gap"], "n_passes", style.LAYER_COLOURS[4], "D")
-        _measured(below, mine[mine["quantity"] == "risk"], "n_passes", INK, "o")
+        for name, (ink, mark, _) in GAPS.items():
+            _measured(below, mine[mine["quantity"] == name], "n_passes", ink, mark)
+        expected = mine[mine["quantity"] == "expected_gap"]
+        below.plot(x, expected["value"], color=FAINT, lw=1.0, ls=DOTTED, zorder=1)
         here = bounds[(bounds["beta"] == beta) & (bounds["d"] == d)]
         style.shade_vacuous(below, y0=float(here["cap"].iloc[0]))
         below.plot(here["n_passes"].astype(float), here["bound"], **_look("estimation_risk"))
-        _guide(below, ticks, 0.5 * float(mine.loc[mine["quantity"] == "gap", "value"].iloc[0]), -1.0, "∝ 1/n_x")
-    panels[0, 0].set_ylabel("I(X; T₂) in nats")
+    panels[0, 0].set_ylabel(f"{_last_layer(tables)} in nats")
     panels[1, 0].set_ylabel("nats")
-    handles = [
-        Line2D([], [], color=style.LAYER_COLOURS[0], marker="o", ms=5, label="plug-in"),
-        Line2D([], [], color=style.LAYER_COLOURS[2], marker="v", ms=5, label="lower end"),
-        Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="truth (quadrature)"),
-        Line2D([], [], color=style.LAYER_COLOURS[4], marker="D", ms=5, label="gap of the bracket"),
-        Line2D([], [], color=INK, marker="o", ms=5, label="E|plug-in − truth|"),
-    ]
-    style.legend(figure, handles)
-    _second_legend(figure, [_key("estimation_risk")])
+    lines = [*ENDS.values(), *GAPS.values()]
+    handles = [Line2D([], [], color=ink, marker=mark, ms=5, label=label) for ink, mark, label in lines]
+    style.legend(figure, [*handles[: len(ENDS)], Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="truth")])
+    theory = Line2D([], [], color=FAINT, lw=1.0, ls=DOTTED, label="c / n_x, the first term in theory")
+    _second_legend(figure, [*handles[len(ENDS) :], theory, _key("estimation_risk")])
     return figure
 
 
@@ -263,7 +276,10 @@ def information_risk(tables: CalibrationTables) -> Figure:
     panels[0, 0].set_ylabel("nats")
     style.legend(
         figure,
-        [Line2D([], [], color=INK, marker="o", ms=5, label="E|I_SP − I(X; T₂)|"), Patch(**VACUOUS, label="vacuous")],
+        [
+            Line2D([], [], color=INK, marker="o", ms=5, label=f"E|I_SP − {_last_layer(tables)}|"),
+            Patch(**VACUOUS, label="vacuous"),
+        ],
     )
     _second_legend(figure, [_key(str(theorem)) for theorem in bounds["theorem"].unique()])
     return figure

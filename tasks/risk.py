@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -34,4 +33,4 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
             seed=int(generator.integers(2**31)),
         )
         rows.append({"replication": k, "plug_in": estimate.value, "plug_in_stderr": estimate.stderr})
-    write_table(out / "replications.parquet", pd.DataFrame(rows).assign(truth=truth, lower=np.nan))
+    write_table(out / "replications.parquet", pd.DataFrame(rows).assign(truth=truth))

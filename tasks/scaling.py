@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from scipy.stats import beta as beta_law
 
 from ib_core import bounds
 from ib_core.estimate import WIDTH
@@ -21,6 +22,7 @@ CASE = ["part", "law", "beta", "d", "n", "n_passes"]
 CURVE = ["part", "law", "beta", "d"]
 # Where Monte Carlo makes more than this share of an error, the point says nothing of the error and is not fitted.
 MC_SHARE = 1 / 3
+DRAWN = ("risk", "sd")  # what Monte Carlo error makes larger, or is taken out of
 
 
 @dataclass(frozen=True)
@@ -88,35 +90,40 @@ def _measured(case: dict[str, Any], result: Result | None) -> Iterator[dict[str,
         )
         return
     frame = read_table(result.file("replications.parquet")).to_pandas()
-    truth, mc = float(frame["truth"].iloc[0]), _root_mean_square(frame["plug_in_stderr"])
-    for quantity, (value, stderr) in _summaries(frame, truth, mc, place["part"]).items():
-        # Means average it out; what is left is part of their standard error.
-        left = mc if quantity in ("risk", "sd") else mc / math.sqrt(len(frame))
+    mc = math.sqrt(float((frame["plug_in_stderr"] ** 2).mean()))
+    for quantity, (value, stderr) in _summaries(frame, mc, place).items():
         yield place | {
-            **{"quantity": quantity, "value": value, "stderr": stderr, "mc_stderr": left},
-            **{"truth": truth, "status": "ok"},
+            **{"quantity": quantity, "value": value, "stderr": stderr},
+            # Means average it out, and their standard errors count what is left.
+            **{"mc_stderr": mc if quantity in DRAWN else math.nan},
+            **{"truth": float(frame["truth"].iloc[0]), "status": "ok"},
         }
 
 
-def _summaries(frame: pd.DataFrame, truth: float, mc: float, part: str) -> dict[str, tuple[float, float]]:
-    """Means over replications with their standard errors.
+def _summaries(frame: pd.DataFrame, mc: float, place: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """What the replications say, with standard errors over replications.
 
-    risk is E|plug-in - truth|; bias the truth minus the mean (the other way round for an information, so that both are
-    positive); sd the spread of the plug-in without its Monte Carlo error.
+    risk is E|plug-in - truth|; bias the truth minus the mean plug-in (the other way round for an information); sd the
+    spread of the plug-in without its Monte Carlo error. Of a bracket also both published ends, and the plain held-out
+    end; gap is the width between the published ends, held_out_gap the plug-in less the held-out end, and expected_gap
+    what theory says of that for many passes; draws is the error that the draws of `layer_information` add to the
+    plug-in of the same passes; missed the share of published brackets without the truth.
     """
-    error = frame["plug_in"] - truth
-    total = float(error.std())
-    sd = math.sqrt(max(total**2 - mc**2, 0.0))
-    spread = total / math.sqrt(2 * (len(error) - 1))
+    error = frame["plug_in"] - frame["truth"]
     found = {
         "risk": _mean(error.abs()),
-        "bias": _mean(-error if part == "entropy" else error),
-        # By the derivative of sd in total, and no more than the total's own where nothing is left.
-        "sd": (sd, spread * min(total / sd if sd > 0 else math.inf, 3.0)),
+        "bias": _mean(-error if place["part"] == "entropy" else error),
+        "sd": _root(error - error.mean(), mc, len(frame) - 1),
     }
-    if part == "bracket":
-        found |= {name: _mean(frame[name]) for name in ("plug_in", "lower")}
-        found["gap"] = _mean(frame["plug_in"] - frame["lower"])
+    if place["part"] == "bracket":
+        found |= {name: _mean(frame[name]) for name in ("plug_in", "held_out", "upper", "lower")}
+        found["gap"] = _mean(frame["upper"] - frame["lower"])
+        found["held_out_gap"] = _mean(frame["plug_in"] - frame["held_out"])
+        found["expected_gap"] = 2 * float(frame["bias"].iloc[0]) / place["n_passes"], 0.0
+        found["draws"] = _root(frame["upper"] - frame["plug_in"], mc, len(frame))
+        missed = int(((frame["truth"] < frame["low"]) | (frame["truth"] > frame["high"])).sum())
+        # With the deviation of a uniform prior's posterior, which is not 0 where there were none.
+        found["missed"] = missed / len(frame), float(beta_law(missed + 1, len(frame) - missed + 1).std())
     return found
 
 
@@ -124,8 +131,16 @@ def _mean(values: pd.Series) -> tuple[float, float]:
     return float(values.mean()), float(values.std() / math.sqrt(len(values)))
 
 
-def _root_mean_square(values: pd.Series) -> float:
-    return math.sqrt(float((values**2).mean()))
+def _root(deviations: pd.Series, mc: float, freedom: int) -> tuple[float, float]:
+    """Root of the mean square, less the mean square of Monte Carlo errors.
+
+    Its standard error is that of the square by the derivative of the root, which ends where the square is no more than
+    its own error.
+    """
+    squares = deviations**2 * (len(deviations) / freedom)
+    square, stderr = _mean(squares)
+    value = math.sqrt(max(square - mc**2, 0.0))
+    return value, min(stderr / (2 * value) if value > 0 else math.inf, math.sqrt(stderr))
 
 
 def _held_against(table: pd.DataFrame, config: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -178,17 +193,16 @@ def complexity(table: pd.DataFrame, levels: list[float]) -> pd.DataFrame:
 
 
 def slopes(table: pd.DataFrame, least: pd.DataFrame, config: dict[str, Any]) -> pd.DataFrame:
-    """Fitted exponents: of risk, bias and sd over n, of the gap over n_x, and bits per dimension of the least n.
+    """Fitted exponents: of risk, bias and sd over n, of the gaps over n_x, and bits per dimension of the least n.
 
-    Points that are not three standard errors above 0, or mostly Monte Carlo error, are left out.
+    A risk or spread that is mostly Monte Carlo error is left out.
     """
     rows = []
     usable = table[
-        (table["status"] == "ok")
-        & (table["value"] > WIDTH * table["stderr"])
-        & (table["mc_stderr"] <= MC_SHARE * table["value"])
+        (table["status"] == "ok") & (table["stderr"] > 0) & ~(table["mc_stderr"] > MC_SHARE * table["value"])
     ]
-    for part, axis, quantities in (("entropy", "n", ("risk", "bias", "sd")), ("bracket", "n_passes", ("gap",))):
+    gaps = ("gap", "held_out_gap")
+    for part, axis, quantities in (("entropy", "n", ("risk", "bias", "sd")), ("bracket", "n_passes", gaps)):
         start = config["entropy" if part == "entropy" else "chain"]["fit_from"]
         mine = table[(table["part"] == part) & table["quantity"].isin(quantities)]
         for (*curve, quantity), _ in mine.groupby([*CURVE, "quantity"], sort=False):
@@ -202,7 +216,7 @@ def slopes(table: pd.DataFrame, least: pd.DataFrame, config: dict[str, Any]) -> 
         bits = np.log2(known["n"].to_numpy()), known["relative_stderr"].to_numpy() / math.log(2)
         fit = straight_slope(known["d"].to_numpy(dtype=np.float64), *bits)
         place = {"part": "complexity", "law": law, "beta": beta, "d": pd.NA, "level": level}
-        gamma = bounds.sample_complexity_exponent(beta)
+        gamma = math.nan if law == "gaussian" else bounds.sample_complexity_exponent(beta)  # of laws on the cube
         rows.append({**place, "quantity": "least n", "over": "d", **fit._asdict(), "gamma": gamma})
     columns = [*CURVE, "level", "quantity", "over", "value", "stderr", "points", "gamma"]
     return pd.DataFrame(rows, columns=columns).astype({"d": "Int64"})

@@ -91,16 +91,43 @@ def test_no_proven_bound_is_violated_and_vacuous_ones_are_flagged(tables):
     }
 
 
-def test_the_spread_falls_like_one_over_root_n_and_the_gap_like_one_over_n_x(tables):
+def test_the_spread_falls_like_one_over_root_n_and_the_plain_gap_like_one_over_n_x(tables):
     slopes = tables.slopes.set_index(["part", "law", "quantity"])
     spread = slopes.loc[("entropy", "skewed_hypercube", "sd")]
     assert (np.abs(spread["value"] + 0.5) < 4 * spread["stderr"] + 0.05).all()
-    gap = slopes.loc[("bracket", "chain", "gap")]
+    gap = slopes.loc[("bracket", "chain", "held_out_gap")]
     assert (np.abs(gap["value"] + 1.0) < 4 * gap["stderr"] + 0.1).all()
+    last = value(tables, part="bracket", n_passes=16).set_index("quantity")
+    gap, first_term = last.loc["held_out_gap"], last.loc["expected_gap", "value"]
+    assert abs(gap["value"] - 0.9 * first_term) < 0.1 * first_term + 4 * gap["stderr"]
+
+
+def test_the_error_of_a_plug_in_counts_its_draws_and_not_the_passes(tables):
+    ends = tables.calibration[tables.calibration["part"] != "entropy"]
+    assert (ends["mc_stderr"].dropna() < 1e-9).all()  # in two dimensions a grid gives it
+    spread = value(tables, part="bracket", quantity="sd")
+    assert (spread["value"] > 3 * spread["stderr"]).all()
+    draws = value(tables, part="bracket", quantity="draws")
+    assert ((draws["value"] > 1e-4) & (draws["value"] < 0.05)).all()
+
+
+def test_what_the_replications_say_is_what_is_published(workspace, tables):
+    rows = value(tables, part="bracket", n_passes=8).set_index("quantity")
+    cases = [case for case in build_plan(small()) if case.label == "chain/b0.5/d2/x8"]
+    (unit_,) = cases
+    found = Result(Store(workspace), unit_.stage, unit_.identity).file("replications.parquet")
+    frame = pd.read_parquet(found)
+    error = frame["plug_in"] - frame["truth"]
+    assert rows.loc["risk", "value"] == pytest.approx(error.abs().mean())
+    assert rows.loc["sd", "value"] == pytest.approx(error.std())
+    assert rows.loc["draws", "value"] == pytest.approx(math.sqrt(((frame["upper"] - frame["plug_in"]) ** 2).mean()))
+    assert rows.loc["gap", "value"] == pytest.approx((frame["upper"] - frame["lower"]).mean())
+    inside = (frame["low"] <= frame["truth"]) & (frame["truth"] <= frame["high"])
+    assert rows.loc["missed", "value"] == pytest.approx((~inside).mean()) and rows.loc["missed", "stderr"] > 0
 
 
 def test_both_ends_enclose_the_truth_on_average(tables):
-    for part, sign in (("lower", 1), ("plug_in", -1)):
+    for part, sign in (("lower", 1), ("held_out", 1), ("plug_in", -1), ("upper", -1)):
         ends = value(tables, part="bracket", quantity=part)
         assert (sign * (ends["truth"] - ends["value"]) >= -3 * ends["stderr"]).all()
 
@@ -184,7 +211,15 @@ def test_mlflow_has_a_run_for_each_case_with_the_same_params(workspace):
     assert len({tuple(run.params) for run in runs if run.kind == "case"}) == 1
     assert all(math.isfinite(number) for run in runs for _, _, number in run.points)
     names = {name for run in runs for name, _, _ in run.points}
-    assert {"risk", "gap", "bound_entropy_risk", "bound_information_risk_slides", "slope_sd"} <= names
+    assert {
+        "risk",
+        "gap",
+        "held_out_gap",
+        "missed",
+        "bound_entropy_risk",
+        "bound_information_risk_slides",
+        "slope_sd",
+    } <= names
 
 
 @pytest.mark.parametrize(

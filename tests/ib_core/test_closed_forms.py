@@ -12,6 +12,7 @@ from ib_core.closed_forms import (
     hypercube_information,
     linear_chain_information,
     linear_gaussian_information,
+    neuron_chain_bias,
     neuron_chain_information,
     noise_entropy,
 )
@@ -126,3 +127,31 @@ def test_chains_of_neurons_start_from_the_single_neuron_and_lose_information(bet
     found = neuron_chain_information(x, [2.0, 3.0, 1.0], [0.1, -0.2, 0.0], beta, weights=weights)
     assert found[0] == pytest.approx(finite_input_information(np.tanh(2 * x + 0.1), beta, weights), abs=1e-9)
     assert found[0] > found[1] > found[2] > 0
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_the_bias_of_the_plug_in_is_the_curvature_of_the_information_along_one_pass(d):
+    x, (w, v), (b, c), beta = np.array([-1.0, 0.5]), (1.5, 2.0), (0.2, 0.0), 0.5
+    nodes, law = np.polynomial.hermite_e.hermegauss(15)
+    law /= law.sum()
+    signals = np.tanh(v * (np.tanh(w * x + b)[:, None] + beta * nodes) + c)  # (n, nodes)
+    t = np.arange(-1 - 7 * beta, 1 + 7 * beta, beta / 4)
+    phi = np.exp(-np.square((t[:, None, None] - signals) / beta) / 2)
+    phi /= phi.sum(0)  # (cells, n, nodes): the output of one pass
+    if d == 2:
+        phi = np.einsum("tia,ujb->tuijab", phi, phi).reshape(len(t) ** 2, len(x) ** 2, -1)
+        law = np.outer(law, law).reshape(-1)
+    p = phi @ law
+    n, output, step = p.shape[1], p.mean(1), 1e-5
+
+    def information(of_one, all_of):
+        return (of_one @ np.log(of_one) / n) - all_of @ np.log(all_of)
+
+    bias = 0.0
+    for i in range(n):
+        for a, weight in enumerate(law):
+            move = step * (phi[:, i, a] - p[:, i])
+            found = [information(p[:, i] + k * move, output + k * move / n) for k in range(4)]
+            bias += weight * (2 * found[0] - 5 * found[1] + 4 * found[2] - found[3]) / step**2 / 2
+    assert neuron_chain_bias(x, [w, v], [b, c], beta, d) == pytest.approx(bias, rel=5e-3)
+    assert abs(neuron_chain_bias(x, [w], [b], beta, d)) < 1e-12  # every pass of the first layer is the channel

@@ -30,6 +30,20 @@ def test_the_standard_error_of_a_slope_is_the_spread_of_slopes():
     assert spread < np.mean([fit.stderr for fit in fits]) < 1.4 * spread
 
 
+def test_three_standard_errors_of_an_exponent_cover_it_where_noise_hides_the_last_points():
+    generator, x = stream(0, "powers"), 2.0 ** np.arange(9)
+    draws = 1 / x + 0.06 * generator.standard_normal((1000, 32, len(x)))
+    fits = [power_slope(x, each.mean(0), each.std(0, ddof=1) / math.sqrt(32)) for each in draws]
+    deviations = np.array([(fit.value + 1) / fit.stderr for fit in fits])
+    # Without the points that are not clear of 0, or on a logarithmic scale, the mean is about half a standard error.
+    assert abs(deviations.mean()) < 0.15 and np.mean(np.abs(deviations) > 3) < 0.01
+
+
+def test_what_is_no_power_law_has_no_exponent():
+    assert math.isnan(power_slope(X, np.array([1.0, 0.1, -0.2, 0.1, 0.0]), np.full(5, 0.2)).value)
+    assert math.isnan(power_slope(np.array([1.0, 1.2]), np.array([1.0, 0.9]), np.full(2, 0.29)).value)
+
+
 def test_a_curve_is_read_off_exactly_where_it_is_a_power_law():
     assert crossing(X, 1 / X, 0.3) == pytest.approx(1 / 0.3)
     assert crossing(X, 1 / X, 2.0) == 0 and crossing(X, 1 / X, 0.01) == math.inf
