@@ -56,9 +56,8 @@ def plug_in_information(
 def held_out_information(passes: Any, fresh: Any, beta: float, *, seed: int = 0) -> Estimate:
     """The mean of ln p_i(t) / p(t) in nats over points t = s + Z, one around each fresh pass s of input i.
 
-    At most I(X; T) in expectation: p_i(t) / (N p(t)) is a conditional law of the input given t. Where signals are
-    bounded, it lies as far below as the plug-in lies above to first order in 1/n_x, so that the two are c / n_x apart
-    for large n_x, with 2 c the sum over inputs of what one pass does to D(p_i || p): see the test of that name.
+    At most I(X; T) in expectation: p_i(t) / (N p(t)) is a conditional law of the input given t. For many passes it lies
+    as far below as the plug-in lies above, `neuron_chain_bias` / n_x for a chain, where signals are bounded.
 
     Args:
         passes: (N, n_x, d) signals of N equally likely inputs.
