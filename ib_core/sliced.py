@@ -60,18 +60,20 @@ def discriminant_directions(signals: Any, labels: Any, k: int) -> np.ndarray:
     """Fisher's k discriminant directions of given signals, orthonormalised, for a projection of *other* passes.
 
     They span the leading eigenvectors of W^-1 B, B the scatter between classes and W that within, of which a tenth is
-    replaced by a sphere of the same trace.
+    replaced by a sphere of the same trace. C classes have C - 1 of them, or d where that is less; the further ones are
+    the principal directions of what these leave of the signals. Whatever U is, its lower end is below I(X; T).
 
     Args:
         signals: (N, d) or (N, n_x, d).
         labels: (N,) integers.
-        k: how many, at most C - 1 and at most d.
+        k: how many.
 
     Returns:
-        (k, d) with orthonormal rows.
+        (k, d) with orthonormal rows, the discriminant ones first.
 
     Raises:
-        ValueError: shapes do not fit, or k is no whole number from 1 to min(C - 1, d).
+        ValueError: shapes do not fit, there is one class only, or k is no whole number from 1 to min(n - 1, d), n the
+            number of signals.
 
     Source: Fisher, Annals of Eugenics 1936; shrinkage: Friedman, JASA 1989.
     """
@@ -81,12 +83,18 @@ def discriminant_directions(signals: Any, labels: Any, k: int) -> np.ndarray:
         raise ValueError(f"labels must have shape ({len(array)},) like signals, got {label_of.shape}")
     rows = array.reshape(-1, array.shape[-1])
     classes, class_of = np.unique(np.repeat(label_of, len(rows) // len(array)), return_inverse=True)
-    d = rows.shape[1]
-    k = _count(k, "k", min(len(classes) - 1, d), f"{len(classes)} classes and {d} units")
+    n, d = rows.shape
+    if len(classes) < 2:
+        raise ValueError(f"labels must be of two classes at least, got {classes.tolist()} alone")
+    k = _count(k, "k", min(n - 1, d), f"{n} signals of {d} units")
+    found = min(k, len(classes) - 1)
     counts = np.bincount(class_of)
     means = np.stack([rows[class_of == c].mean(0) for c in range(len(classes))])
     between = (means - rows.mean(0)) * np.sqrt(counts / len(rows))[:, None]  # B = between^T between
-    rows = (rows - means[class_of]) * np.sqrt((1 - SHRINKAGE) / len(rows))  # (1 - lambda) W = rows^T rows
+    all_rows, rows = (
+        rows,
+        (rows - means[class_of]) * np.sqrt((1 - SHRINKAGE) / len(rows)),
+    )  # (1 - lambda) W = rows^T rows
     sphere = SHRINKAGE / (1 - SHRINKAGE) * np.square(rows).sum() / d
     # Without any scatter within classes every sphere says the same.
     sphere = max(sphere, 1e-9 * float(np.square(between).sum()) / d) or 1.0
@@ -96,7 +104,11 @@ def discriminant_directions(signals: Any, labels: Any, k: int) -> np.ndarray:
         inner = cho_solve(cho_factor(rows @ rows.T + sphere * np.eye(len(rows))), rows @ between.T)
         solved = (between.T - rows.T @ inner) / sphere
     ratios = between @ solved
-    return _basis(solved @ eigh((ratios + ratios.T) / 2)[1][:, : -k - 1 : -1])
+    directions = _basis(solved @ eigh((ratios + ratios.T) / 2)[1][:, : -found - 1 : -1])
+    if found == k:
+        return directions
+    left = all_rows - (all_rows @ directions.T) @ directions
+    return _basis(np.concatenate([directions, principal_directions(left, k - found)]).T)
 
 
 def random_directions(d: int, k: int, n: int, seed: int) -> np.ndarray:

@@ -70,7 +70,6 @@ def test_overrides_reach_their_place():
         ("estimator.slices={kind: principal, k: 0}", "estimator.slices.k: .*greater than or equal to 1, got 0"),
         ("estimator.slices={kind: random, n: 1}", "estimator.slices.n: .*greater than or equal to 2, got 1"),
         ("estimator.slices={kind: principal, n: 4}", "estimator.slices: n must be left out unless .* random, got n 4"),
-        ("estimator.slices={kind: discriminant, k: 2}", "slices.k must be at most 1 .* of 2 classes, got 2"),
         ("estimator.slices={kin: random}", "estimator.slices.kin: unknown setting .did you mean kind"),
     ],
 )

@@ -99,6 +99,29 @@ def test_discriminants_ignore_what_classes_share():
     assert abs(discriminant_directions(signals, label, 1)[0, 1]) > 0.9
 
 
+@pytest.mark.parametrize(("n", "d"), [(400, 6), (30, 60)])
+def test_beyond_the_classes_directions_are_the_principal_ones_of_what_is_left(n, d):
+    """The largest spread lies in a plane with the discriminant: what is left of it is at right angles to that."""
+    rng = np.random.default_rng(0)
+    label = np.arange(n) % 2
+    signals = rng.normal(size=(n, d)) * np.array([9.0, 0.5, 4.0, *[0.5] * (d - 3)])
+    signals[:, 1] += 3 * label
+    found = discriminant_directions(signals, label, 3)
+    assert np.abs(found @ found.T - np.eye(3)).max() < 1e-12
+    np.testing.assert_allclose(found[:1], discriminant_directions(signals, label, 1), atol=1e-12)
+    outside = np.linalg.svd(found[:1])[2][1:]  # an orthonormal basis of what is left
+    leading = np.linalg.svd((signals - signals.mean(0)) @ outside.T)[2][:2] @ outside
+    assert np.abs(np.abs((found[1:] * leading).sum(1)) - 1).max() < 1e-8
+    assert abs(found[1, 0]) > 0.9
+
+
+def test_directions_that_no_signal_moves_along_are_orthonormal_too():
+    signals, label = np.zeros((8, 5)), np.arange(8) % 2
+    signals[:, 2] = label
+    found = discriminant_directions(signals, label, 5)
+    assert np.abs(found @ found.T - np.eye(5)).max() < 1e-12 and abs(found[0, 2]) == pytest.approx(1)
+
+
 @pytest.mark.parametrize(("n", "d"), [(60, 20), (20, 60)])
 def test_directions_of_few_and_of_many_units_are_those_of_the_definition(n, d):
     rng = np.random.default_rng(0)
@@ -241,8 +264,12 @@ SIGNALS = np.random.default_rng(0).normal(size=(6, 2, 4))
         (lambda: principal_directions(SIGNALS, 0), "k must be .* got 0"),
         (lambda: principal_directions(SIGNALS, 1.5), "k must be .* got 1.5"),
         (lambda: principal_directions(np.full((3, 2), np.nan), 1), "signals must be finite"),
-        (lambda: discriminant_directions(SIGNALS, np.arange(6) % 3, 3), "k must be .* to 2 for 3 classes and 4 units"),
-        (lambda: discriminant_directions(SIGNALS, np.zeros(6), 1), "k must be .* for 1 classes"),
+        (lambda: discriminant_directions(SIGNALS, np.arange(6) % 3, 5), "k must be .* to 4 for .* signals of 4 units"),
+        (lambda: discriminant_directions(SIGNALS, np.arange(6) % 3, 0), "k must be .* from 1 to 4"),
+        (
+            lambda: discriminant_directions(SIGNALS, np.zeros(6), 1),
+            r"labels must be of two classes at least, got \[0\]",
+        ),
         (lambda: discriminant_directions(SIGNALS, np.zeros(5), 1), r"labels must have shape \(6,\)"),
         (lambda: random_directions(4, 5, 2, 0), "k must be .* to 4 for 4 units, got 5"),
         (lambda: random_directions(4, 2, 0, 0), "n must be a whole number from 1 on, got 0"),
