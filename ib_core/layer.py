@@ -3,20 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.density import log_totals
-from ib_core.mixture.draws import Draws
+from ib_core.mixture.draws import Draws, most_seen, seen
 from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
-from ib_core.mixture.sampling import Sampler
+from ib_core.mixture.sampling import LEAST_SHARE, Sampler, planned_units
 from ib_core.own_passes import OwnPasses, heavy_passes, log_mixture
 
 # Atoms of at least so many times the mean weight, or all where they are few, get more passes: their events count most.
 HEAVY, MOST_HEAVY, HEAVY_PASSES, MOST_HEAVY_PASSES = 4.0, 64, 2**15, 4096
+MOST_APART = (
+    32.0  # an atom that is lighter by more than this than the heaviest is not one of them: its events are small
+)
+
+FIRST = 0.6  # of a variance that was measured without controls: what they may leave of it
 
 
 class Logs(NamedTuple):
@@ -108,7 +113,8 @@ class Layer:
         """The same with passes of their own number for atoms of much weight."""
         largest = self.laws.max(1)
         few = (largest > 0).sum() <= MOST_HEAVY
-        chosen = np.flatnonzero(largest * (largest > 0).sum() >= (0.0 if few else HEAVY))
+        relative = largest * (largest > 0).sum()
+        chosen = np.flatnonzero(relative >= (0.0 if few else max(HEAVY, relative.max() / MOST_APART)))
         chosen = chosen[largest[chosen] > 0]
         chosen = np.sort(chosen[np.argsort(-largest[chosen], kind="stable")][:MOST_HEAVY])
         n_passes = min(HEAVY_PASSES // max(len(chosen), 1), MOST_HEAVY_PASSES)
@@ -169,6 +175,21 @@ class Layer:
             label = np.where(np.isfinite(label), label, logs[0])
         return Logs(log_own, logs[0], label)
 
+    @property
+    def share(self) -> np.ndarray:
+        """(K,) how much a law counts where heavy atoms are given more draws."""
+        return self.targets.min() / self.targets
+
+    def most_units(self, passes: np.ndarray, least: int) -> int:
+        """How many draws of every atom there may be around passes (N,)."""
+        active = self.laws.any(1)
+        return min(max(int(self.max_draws // active.sum()), least), int(passes[active].min()))
+
+    def seen(self, passes: np.ndarray, least: int) -> np.ndarray:
+        """(N,) around how many of its passes (N,) an atom is drawn for one draw of others, at least."""
+        most = most_seen((self.laws * self.share).max(1))
+        return np.maximum(seen(passes, most, self.most_units(passes, least)), 1)
+
     def sampler(
         self,
         name: str,
@@ -176,19 +197,28 @@ class Layer:
         variables: int,
         *,
         sampled: bool = True,
-        guess: float = 0.0,
+        variance: np.ndarray | None = None,
         least: int = 2,
         lower: Sequence[int] | slice = (),
         width: float = 1.0,
+        besides: np.ndarray | None = None,
     ) -> Sampler:
         """Draws of that name around passes (N,) of each atom, for variables of which the first ones are judged.
 
-        The rows `lower` are lower ends; `width` is what errors are widened by.
+        The rows `lower` are lower ends; `width` is what errors are widened by. Where the `variance` that one unit
+        leaves is known, hardly more units than it asks for will be drawn. See `Sampler`.
         """
-        share = self.targets.min() / self.targets
+        share, targets = self.share, self.targets / width
         active = self.laws.any(1)
-        fewest = int(passes[active].min())
-        most_units = min(max(int(self.max_draws // active.sum()), least), fewest)
+        most_units = self.most_units(passes, least)
+        if variance is not None and sampled:
+            allowed = np.square(targets)
+            if besides is not None:
+                allowed = np.maximum(allowed - np.square(besides).max(0), allowed * LEAST_SHARE)
+            units = range(min(least, most_units), most_units + 1)
+            allowed = np.sqrt(allowed)
+            most_units = planned_units(self.laws[active], passes[active], allowed, share, variance, units)
+            variance = FIRST * variance
         draws = Draws(self.atoms, passes, self.laws, sampled, self.seed, name, share=share, most_units=most_units)
-        targets = self.targets / width
-        return Sampler(draws, 1, variables, targets, self.max_draws, guess=guess, least=least, lower=lower)
+        options: dict[str, Any] = {"variance": variance, "least": least, "lower": lower, "besides": besides}
+        return Sampler(draws, 1, variables, targets, self.max_draws, **options)

@@ -76,18 +76,23 @@ def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: in
     return [found[:, :half], found[:, half : 2 * half]]
 
 
-def log_mixture(points: np.ndarray, row: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def log_mixture(
+    points: np.ndarray, row: np.ndarray, centres: np.ndarray, without: np.ndarray | None = None
+) -> np.ndarray:
     """ln (1/n) sum_k exp(-|t - s_k|^2 / 2) of each point for the centres of its own atom, within 1e-6 nats.
 
     Args:
         points: (m, d) in units of beta.
         row: (m,) which atom.
         centres: (atoms, n, d).
+        without: (m,) a centre of each point that is left out, so that the mean is over n - 1 of them.
 
     Returns:
         (m,).
     """
-    logs = np.empty(len(points))
+    logs, count = np.empty(len(points)), centres.shape[1] - (without is not None)
+    if without is None:
+        without = np.full(len(points), -1)
     try:
         from ib_core.mixture.own_loops import own_logs
     except ModuleNotFoundError:  # numba is not installed
@@ -96,8 +101,10 @@ def log_mixture(points: np.ndarray, row: np.ndarray, centres: np.ndarray) -> np.
             tile = slice(first, first + rows)
             offsets = centres[row[tile]] - points[tile, None]
             squares = np.einsum("mkd,mkd->mk", offsets, offsets) / 2
+            left_out = np.flatnonzero(without[tile] >= 0)
+            squares[left_out, without[tile][left_out]] = np.inf
             least = squares.min(1)
             logs[tile] = np.log(np.exp(least[:, None] - squares).sum(1)) - least
     else:
-        own_logs(np.ascontiguousarray(points), row, np.ascontiguousarray(centres.swapaxes(1, 2)), logs)
-    return logs - np.log(centres.shape[1])
+        own_logs(np.ascontiguousarray(points), row, np.ascontiguousarray(centres.swapaxes(1, 2)), without, logs)
+    return logs - np.log(count)

@@ -11,6 +11,7 @@ import torch
 
 from ib_core.bounds.passes import passes_deviation_joint
 from ib_core.closed_forms import noise_entropy
+from ib_core.coarse_draws import Shared
 from ib_core.estimate import WIDTH, Estimate
 from ib_core.layer import Layer, Pool
 from ib_core.layer_ends import (
@@ -23,7 +24,6 @@ from ib_core.layer_ends import (
     Ends,
     exact_ends,
     fresh_ends,
-    own_ends,
 )
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.checks import finite_array, integer_array, law_columns, positive
@@ -31,6 +31,7 @@ from ib_core.mixture.groups import Groups
 from ib_core.mixture.order import spatial_order
 from ib_core.mixture.sampling import Sampled
 from ib_core.mixture.strata import quantile
+from ib_core.own_ends import own_ends
 from ib_core.own_passes import blocks, own_passes
 
 NEIGHBOURS = 16  # atoms whose spread a pointwise error looks at, beside the few draws of its own
@@ -105,6 +106,8 @@ class LayerInformation:
         for law, coefficient in coefficients.items():
             share[ends.column[law]] += coefficient
         error = math.hypot(ends.upper.spreads[0].error(share), float(np.abs(share) @ ends.pooled_error))
+        if ends.shared is not None:
+            error = math.hypot(error, ends.shared.error(share, np.zeros_like(share)))
         return Estimate(float(share @ ends.upper.means[0]), error if share.any() else 0.0)
 
     def change(self, k: int, j: int) -> tuple[Estimate, Estimate]:
@@ -124,12 +127,8 @@ class LayerInformation:
         if self._ends.exact:
             difference = self.combination({self._ends.law_of(k): 1.0, self._ends.law_of(j): -1.0})
             return difference, difference
-        (low_k, high_k), (low_j, high_j) = self._ends.both(k), self._ends.both(j)
-        # The ends rest on draws and passes of their own, but for the pooled passes, which both know.
-        return (
-            Estimate(low_k.value - high_j.value, math.hypot(low_k.stderr, high_j.stderr)),
-            Estimate(high_k.value - low_j.value, math.hypot(high_k.stderr, low_j.stderr)),
-        )
+        least, most = self._ends.apart(k, j), self._ends.apart(j, k)
+        return least, Estimate(-most.value, most.stderr)
 
     def change_bracket(self, k: int, j: int) -> tuple[float, float]:
         """The change of I from law j to law k, three standard errors of both ends outwards, within -H and H'."""
@@ -148,11 +147,21 @@ class _Ends(NamedTuple):
     entropy: np.ndarray  # (K,) H(X)
     column: np.ndarray  # which distinct law each of the caller's columns is
     exact: bool
+    shared: Shared | None
 
-    def both(self, k: int) -> tuple[Estimate, Estimate]:
+    def apart(self, k: int, j: int) -> Estimate:
+        """The lower end under law k less the upper one under law j.
+
+        They rest on draws and passes of their own, but for the pooled passes, which both know, and for the draws that
+        are shared on purpose, which cancel in part.
+        """
         assert self.lower is not None
-        lower = Estimate(float(self.lower.value[k]), float(self.lower.stderr[k]))
-        return lower, Estimate(float(self.upper.means[0][k]), float(self.errors[k]))
+        error = math.hypot(self.lower.stderr[k], self.errors[j])
+        if self.shared is not None:
+            which = np.eye(len(self.errors))
+            parts = self.shared.lower_errors[k], self.shared.upper_errors[j], self.shared.error(-which[j], which[k])
+            error = min(error, math.hypot(*parts))
+        return Estimate(float(self.lower.value[k] - self.upper.means[0][j]), error)
 
     def law_of(self, column: int) -> int:
         return int(np.flatnonzero(self.column == column)[0])
@@ -353,7 +362,7 @@ def _published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, deter
         draws=ends.n_draws,
         remainder=ends.remainder,
         reached=bool(reached[column[0]]) if scalar else reached[column],
-        _ends=_Ends(ends.upper, lower, upper.stderr, ends.pooled_error, entropies, column, deterministic),
+        _ends=_Ends(ends.upper, lower, upper.stderr, ends.pooled_error, entropies, column, deterministic, ends.shared),
     )
 
 

@@ -39,7 +39,9 @@ ATTRIBUTION = [
 REFERENCE = "reference"
 SATURATED = 0.95  # of H(X): above it "auto" slices are measured
 DIRECTION_PASSES, DIRECTION_ATOMS = 8, 2048  # that directions of slices are found from
-SHIFTED = 2.0  # times the target of the reference law, which all changes are held against
+# Times the target of the reference law, which all changes are held against: of laws on its atoms, whose changes share
+# draws with it, and of moved ones.
+SHIFTED, MOVED = 3.0, 2.0
 
 
 def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scratch: Path) -> None:
@@ -61,7 +63,8 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
     # laws move the same mass: rounded, such columns are equal and counted once.
     moving = [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
     moved = "reference activations" in inputs
-    targets = [1.0 if name == REFERENCE else SHIFTED for name in settings["laws"]]
+    shifted = MOVED if moved else SHIFTED
+    targets = [1.0 if name == REFERENCE else shifted for name in settings["laws"]]
     targets += [SHIFTED / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]
     deterministic = settings["layer"] == 1
     information = layer_information(

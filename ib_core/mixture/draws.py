@@ -9,6 +9,7 @@ from ib_core.streams import stream
 
 BLOCK_POINTS = 2048  # of one block at least, so that few atoms do not mean many small blocks
 HEAVY = 4.0  # an atom with more than so many times the mean weight gets more draws
+VERY_HEAVY = 128.0
 MOST_CELLS = 2**12  # signals that all become strata: two draws around each are then cheap
 SHAPE_BYTES = 2**27  # of the atoms' own covariance matrices, beyond which a control is left out
 
@@ -67,7 +68,7 @@ class Draws:
         self.active = np.flatnonzero(weights.any(1))
         n, signals = len(self.active), signals[self.active]
         largest = (weights[self.active] * share).max(1)
-        self.copies = np.maximum(1, (largest * n / HEAVY).astype(int))
+        self.copies = most_seen(largest) if sampled else np.maximum(1, (largest * n / HEAVY).astype(int))
         cells = not sampled and int(self.copies @ signals) <= MOST_CELLS
         if cells:
             self.copies *= signals
@@ -77,7 +78,7 @@ class Draws:
         self.units, self.repeat, self.max_units = max(1, BLOCK_POINTS // len(self.atom)), 1, None
         self.seen = np.ones_like(self.copies)  # signals of an atom in each unit
         if sampled:
-            self.seen = np.clip(signals // most_units, 1, self.copies)
+            self.seen = seen(signals, self.copies, most_units)
             self.max_units = int((signals // self.seen).min())
             self.repeat = max(1, BLOCK_POINTS // (len(self.atom) * self.max_units))
             self.units = min(self.max_units, max(1, self.units // self.repeat))
@@ -148,6 +149,20 @@ class Draws:
                 starts = np.cumsum(self.copies) - self.copies
                 values = np.add.reduceat(values, starts, axis=-2) / self.copies[:, None]
         return [values[..., unit, 0, :, :] for unit in range(values.shape[-4])]
+
+
+def most_seen(largest: np.ndarray) -> np.ndarray:
+    """How many signals a unit shows at most of atoms (n,) of that weight: more of heavy ones.
+
+    Of very heavy ones as many as they weigh. Their events count most, and draws around few atoms cost little.
+    """
+    relative = largest * len(largest)
+    return np.maximum(1, np.where(relative >= VERY_HEAVY, relative, relative / HEAVY).astype(int))
+
+
+def seen(signals: np.ndarray, most: np.ndarray, units: int) -> np.ndarray:
+    """(n,) how many signals of atoms with so many each unit shows, where there will be so many units."""
+    return np.clip(signals // units, 1, most)
 
 
 def _inverse(matrices: np.ndarray) -> np.ndarray:

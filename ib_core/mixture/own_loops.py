@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ib_core.mixture.numba_loops import ELEMENTWISE, _entry, exp2
+from ib_core.mixture.numba_loops import ELEMENTWISE, NEVER, _entry, exp2
 
 HALF_LOG2_E = np.float64(0.5 / np.log(2.0))
 
@@ -26,8 +26,9 @@ def _total(values: Any) -> Any:
     return total
 
 
-def _own_logs(points, row, centres, out):  # type: ignore[no-untyped-def]
-    # out (m,) = ln sum_k exp(-|t - s_k|^2 / 2) for points (m, d) and centres (b, d, passes) of the atoms `row` (m,).
+def _own_logs(points, row, centres, without, out):  # type: ignore[no-untyped-def]
+    # out (m,) = ln sum_k exp(-|t - s_k|^2 / 2) for points (m, d) and centres (b, d, passes) of the atoms `row` (m,),
+    # the pass `without` (m,) of each left out, if that is not negative.
     squares, powers = np.empty(centres.shape[2]), np.empty(centres.shape[2], np.float32)
     for i in range(points.shape[0]):
         own = centres[row[i]]
@@ -37,6 +38,8 @@ def _own_logs(points, row, centres, out):  # type: ignore[no-untyped-def]
             for k in range(len(squares)):
                 offset = coordinate - line[k]
                 squares[k] += offset * offset
+        if without[i] >= 0:
+            squares[without[i]] = NEVER
         smallest = _least(squares)
         for k in range(len(squares)):
             powers[k] = exp2(np.float32((smallest - squares[k]) * HALF_LOG2_E))

@@ -9,12 +9,14 @@ import numpy as np
 from scipy.special import entr, expit
 
 from ib_core.estimate import WIDTH
-from ib_core.mixture.draws import Chosen, Draws
+from ib_core.mixture.draws import Chosen, Draws, most_seen, seen
 from ib_core.mixture.strata import Strata, Unit
 
 EVENTS = 6.0  # expected unseen events at which seeing none has a probability of 1/400
 ROUND_BYTES = 2**28  # of the points of one round
-ENOUGH = 1e9  # times a target: as many draws as there may be
+ENOUGH = 1e18  # times as many draws as there are: as many as there may be
+STEPS = 25  # bisections: a slope of events to seven digits
+LEAST_SHARE = 0.1  # of a target's square that is left to draws, whatever else adds to an error
 MARGIN = 1.2  # more units than the error so far asks for, so that a further round is rarely needed
 
 
@@ -50,12 +52,38 @@ class Unseen(NamedTuple):
         def probabilities(slope: np.ndarray) -> np.ndarray:
             return expit(entropy - np.divide(slope, share, out=np.full_like(share, np.inf), where=share > 0))
 
-        for _ in range(60):
+        for _ in range(STEPS):
             slope = (low + high) / 2
             more = self.counts @ probabilities(slope) > EVENTS
             low, high = np.where(more, slope, low), np.where(more, high, slope)
         q = probabilities(low)
         return (w * (entr(q) + entr(1 - q) + q * entropy)).sum(0) / WIDTH
+
+
+def planned_units(
+    weights: np.ndarray, signals: np.ndarray, targets: np.ndarray, share: np.ndarray, variance: np.ndarray, units: range
+) -> int:
+    """The least of so many `units` that are enough where one of them leaves that variance (V, K), or the last of them.
+
+    Enough is what meets the targets (K,) under all laws (n, K), but where events of heavy atoms are what is missing,
+    and twice as many units would show few more of their signals (n,).
+    """
+    most = most_seen((weights * share).max(1))
+
+    def events(count: int) -> np.ndarray:
+        shown = np.minimum(seen(signals, most, count) * count, signals)
+        return np.square(Unseen(weights, shown, loss=True).errors())
+
+    def enough(count: int) -> bool:
+        now, drawn = events(count), variance.max(0) / count
+        met = drawn + now <= np.square(targets)
+        return bool(met.all() or (met | ((drawn <= now) & (events(2 * count) > now / 2))).all())
+
+    first, last = 0, len(units) - 1
+    while first < last:
+        middle = (first + last) // 2
+        first, last = (first, middle) if enough(units[middle]) else (middle + 1, last)
+    return units[first]
 
 
 class Spread(NamedTuple):
@@ -103,8 +131,9 @@ class Sampler:
         judged: whether the means meet the target is judged by so many first variables.
         targets: (K,) standard errors to reach.
         max_draws: most points; the first `least` units are drawn in any case.
-        guess: standard deviation of a variable, by which the first round is planned.
+        variance: (judged, K) of the means from one unit, as far as it is known; the first round is planned by it.
         lower: the variables that are lower ends, see `Unseen`.
+        besides: (judged, K) errors that are added to those of these draws before they meet a target.
     """
 
     def __init__(
@@ -115,9 +144,10 @@ class Sampler:
         targets: np.ndarray,
         max_draws: int,
         *,
-        guess: float = 0.0,
+        variance: np.ndarray | None = None,
         least: int = 2,
         lower: Sequence[int] | slice = (),
+        besides: np.ndarray | None = None,
     ) -> None:
         self.draws, self.full, self.judged, self.targets = draws, full, judged, targets
         self.lower = lower if isinstance(lower, slice) else list(lower)
@@ -127,17 +157,20 @@ class Sampler:
         available = math.inf if draws.max_units is None else draws.max_units
         self.most = math.ceil(min(available, max(least, max_draws // draws.points * draws.units)) / draws.units)
         self.needed = min(available, 2)
-        per_unit = draws.points / draws.units
-        units = max(float(least), min(min(guess / float(targets.min()), ENOUGH) ** 2, max_draws) / per_unit)
-        self.wanted = math.ceil(min(units / draws.units, self.most))
+        self.besides = np.zeros((judged, len(targets))) if besides is None else besides
+        self.wanted = math.ceil(min(least / draws.units, self.most))
+        self.least_events = self._events(self.most * draws.units, judged)
+        if variance is not None:
+            more = self._more(variance / draws.units, self._events(draws.units, judged))
+            self.wanted = math.ceil(min(max(more, self.wanted), self.most))
         self.per_round = max(1, ROUND_BYTES // (8 * draws.points * draws.atoms.d))
 
     def chosen(self) -> list[Chosen]:
         """The blocks of the next round; none where the target is met or nothing is left to draw."""
         if self.blocks >= self.wanted and self.strata:
-            excess = min(float((self.errors()[: self.judged] / self.targets).max(initial=0.0)), ENOUGH) ** 2
-            if excess > 1:
-                self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * excess * self.blocks)))
+            more = self._more(*(part[: self.judged] for part in self._parts()))
+            if more > 1:
+                self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * more * self.blocks)))
         last = min(self.wanted, self.blocks + self.per_round)
         return [self.draws.block(block) for block in range(self.blocks, last)]
 
@@ -156,14 +189,35 @@ class Sampler:
 
     def errors(self) -> np.ndarray:
         """(V, K) standard errors, see Spread."""
+        variance, events = self._parts()
+        return np.sqrt(variance + np.square(events))
+
+    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """(V, K) variance, and the standard error for events of which there was no instance."""
         assert self.strata is not None
-        _, variance = self.strata.spread()
-        events = np.tile((self.draws.shares / self.strata.units).max(0), (len(variance), 1))
-        if self.draws.sampled:
-            seen = self.draws.weights, self.draws.seen * self.strata.units
-            events[:] = Unseen(*seen, loss=False).errors()
-            events[self.lower] = Unseen(*seen, loss=True).errors()
-        return np.hypot(np.sqrt(np.maximum(variance, 0.0)) * self.strata.widening(), events)
+        variance = np.maximum(self.strata.spread()[1], 0.0) * np.square(self.strata.widening())
+        return variance, self._events(self.strata.units, len(variance))
+
+    def _events(self, units: int, variables: int) -> np.ndarray:
+        """(V, K) standard error for events of which there was no instance in so many units."""
+        if not self.draws.sampled:
+            return np.tile((self.draws.shares / units).max(0), (variables, 1))
+        seen = self.draws.weights, self.draws.seen * units
+        events = np.tile(Unseen(*seen, loss=False).errors(), (variables, 1))
+        events[self.lower] = Unseen(*seen, loss=True).errors()
+        return events
+
+    def _more(self, variance: np.ndarray, events: np.ndarray) -> float:
+        """How many times as many units the judged variables need, as variance falls with them and events squared.
+
+        Where all draws there may be would leave a larger error than the target, next to that is enough.
+        """
+        allowed = np.square(self.targets)
+        allowed = np.maximum(allowed - np.square(self.besides), allowed * LEAST_SHARE)
+        allowed = np.maximum(allowed, np.square(MARGIN * self.least_events))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            more = (variance + np.sqrt(np.square(variance) + 4 * allowed * np.square(events))) / (2 * allowed)
+        return min(float(np.nan_to_num(more, nan=ENOUGH, posinf=ENOUGH).max(initial=0.0)), ENOUGH)
 
     def result(self) -> Sampled:
         """What the draws so far say."""
@@ -179,7 +233,7 @@ class Sampler:
             spreads=[Spread(covariance[v], widening[v], shares, self.draws.sampled) for v in range(self.full)],
             draws=strata.units * (self.draws.points // self.draws.units),
             units=strata.units,
-            reached=np.all(errors[: self.judged] <= self.targets, axis=0),
+            reached=np.all(np.hypot(errors[: self.judged], self.besides) <= self.targets, axis=0),
         )
 
 

@@ -109,21 +109,23 @@ class Strata:
         return pairs
 
     def widening(self) -> np.ndarray:
-        """(variables, K) by how much the errors have to be larger for their few degrees of freedom: at least 1.
-
-        With it, WIDTH standard errors cover as often as they do for a normal variable of known variance. The degrees
-        are those of a sum of variances with few degrees each, estimated from their own spread.
-
-        Source: Satterthwaite, Biometrics Bulletin 2 (1946), with the correction for E s^4 = sigma^4 (1 + 2 / degrees).
-        """
+        """(variables, K), see the function of that name."""
         if self.units == 1:
-            parts, degrees = np.square(self._pairs()), 1.0
-        else:
-            parts, degrees = self.stratum_variances() * np.square(self.weights), float(self.units - 1)
-        total, fourth = parts.sum(1), np.square(parts).sum(1)
-        share = np.divide(np.square(total), fourth, out=np.full_like(total, np.inf), where=fourth > 0)
-        freedom = np.maximum((degrees + 2) * share - 2, degrees)
-        return np.maximum(quantile(freedom) / WIDTH, 1.0)
+            return widening(np.square(self._pairs()), np.ones(1))
+        return widening(self.stratum_variances() * np.square(self.weights), np.array([self.units - 1.0]))
+
+
+def widening(parts: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """(variables, K) by how much errors have to be larger for their few degrees of freedom: at least 1.
+
+    With it, WIDTH standard errors cover as often as they do for a normal variable of known variance. The degrees are
+    those of a sum of variances (variables, n, K) with few degrees (n,) each, or (1,), estimated from their own spread.
+
+    Source: Satterthwaite, Biometrics Bulletin 2 (1946), with the correction for E s^4 = sigma^4 (1 + 2 / degrees).
+    """
+    total, fourth = parts.sum(1), (np.square(parts) / (degrees + 2)[:, None]).sum(1)
+    freedom = np.divide(np.square(total), fourth, out=np.full_like(total, np.inf), where=fourth > 0) - 2
+    return np.maximum(quantile(np.maximum(freedom, degrees.min())) / WIDTH, 1.0)
 
 
 def quantile(freedom: np.ndarray) -> np.ndarray:
