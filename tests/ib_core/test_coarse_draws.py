@@ -31,11 +31,11 @@ def test_brackets_hold_with_further_passes_of_heavy_atoms():
     check_brackets(neuron_chain(80), laws(80, heavy=0.9), 10, made=300, target_stderr=0.003, max_draws=2400, seeds=10)
 
 
-def runs(layer, seeds, weights=None, **settings):
+def runs(layer, seeds, weights=None, n_own=300, **settings):
     found = []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
-        passes, own = layer.passes(rng, 10), layer.passes(rng, 300)
+        passes, own = layer.passes(rng, 10), layer.passes(rng, n_own)
         settings = dict(target_stderr=0.002, max_draws=1600) | settings
         found.append(layer_information(passes, layer.beta, own=own, weights=weights, seed=seed, **settings))
     return found
@@ -56,12 +56,13 @@ def test_the_ends_are_those_without_them(monkeypatch):
 def test_points_know_nothing_of_the_passes_that_the_coarse_mixture_was_made_of(monkeypatch):
     # Pieces as small as here fit those very passes: around them it says too much.
     monkeypatch.setattr("ib_core.coarse_mixture.GAUSSIANS", 2000)
-    layer = gaussian(80, 3, beta=0.2)
-    truth = layer.truth(np.full(80, 1 / 80), np.zeros(80))[0]
-    found = runs(layer, 40)
-    for end, sign in (("upper", 1), ("lower", -1)):
-        excess = sign * np.array([getattr(run, end).value - truth for run in found])
-        assert excess.mean() > -4 * excess.std() / np.sqrt(40), end
+    layer, settings = gaussian(80, 4, beta=0.15, spread=0.4), dict(n_own=1000, target_stderr=0.02)
+    controlled = runs(layer, 40, **settings)
+    monkeypatch.setattr("ib_core.coarse_draws.LEAST_CENTRES", 10**9)
+    for end in ("upper", "lower"):
+        pairs = zip(controlled, runs(layer, 40, **settings), strict=True)
+        excess = np.array([getattr(a, end).value - getattr(b, end).value for a, b in pairs])
+        assert abs(excess.mean()) < 4 * excess.std() / np.sqrt(40), (end, excess.mean(), excess.std())
 
 
 def test_errors_are_the_spread_between_seeds():
