@@ -24,7 +24,7 @@ from ib_core.layer_ends import (
 )
 from ib_core.mixture.draws import Chosen, Draws
 from ib_core.mixture.sampling import Sampled
-from ib_core.own_passes import OwnPasses, blocks, log_mixture
+from ib_core.own_passes import OwnPasses, blocks, kept, log_mixture
 from ib_core.streams import stream
 
 # Draws that choose the form of the lower end and the slopes of controls, and are then thrown away: two of many atoms,
@@ -33,7 +33,7 @@ PILOT_ATOMS, PILOT_HEAVY, PILOT_DRAWS = 512, 32, 16
 WORTH = 1e-3  # nats by which a dearer form has to be better
 LEAST_CORRELATION = 0.7  # with a control, from which on it is used
 STEEPEST = 2.0  # slope of a control
-FITTED = 512  # own passes of an atom that the moments of Gaussian decoders come from
+FITTED = 256  # own passes of an atom that the moments of Gaussian decoders come from
 ABOVE = 5  # variables at points of own passes, without labels
 
 
@@ -86,6 +86,7 @@ class _Round:
 
 def own_ends(layer: Layer, own: OwnPasses) -> Ends:
     """Both ends from own passes, which are made anew in each round of draws and forgotten block by block."""
+    own = kept(own, layer.atoms.n, layer.atoms.d)
     layer = layer.with_heavy(own)
     atoms, labelled, heavy = layer.atoms, layer.labelled, layer.heavy
     own_counts = layer.passes_of(own.n_passes, None if heavy is None else heavy.own)
@@ -124,6 +125,8 @@ def own_ends(layer: Layer, own: OwnPasses) -> Ends:
     control = None if coarse is None else _control(layer, coarse, piloted, forms)
     coarse = None
     label, least = [LABEL] if labelled else [], layer.pointwise_draws
+    if control is not None and control.above[INFORMATION, 0]:  # then every atom has many draws
+        least = 2
     seen = layer.seen(own_counts, least), layer.seen(pooled_counts, 2)
     variances = [_variances(layer, piloted, forms, control, k == 0, each) for k, each in enumerate(seen)]
     besides = [None if control is None else control.means_of(above)[1][: 1 + labelled] for above in (True, False)]

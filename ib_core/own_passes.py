@@ -8,6 +8,8 @@ import numpy as np
 from ib_core.mixture.atoms import EXACT_BYTES
 from ib_core.mixture.checks import finite_array
 
+KEPT_BYTES = 2**26  # in float32, up to which passes are not made again
+
 
 class OwnPasses(NamedTuple):
     """Passes that are made when they are needed, a block of atoms at a time, so that they are never held together.
@@ -58,6 +60,20 @@ def blocks(own: OwnPasses, n: int, d: int, *, of: np.ndarray | None = None) -> I
                 f"own must give signals of shape {wanted} for atoms {first} to {part.stop}, got {signals.shape}"
             )
         yield part, signals
+
+
+def kept(own: OwnPasses, n: int, d: int) -> OwnPasses:
+    """The same, each block made once, where all of them together are small."""
+    if 4 * n * own.n_passes * d > KEPT_BYTES:
+        return own
+    found: dict[tuple[int, int], np.ndarray] = {}
+
+    def of(first: int, last: int) -> np.ndarray:
+        if (first, last) not in found:
+            found[first, last] = own.of(first, last)
+        return found[first, last]
+
+    return own._replace(of=of)
 
 
 def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: int) -> list[np.ndarray]:

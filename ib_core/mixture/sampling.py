@@ -15,7 +15,7 @@ from ib_core.mixture.strata import Strata, Unit
 EVENTS = 6.0  # expected unseen events at which seeing none has a probability of 1/400
 ROUND_BYTES = 2**28  # of the points of one round
 ENOUGH = 1e18  # times as many draws as there are: as many as there may be
-STEPS = 25  # bisections: a slope of events to seven digits
+STEPS = 14  # bisections: four digits of an error, rounded up
 LEAST_SHARE = 0.1  # of a target's square that is left to draws, whatever else adds to an error
 MARGIN = 1.2  # more units than the error so far asks for, so that a further round is rarely needed
 
