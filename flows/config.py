@@ -133,15 +133,15 @@ class Estimator(Settings):
         description="further passes, held against points of their own atom alone; made anew in each cell, not stored",
     )
     pointwise_draws: Annotated[int, Field(ge=2, le=100_000)] = Field(
-        2, description="least draws of each atom for i(x), from which the certificates follow"
+        2, description="least draws of each atom for i(x), from which the certificates follow; cheap ones count 1/16"
     )
     confidence: Literal["estimated", "proven"] = Field(
         "estimated", description="errors from the spread of passes, or what bounded differences prove of any"
     )
     target_stderr: Positive = Field(
         0.02,
-        description="standard error (nats) at which a cell stops drawing; twice as much for shifted laws, and three "
-        "times as much again at checkpoints before the last one",
+        description="standard error (nats) at which a cell stops drawing; three times as much for shifted laws (twice "
+        "for moved ones), and three times as much again at checkpoints before the last one",
     )
     max_draws: Count | None = Field(
         None,

@@ -1,5 +1,6 @@
 """The units of the shift sweep: data -> training -> activations -> information -> worst_case -> bounds -> report."""
 
+import math
 from typing import Any
 
 from flows.config import SIDES, SweepConfig
@@ -170,7 +171,8 @@ def _cell(
 ) -> Unit:
     estimator = config.estimator
     settings = {"layer": layer, "beta": beta, "laws": list(laws), **_sampling(config, activations)}
-    settings["pointwise_draws"] = estimator.pointwise_draws if activations is reference else 2
+    least = math.ceil(estimator.pointwise_draws / settings["relaxed"] ** 2)
+    settings["pointwise_draws"] = max(2, least) if activations is reference else 2
     slices = estimator.slices
     settings["slices"] = {"kind": slices.kind, "k": slices.k, "n": slices.count}
     inputs = {"activations": activations, "network": activations.inputs["network"]} | {
@@ -181,7 +183,7 @@ def _cell(
         inputs["law reference"] = reference.inputs["law"]  # whose atoms the directions of slices come from
     centres = _atoms(config) * (1 if layer == 1 else estimator.stored_passes)
     most = estimator.max_draws or max(64 * _atoms(config), 2**18)
-    draws = 0.5 * draws_to_reach(estimator.target_stderr, 2 * most) / settings["relaxed"] ** 2
+    draws = 0.2 * draws_to_reach(estimator.target_stderr, 2 * most) / settings["relaxed"] ** 2
     draws = max(2 * _atoms(config), draws)
     draws += max(draws, settings["pointwise_draws"] * _atoms(config))
     own = 0 if layer == 1 else _atoms(config) * estimator.own_passes * sum(config.network.widths[: layer - 1])

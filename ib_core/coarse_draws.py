@@ -114,11 +114,11 @@ class CoarseDraws:
         if heavy is not None:
             self.light[heavy.place >= 0] = False
         self.fitted = min(max(FITTED // n, 1), MOST_FITTED)
-        most = max(int(layer.max_draws // self.active.sum()), 2, layer.pointwise_draws)
         counts = layer.passes_of(own.n_passes, None if heavy is None else heavy.own)
+        most = layer.most_units(counts, max(layer.pointwise_draws, 2))
         wanted = (SPREAD / (SHARE * float(layer.targets.min()))) ** 2 if layer.targets.min() > 0 else np.inf
         wanted = min(wanted, PRICE * layer.max_draws, MOST_BYTES / (8 * layer.atoms.d))
-        each = max(int(-(-wanted // max(int(self.active.sum()), 1))), LEAST_DRAWS)
+        each = max(int(-(-wanted // max(int(self.active.sum()), 1))), LEAST_DRAWS, PRICE * layer.pointwise_draws)
         first = np.where(self.light, self.fitted, 0)
         self.window = np.minimum(most, (counts - first) // 2)
         left = counts - first - self.window

@@ -33,6 +33,7 @@ PILOT_ATOMS, PILOT_HEAVY, PILOT_DRAWS = 512, 32, 16
 WORTH = 1e-3  # nats by which a dearer form has to be better
 LEAST_CORRELATION = 0.7  # with a control, from which on it is used
 STEEPEST = 2.0  # slope of a control
+ENOUGH = 0.25  # of a variance that a control may leave if its means are to stand for draws of every atom
 FITTED = 256  # own passes of an atom that the moments of Gaussian decoders come from
 ABOVE = 5  # variables at points of own passes, without labels
 
@@ -125,8 +126,10 @@ def own_ends(layer: Layer, own: OwnPasses) -> Ends:
     control = None if coarse is None else _control(layer, coarse, piloted, forms)
     coarse = None
     label, least = [LABEL] if labelled else [], layer.pointwise_draws
-    if control is not None and control.above[INFORMATION, 0]:  # then every atom has many draws
-        least = 2
+    if control is not None:
+        drawn = [_variances(layer, piloted, forms, each, True, np.ones(atoms.n, int))[0, 0] for each in (control, None)]
+        if drawn[0] < ENOUGH * drawn[1]:  # the cheap draws of every atom say what it knows
+            least = 2
     seen = layer.seen(own_counts, least), layer.seen(pooled_counts, 2)
     variances = [_variances(layer, piloted, forms, control, k == 0, each) for k, each in enumerate(seen)]
     besides = [None if control is None else control.means_of(above)[1][: 1 + labelled] for above in (True, False)]

@@ -213,7 +213,8 @@ def layer_information(
             standard errors.
         target_stderr: sampling stops when no standard error is larger; (K,) where laws need not be known equally well.
         max_draws: most points for each end of the bracket; by default 64 for each atom and at least 2^18.
-        pointwise_draws: draws of each atom, at least, for the upper end and thus for `pointwise`, whatever `max_draws`.
+        pointwise_draws: draws of each atom, at least, for the upper end and thus for `pointwise`, whatever `max_draws`;
+            where a control serves that costs a sixteenth, sixteen of its draws for each of them.
         seed: key of the draws.
         device: where torch computes for wide layers; None is the CPU.
 

@@ -389,7 +389,8 @@ def test_a_block_of_own_passes_is_only_asked_for_as_a_whole():
     assert asked == {(0, 40), (40, 80), (80, 100)}
 
 
-def test_own_passes_are_never_held_together():
+def test_own_passes_are_held_together_only_where_they_are_small(monkeypatch):
+    monkeypatch.setattr("ib_core.own_passes.KEPT_BYTES", 2**20)
     n, n_own, d = 1024, 500, 4
     means = np.random.default_rng(0).normal(size=(n, 1, d))
 
@@ -401,6 +402,10 @@ def test_own_passes_are_never_held_together():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.75 * 8 * n * n_own * d
+    asked = []
+    few = OwnPasses(50, lambda first, last: asked.append(first) or of(first, last)[:, :50], size=64)
+    layer_information(means.repeat(2, axis=1), 0.3, own=few, max_draws=1)
+    assert len(asked) == len(set(asked))
 
 
 def test_max_draws_ends_an_estimate_that_says_so():
