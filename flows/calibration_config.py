@@ -16,7 +16,7 @@ from flows.settings import (
     did_you_mean,
     distinct,
 )
-from ib_core.known_laws import KNOWN_LAWS
+from ib_core.calibration.known_laws import KNOWN_LAWS
 
 Dimension = Annotated[int, Field(ge=1, le=64)]
 Samples = Annotated[int, Field(ge=2, le=1_000_000)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.config import SIDES, SweepConfig
 from flows.settings import draws_to_reach
-from ib_core.epochs import log_spaced_epochs
+from ib_core.networks.epochs import log_spaced_epochs
 from tasks.data import column_digest
 from tasks.families import find_family, source_hash
 from tasks.unit import Unit

@@ -15,12 +15,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from ib_core.divergences import kl_divergence, total_variation
-from ib_core.input_law import InputLaw, merged, places
-from ib_core.mixture.checks import finite_array
+from ib_core.checks import finite_array
+from ib_core.laws.divergences import kl_divergence, total_variation
+from ib_core.laws.input_law import InputLaw, merged, places
+from ib_core.laws.tilt import reach, tilt
+from ib_core.laws.wasserstein import wasserstein
 from ib_core.streams import stream
-from ib_core.tilt import reach, tilt
-from ib_core.wasserstein import wasserstein
 
 # A law misses its size by at most this share of it.
 TOLERANCE = 1e-6

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from ib_core.noisy_network import NoisyNetwork, noisy_passes
+from ib_core.networks.mlp import NoisyNetwork
+from ib_core.networks.passes import noisy_passes
 from tasks.store import Result
 from tasks.tables import read_law, read_table, to_rows, vectors, write_table
 from tasks.training import checkpoint_name, load_network

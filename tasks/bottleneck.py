@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from ib_core import szt
-from ib_core.ib_curve import bottleneck_curve
-from ib_core.input_law import InputLaw
+from ib_core.channels.bottleneck import bottleneck_curve
+from ib_core.laws.input_law import InputLaw
+from ib_core.sources import szt
 
 COLUMNS = ["rule", "multiplier", "compression", "relevance", "gap", "n_codes"]
 # Dense where the first codes appear, and far enough to come to the end of the curve.

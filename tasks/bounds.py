@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ib_core import bounds
-from ib_core.coupling import Steps
 from ib_core.estimate import WIDTH
-from ib_core.noisy_network import HALF_WIDTH
+from ib_core.laws.coupling import Steps
+from ib_core.networks.activation import activation
 from tasks import collect
 from tasks.bottleneck import bottleneck_table
 from tasks.store import Result, copy_file
@@ -222,7 +222,7 @@ def bounds_table(
     bracket of the change and three times `measured_stderr` half its width: a bound is violated where all of the bracket
     lies beyond it. A bound on the channel of the stored passes is held against the change of their plug-in.
     """
-    half_width = HALF_WIDTH[network["activation"]]
+    half_width = activation(network["activation"]).half_width
     constants = history.set_index(["beta", "seed", "epoch"]).lipschitz
     places = {(law.shift, law.size): law for law in laws.itertuples()}
     coordinates = ["sweep", *collect.COORDINATES]
@@ -315,7 +315,7 @@ WORST_CASE_TYPES = (
 
 def worst_case_table(network: dict[str, Any], found: pd.DataFrame, clean: Mapping[tuple, Clean]) -> pd.DataFrame:
     """One row for each layer and ball: the measured extremes, what is certain of them, and the bounds at its radius."""
-    half_width = HALF_WIDTH[network["activation"]]
+    half_width = activation(network["activation"]).half_width
     rows = []
     for row in found.to_dict("records"):
         capacity = bounds.layer_capacity(network["widths"][: row["layer"]], row["beta"], half_width)

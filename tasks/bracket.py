@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ib_core.closed_forms import neuron_chain_bias, neuron_chain_information
-from ib_core.plug_in import held_out_information, plug_in_information
-from ib_core.sample_propagation import layer_information
+from ib_core.channels.closed_forms import neuron_chain_bias, neuron_chain_information
+from ib_core.estimators.plug_in import held_out_information, plug_in_information
+from ib_core.estimators.sample_propagation import layer_information
 from ib_core.streams import stream
 from tasks.store import Result
 from tasks.tables import write_table

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ib_core.coupling import Steps
 from ib_core.estimate import WIDTH
+from ib_core.laws.coupling import Steps
 from tasks.activations import read_signals
 from tasks.fingerprint import fingerprint
 from tasks.information import ATTRIBUTION

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ib_core import szt
-from ib_core.divergences import divergences, n_union
-from ib_core.input_law import InputLaw
+from ib_core.laws.divergences import divergences, n_union
+from ib_core.laws.input_law import InputLaw
 from ib_core.shifts import shifted
+from ib_core.sources import szt
 from tasks.families import find_family
 from tasks.store import Result
 from tasks.tables import read_table, write_law

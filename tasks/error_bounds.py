@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ib_core import bounds
-from ib_core.known_laws import GRID_EPSILON, KNOWN_LAWS
+from ib_core.calibration.known_laws import GRID_EPSILON, KNOWN_LAWS
 
 # Theorems 2 and 3 of arXiv:1810.11589 hold for n large enough, and how large is not printed; eq. (52) is for laws on
 # [-1, 1]^d, eq. (59) for subgaussian ones, with a constant that differs from its own derivation. Proposition 1 holds

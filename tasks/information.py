@@ -10,13 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import torch
 
-from ib_core import attribution, coupling
+from ib_core.channels import attribution
 from ib_core.estimate import WIDTH, Estimate, interval
-from ib_core.input_law import InputLaw
-from ib_core.noisy_network import noisy_passes, own_signals
-from ib_core.own_passes import OwnPasses
-from ib_core.sample_propagation import LayerInformation, layer_information
-from ib_core.sliced import (
+from ib_core.estimators.sample_propagation import LayerInformation, layer_information
+from ib_core.estimators.sliced import (
     SlicedInformation,
     discriminant_directions,
     mean_sliced_information,
@@ -24,6 +21,10 @@ from ib_core.sliced import (
     random_directions,
     sliced_information,
 )
+from ib_core.laws import coupling
+from ib_core.laws.input_law import InputLaw
+from ib_core.mixture.own_passes import OwnPasses
+from ib_core.networks.passes import noisy_passes, own_signals
 from tasks.activations import network_of, read_signals
 from tasks.store import Result
 from tasks.tables import read_law, write_table

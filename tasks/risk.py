@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from ib_core.known_laws import KNOWN_LAWS, smoothed_truth
-from ib_core.smoothed_entropy import smoothed_entropy
+from ib_core.calibration.known_laws import KNOWN_LAWS, smoothed_truth
+from ib_core.estimators.smoothed_entropy import smoothed_entropy
 from ib_core.streams import stream
 from tasks.store import Result
 from tasks.tables import write_table

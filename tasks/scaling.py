@@ -12,8 +12,8 @@ import yaml
 from scipy.stats import beta as beta_law
 
 from ib_core import bounds
+from ib_core.calibration.power_laws import crossing, power_slope, straight_slope
 from ib_core.estimate import WIDTH
-from ib_core.scaling import crossing, power_slope, straight_slope
 from tasks.error_bounds import entropy_bounds, information_bounds
 from tasks.store import Result
 from tasks.tables import read_table, write_table

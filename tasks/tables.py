@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from ib_core.input_law import InputLaw
+from ib_core.laws.input_law import InputLaw
 
 
 @dataclass(frozen=True)

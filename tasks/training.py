@@ -8,9 +8,9 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
-from ib_core.epochs import log_spaced_epochs
-from ib_core.noisy_network import NoisyNetwork
-from ib_core.training import evaluate, split, train_epoch
+from ib_core.networks.epochs import log_spaced_epochs
+from ib_core.networks.mlp import NoisyNetwork
+from ib_core.networks.training import evaluate, split, train_epoch
 from tasks.store import Result, copy_file
 from tasks.tables import read_law, write_table
 

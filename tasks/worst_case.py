@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import torch
 
-from ib_core import worst_case
-from ib_core.divergences import kl_divergence, total_variation
-from ib_core.finite_channel import information
-from ib_core.layer_channel import layer_channel
-from ib_core.noisy_network import noisy_passes
-from ib_core.sample_propagation import layer_information
+from ib_core.channels.finite import information
+from ib_core.estimators.layer_channel import layer_channel
+from ib_core.estimators.sample_propagation import layer_information
+from ib_core.laws.divergences import kl_divergence, total_variation
+from ib_core.networks.passes import noisy_passes
+from ib_core.worst_case import search as worst_case
 from tasks.activations import network_of, read_signals
 from tasks.information import SHIFTED, centred, effort, own_passes
 from tasks.store import Result

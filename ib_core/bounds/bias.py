@@ -8,7 +8,7 @@ from scipy.special import gammaln, ndtr, ndtri, xlogy
 
 from ib_core.bounds.checks import at_least_one, positive_noise
 from ib_core.bounds.reweighting import binary_entropy
-from ib_core.closed_forms import finite_input_information
+from ib_core.channels.closed_forms import finite_input_information
 
 
 def bias_lower_bound(n: int, d: int, beta: float, epsilon: float) -> float:

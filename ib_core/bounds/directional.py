@@ -14,10 +14,10 @@ import math
 
 import numpy as np
 
-from ib_core.attribution import parts
 from ib_core.bounds.checks import at_least_one, law, non_negative, total_variation_size
 from ib_core.bounds.reweighting import binary_entropy
-from ib_core.input_law import entropy
+from ib_core.channels.attribution import parts
+from ib_core.laws.input_law import entropy
 
 Interval = tuple[float, float]
 

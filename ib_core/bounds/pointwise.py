@@ -13,8 +13,8 @@ import numpy as np
 from ib_core.bounds.checks import non_negative, total_variation_size
 from ib_core.bounds.kl_tv import tv_from_kl
 from ib_core.estimate import WIDTH
+from ib_core.laws.tilt import tilt
 from ib_core.streams import stream
-from ib_core.tilt import tilt
 
 
 class Certificate(NamedTuple):

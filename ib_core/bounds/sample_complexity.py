@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from ib_core.awgn import amplitude_capacity
 from ib_core.bounds.bias import bias_lower_bound, grid_error
 from ib_core.bounds.checks import at_least_one, positive_noise
 from ib_core.bounds.risk import LARGEST_EXPONENT, entropy_risk, exp
+from ib_core.channels.amplitude import amplitude_capacity
 
 
 def sample_complexity_exponent(beta: float, slack: float = 0.0) -> float:

@@ -3,7 +3,7 @@
 import math
 
 from ib_core.bounds.checks import at_least_one, non_negative, positive_noise
-from ib_core.coupling import Steps
+from ib_core.laws.coupling import Steps
 
 
 def entropy_w2(w2: float, d: int, beta: float) -> float:

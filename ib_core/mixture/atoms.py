@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ib_core.mixture.groups import Groups, OwnAtom, Trial
-from ib_core.mixture.torch_kernel import EXACT_BYTES, TorchKernel, log_kernel
+from ib_core.mixture.kernels.groups import Groups, OwnAtom, Trial
+from ib_core.mixture.kernels.torch_kernel import EXACT_BYTES, TorchKernel, log_kernel
 
 
 class Kernel(Protocol):
@@ -67,11 +67,11 @@ class Atoms:
         wanted = backend or ("numba" if on_cpu else "triton")
         try:
             if wanted == "numba":
-                from ib_core.mixture.numba_kernel import NumbaKernel
+                from ib_core.mixture.kernels.numba_kernel import NumbaKernel
 
                 return NumbaKernel(self.centres)
             if wanted == "triton":
-                from ib_core.mixture.triton_kernel import TritonKernel
+                from ib_core.mixture.kernels.triton_kernel import TritonKernel
 
                 return TritonKernel(self.centres, device)
         except ModuleNotFoundError:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from ib_core.checks import finite_array, law_columns, positive
 from ib_core.mixture.atoms import Atoms
-from ib_core.mixture.checks import finite_array, law_columns, positive
-from ib_core.mixture.groups import Groups, OwnAtom, ungrouped
+from ib_core.mixture.kernels.groups import Groups, OwnAtom, ungrouped
 from ib_core.mixture.order import spatial_order
 
 CLOSE = 50.0  # squared diameter, in units of beta, up to which a kernel would skip none of the centres in any order

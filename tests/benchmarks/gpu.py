@@ -17,7 +17,7 @@ from peers import cdist_logsumexp
 from ib_core.mixture import log_density
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.density import log_totals
-from ib_core.mixture.groups import ungrouped
+from ib_core.mixture.kernels.groups import ungrouped
 from ib_core.mixture.order import spatial_order
 
 WIDTHS = (2, 10, 16, 64, 256)

@@ -21,13 +21,13 @@ from numba import njit
 from rich.console import Console
 from rich.table import Table
 
+from ib_core.estimators.smoothed_entropy import smoothed_entropy
 from ib_core.mixture import log_density
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.density import log_totals
-from ib_core.mixture.groups import ungrouped
-from ib_core.mixture.numba_loops import exp2
+from ib_core.mixture.kernels.groups import ungrouped
+from ib_core.mixture.kernels.numba_loops import exp2
 from ib_core.mixture.order import spatial_order
-from ib_core.smoothed_entropy import smoothed_entropy
 
 ROUNDS = 7
 N = 4096

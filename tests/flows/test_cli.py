@@ -64,7 +64,7 @@ def test_plan_says_why(finished_once):
 def test_status_and_why_know_a_finished_sweep(finished_once):
     assert "report.html" in ibshift("status", cwd=finished_once).stdout.replace("\n", "")
     told = ibshift("why", "e0000001/reference/L1", cwd=finished_once).stdout
-    assert "state     ready" in told and "computed" in told and "ib_core.sample_propagation" in told
+    assert "state     ready" in told and "computed" in told and "ib_core.estimators.sample_propagation" in told
 
 
 def test_a_sweep_that_cannot_be_planned_again_hides_no_other(finished):

@@ -12,9 +12,9 @@ from tiny import TINY, run_tiny, tiny
 from flows.config import load_config
 from flows.plan import build_plan
 from flows.study import open_run, run_study
-from ib_core import szt
-from ib_core.divergences import kl_divergence
+from ib_core.laws.divergences import kl_divergence
 from ib_core.shifts import shifted
+from ib_core.sources import szt
 from tasks.mlflow_points import cell_points
 from tasks.progress import Observer, Stopped
 from tasks.report_tables import bracket_table

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from ib_core import attribution, coupling, finite_channel
-from ib_core.input_law import InputLaw
-from ib_core.mixture.checks import finite_array, integer_array, law_columns, one_law, positive
-from ib_core.sample_propagation import layer_information
-from ib_core.smoothed_entropy import smoothed_entropy
-from ib_core.worst_case import largest_information, smallest_information
+from ib_core.channels import attribution
+from ib_core.channels import finite as finite_channel
+from ib_core.checks import finite_array, integer_array, law_columns, one_law, positive
+from ib_core.estimators.sample_propagation import layer_information
+from ib_core.estimators.smoothed_entropy import smoothed_entropy
+from ib_core.laws import coupling
+from ib_core.laws.input_law import InputLaw
+from ib_core.worst_case.search import largest_information, smallest_information
 
 VALUES = [[0.5, -1.25], [3.0, 0.0]]
 FORMS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ib_core.input_law import InputLaw
+from ib_core.laws.input_law import InputLaw
 from tasks.bottleneck import bottleneck_table
 from tasks.tables import SweepTables, write_tables
 

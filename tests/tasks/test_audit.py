@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from synthetic_sweep import ALL_FAMILIES, NETWORK, synthetic_tables
 from test_report import only
 
-from ib_core import szt
+from ib_core.sources import szt
 from tasks import audit, figure_style
 from tasks.bottleneck import bottleneck_table
 from tasks.sweep_view import METRICS, WIDEST, View

@@ -15,6 +15,6 @@ def test_prose_changes_nothing_and_code_does():
 
 def test_a_stage_counts_the_mathematics_it_reaches_and_no_machinery():
     information = fingerprint("information")
-    assert {"tasks.information", "ib_core.sample_propagation", "ib_core.mixture.atoms"} <= set(information)
+    assert {"tasks.information", "ib_core.estimators.sample_propagation", "ib_core.mixture.atoms"} <= set(information)
     assert not {"tasks.store", "tasks.unit", "tasks.fanout", "tasks.tracking", "ib_core.bounds"} & set(information)
     assert "ib_core.bounds" in fingerprint("bounds")

@@ -60,7 +60,7 @@ def test_the_identity_hears_settings_inputs_and_code_and_nothing_else():
     changed = [
         {**RECIPE, "settings": {"a": 2}},
         {**RECIPE, "inputs": {"law": "abc"}},
-        {**RECIPE, "code": {"ib_core.szt": "123"}},
+        {**RECIPE, "code": {"ib_core.sources.szt": "123"}},
     ]
     assert len({identity(recipe) for recipe in (RECIPE, *changed)}) == 4
     assert identity(RECIPE) == identity(json.loads(json.dumps(RECIPE)))

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ib_core import szt
+from ib_core.sources import szt
 from tasks.tables import read_law, read_table, to_rows, vectors, write_law, write_table
 
 

@@ -1,0 +1,234 @@
+"""Very many cheap draws that both ends share: the means of what a coarse mixture says at points of own passes.
+
+An end is the mean of ln p_i(t) / p(t) for a p that is dear. With a cheap control c(t) it is the mean of
+ln p_i / p - b c over few points, plus b times the mean of c over very many: a control variate whose mean is estimated.
+Where outputs overlap, next to no variance is left to the few.
+
+Source: Giles, Multilevel Monte Carlo path simulation, Operations Research 56 (2008), with two levels; Pasupathy,
+Schmeiser, Taaffe and Wang, Control-variate estimation using estimated control means, IIE Transactions 44 (2012).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ib_core.estimators.coarse_mixture import WIDEST, CoarseMixture, coarse_mixture
+from ib_core.estimators.layer import Layer
+from ib_core.mixture.own_passes import OwnPasses, log_mixture
+from ib_core.sampling.strata import widening
+from ib_core.streams import bulk_stream
+
+LEAST_CENTRES = 2**14  # passes in the pooled sum from which on points are dear
+LEAST_DRAWS = 8  # of each atom
+FITTED = 2**16  # passes that the coarse mixture is made of, in all
+MOST_FITTED = 32  # of each atom
+SHARE = 0.5  # of a target that the error of these draws may be
+SPREAD = 0.6  # nats: what a control's standard deviation is planned as
+PRICE = 16  # draws that cost as much as one against all pooled passes
+MOST_BYTES = 2**28  # of points
+TILE = 2**22  # numbers of one step
+
+# Rows of controls: of the information, label information, D(P' || P), -ln p and -ln p_i.
+INFORMATION, LABEL, DIVERGENCE, SURPRISE, OWN_SURPRISE = range(5)
+
+
+class Means(NamedTuple):
+    """Means of controls over many draws, with A_i, the mixture of an atom's own passes, as it is for the upper end.
+
+    For the lower end t has to be independent of A_i, which then lacks the pass that t lies around: that mean is not
+    above the one with all passes, so a lower end stays one.
+
+    Attributes:
+        values: (5, K), under the laws.
+        errors: (5, K) standard errors.
+        lower: (K,) of the information for the lower end.
+        lower_errors: (K,).
+        stratum_values, stratum_variances: (5, active atoms, K).
+        stratum_lower: (active atoms, K).
+        covariance: (2K, 2K) of the information for the upper end under all laws, and for the lower end.
+        widening: (K,) for few degrees of freedom.
+        draws: how many there were.
+    """
+
+    values: np.ndarray
+    errors: np.ndarray
+    lower: np.ndarray
+    lower_errors: np.ndarray
+    stratum_values: np.ndarray
+    stratum_variances: np.ndarray
+    stratum_lower: np.ndarray
+    covariance: np.ndarray
+    widening: np.ndarray
+    draws: int
+
+
+class Shared(NamedTuple):
+    """What the two ends of the information owe to the same draws.
+
+    Attributes:
+        means: of the controls.
+        above, below: (K,) slopes b of the upper end and of the lower one.
+        upper_errors, lower_errors: (K,) standard errors of the ends but for these draws.
+    """
+
+    means: Means
+    above: np.ndarray
+    below: np.ndarray
+    upper_errors: np.ndarray
+    lower_errors: np.ndarray
+
+    def error(self, upper: np.ndarray, lower: np.ndarray) -> float:
+        """What these draws add to the standard error of the sum of `upper` (K,) times upper and `lower` lower ends."""
+        share = np.concatenate([upper * self.above, lower * self.below])
+        variance = float(share @ self.means.covariance @ share)
+        used = (upper != 0) | (lower != 0)
+        return math.sqrt(max(variance, 0.0)) * float(self.means.widening[used].max(initial=1.0))
+
+
+class _Family(NamedTuple):
+    """The points of some atoms, as many of each."""
+
+    atom: np.ndarray  # (b,)
+    points: np.ndarray  # (b, c, d)
+    log_own: np.ndarray  # (b, c) with all passes of the atom
+    log_others: np.ndarray  # (b, c) without the one that the point lies around
+
+
+class CoarseDraws:
+    """Draws around own passes that no other draws lie around, one for each, gathered block by block.
+
+    Of the own passes of an atom the first `fitted` make the coarse mixture, the next `window` are left to the dear
+    draws, and these draws lie around others.
+
+    Args:
+        layer: with its heavy atoms.
+        own: its passes.
+    """
+
+    def __init__(self, layer: Layer, own: OwnPasses) -> None:
+        self.layer = layer
+        n, heavy = layer.atoms.n, layer.heavy
+        self.active = np.asarray(layer.laws.any(1))
+        self.light = self.active.copy()
+        if heavy is not None:
+            self.light[heavy.place >= 0] = False
+        self.fitted = min(max(FITTED // n, 1), MOST_FITTED)
+        counts = layer.passes_of(own.n_passes, None if heavy is None else heavy.own)
+        most = layer.most_units(counts, max(layer.pointwise_draws, 2))
+        wanted = (SPREAD / (SHARE * float(layer.targets.min()))) ** 2 if layer.targets.min() > 0 else np.inf
+        wanted = min(wanted, PRICE * layer.max_draws, MOST_BYTES / (8 * layer.atoms.d))
+        each = max(int(-(-wanted // max(int(self.active.sum()), 1))), LEAST_DRAWS, PRICE * layer.pointwise_draws)
+        first = np.where(self.light, self.fitted, 0)
+        self.window = np.minimum(most, (counts - first) // 2)
+        left = counts - first - self.window
+        self.each = int(min(each, left[self.light].min(initial=own.n_passes)))
+        self.each_heavy = 0
+        if heavy is not None:  # whose dear draws lie around as many passes as there are, as each shows its events
+            count = heavy.own.shape[1]
+            self.each_heavy = int(min(count // 2, max(each, wanted // len(heavy.own))))
+            self.window[heavy.place >= 0] = count - self.each_heavy
+        pool = layer.pool.atoms
+        self.worth = bool(
+            layer.atoms.d <= WIDEST
+            and self.light.any()  # else all atoms have passes of their own, each of which should show its events
+            and pool.n * pool.n_passes >= LEAST_CENTRES
+            and min(self.each, self.each_heavy if heavy is not None else self.each) >= LEAST_DRAWS
+            and (self.fitted <= own.n_passes // 8)
+        )
+        self.families: list[_Family] = []
+        self.passes = np.zeros((n, self.fitted, layer.atoms.d))
+
+    def offsets(self) -> np.ndarray:
+        """(N,) the first pass of each atom that dear draws may lie around."""
+        return np.where(self.light, self.fitted, 0)
+
+    def meet(self, atoms: np.ndarray, signals: np.ndarray, block: int) -> None:
+        """Draw around own passes (b, n_own, d) of some atoms (b,), which are a block of that number."""
+        self.passes[atoms] = signals[:, : self.fitted]
+        rows = np.flatnonzero(self.light[atoms])
+        first = self.fitted + int(self.window[atoms[rows]].max(initial=0))
+        self._draw(atoms, rows, signals, first, self.each, ("light", block))
+
+    def meet_heavy(self) -> None:
+        """Draw around the further passes of heavy atoms."""
+        heavy = self.layer.heavy
+        if heavy is not None:
+            atoms = np.flatnonzero(heavy.place >= 0)
+            first = int(self.window[atoms].max(initial=0))
+            for row in range(len(atoms)):  # keyed by the atom: others that are heavy make no difference
+                key = ("heavy", int(self.layer.order[atoms[row]]))
+                one = slice(row, row + 1)
+                self._draw(atoms[one], np.zeros(1, int), heavy.own[one], first, self.each_heavy, key)
+
+    def _draw(
+        self, atoms: np.ndarray, rows: np.ndarray, signals: np.ndarray, first: int, each: int, key: tuple[str, int]
+    ) -> None:
+        rng = bulk_stream(self.layer.seed, "coarse", *key)
+        noise = rng.standard_normal((len(atoms), each, signals.shape[2]))[rows]
+        if not len(rows):
+            return
+        points = signals[rows, first : first + each] + noise
+        row, without = np.repeat(rows, each), np.tile(np.arange(first, first + each), len(rows))
+        log_others = log_mixture(points.reshape(-1, points.shape[2]), row, signals, without).reshape(len(rows), each)
+        count = signals.shape[1]
+        others = log_others + np.log((count - 1) / count)
+        log_own = np.logaddexp(others, -np.square(noise).sum(2) / 2 - np.log(count))
+        self.families.append(_Family(atoms[rows], points, log_own, log_others))
+
+    def mixture(self) -> CoarseMixture:
+        """The coarse mixture of the passes that were set aside for it."""
+        return coarse_mixture(self.passes, self.layer.groups.group_of, self.layer.laws)
+
+    def means(self, mixture: CoarseMixture) -> Means:
+        """What all draws say."""
+        layer, columns = self.layer, self.layer.laws.shape[1]
+        active = np.flatnonzero(self.active)
+        values, variances = np.zeros((2, 6, layer.atoms.n, columns))
+        covariance, degrees, draws = np.zeros((2 * columns, 2 * columns)), np.zeros(layer.atoms.n), 0
+        for family in self.families:
+            each = family.points.shape[1]
+            size = max(1, TILE // (each * 12 * columns))
+            degrees[family.atom] = each - 1
+            draws += family.log_own.size
+            for start in range(0, len(family.atom), size):
+                tile = slice(start, start + size)
+                atom, log_own = family.atom[tile], family.log_own[tile].reshape(-1)
+                points = family.points[tile].reshape(len(log_own), -1)
+                found = controls(layer, mixture, points, np.repeat(atom, each), log_own)
+                lower = found[INFORMATION] + (family.log_others[tile].reshape(-1) - log_own)[:, None]
+                found = np.concatenate([found, lower[None]]).reshape(6, len(atom), each, columns)
+                values[:, atom] = found.mean(2)
+                found -= values[:, atom][:, :, None]
+                variances[:, atom] = np.square(found).sum(2) / (each * (each - 1))
+                ends = found[[INFORMATION, 5]] * layer.laws[atom][:, None]
+                ends = ends.transpose(1, 2, 0, 3).reshape(-1, 2 * columns)
+                covariance += ends.T @ ends / (each * (each - 1))
+        weights = layer.laws[active]
+        values, variances = values[:, active], variances[:, active]
+        parts = variances * np.square(weights)
+        wide = widening(parts, degrees[active])
+        errors = np.sqrt(parts.sum(1)) * wide
+        means = (values * weights).sum(1)
+        return Means(
+            values=means[:5],
+            errors=errors[:5],
+            lower=means[5],
+            lower_errors=errors[5],
+            stratum_values=values[:5],
+            stratum_variances=variances[:5],
+            stratum_lower=values[5],
+            covariance=covariance,
+            widening=wide[[INFORMATION, 5]].max(0),
+            draws=draws,
+        )
+
+
+def controls(
+    layer: Layer, mixture: CoarseMixture, points: np.ndarray, atom: np.ndarray, log_own: np.ndarray
+) -> np.ndarray:
+    """(5, m, K) controls at points (m, d) of the atoms (m,) with ln A_i there."""
+    totals, parts = mixture.logs(points, layer.groups.group_of[atom] if layer.labelled else None)
+    label = np.zeros_like(totals) if parts is None else parts - totals
+    own = np.broadcast_to(log_own[:, None], totals.shape)
+    return np.stack([own - totals, label, totals - totals[:, :1], -totals, -own])

@@ -1,0 +1,80 @@
+"""The law P_X of the input: finitely many atoms with weights and labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ib_core.checks import finite_array, integer_array, one_law
+
+
+@dataclass(frozen=True)
+class InputLaw:
+    """A finite law of (X, Y): atom x_i has probability w_i and label y_i.
+
+    Rows with the same x are one atom of X, whatever their labels: entropy and distances are those of the law of X.
+
+    A data set is enumerated, never resampled: a bootstrap of 4096 rows has entropy 7.745 instead of ln 4096 = 8.318
+    nats and would look like a shift where there is none.
+
+    Attributes:
+        atoms: (N, d) float64, finite.
+        weights: (N,) float64, non-negative, sum 1 within 1e-9.
+        labels: (N,) int64, classes 0..C-1.
+
+    Raises:
+        ValueError: shapes do not fit, an atom or weight is NaN or infinite, the weights are no law.
+    """
+
+    atoms: np.ndarray
+    weights: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        atoms = finite_array(self.atoms, "atoms", "(N, d)")
+        weights = one_law(self.weights, "weights", "(N)")
+        labels = integer_array(self.labels, "labels", "(N)")
+        if not len(atoms) == len(weights) == len(labels):
+            raise ValueError(
+                f"a law needs atoms (N, d), weights (N,) and labels (N,), got {atoms.shape}, {weights.shape} and "
+                f"{labels.shape}"
+            )
+        if labels.min() < 0:
+            raise ValueError(f"labels must be classes 0..C-1, got {labels.min()}")
+        for name, values in (("atoms", atoms), ("weights", weights), ("labels", labels)):
+            object.__setattr__(self, name, values)
+
+    @property
+    def entropy(self) -> float:
+        """H(X) in nats."""
+        return entropy(merged(self.atoms, self.weights)[0])
+
+    def reweighted(self, weights: np.ndarray) -> "InputLaw":
+        """The same atoms and labels with other weights (N,)."""
+        return InputLaw(self.atoms, weights, self.labels)
+
+    def moved(self, atoms: np.ndarray) -> "InputLaw":
+        """The same weights and labels at other places (N, d)."""
+        return InputLaw(atoms, self.weights, self.labels)
+
+
+def places(*atoms: np.ndarray) -> list[np.ndarray]:
+    """For each array of atoms (N_k, d) the number (N_k,) of the place of every row: equal rows have the same."""
+    rows = np.vstack(atoms) + 0.0  # -0 is 0
+    order = np.lexsort(rows.T[::-1])  # several times faster than np.unique over rows
+    differs = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
+    owner = np.empty(len(rows), np.int64)
+    owner[order] = np.concatenate([[0], np.cumsum(differs)])
+    return np.split(owner, np.cumsum([len(part) for part in atoms])[:-1])
+
+
+def merged(atoms: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
+    """Weights (N,) on the same atoms, summed over equal rows, by place; untouched where no two rows are equal."""
+    (owner,) = places(atoms)
+    size = int(owner.max()) + 1
+    return list(weights) if size == len(atoms) else [np.bincount(owner, w, size) for w in weights]
+
+
+def entropy(weights: np.ndarray) -> float:
+    """H(w) = -sum w ln w in nats, with 0 ln 0 = 0; weights (N,)."""
+    positive = weights[weights > 0]
+    return float(-(positive * np.log(positive)).sum())

@@ -1,0 +1,37 @@
+"""Members of the house that are found by name: a file of a room each, or an attribute of a user's own module."""
+
+import importlib
+import pkgutil
+from typing import Any
+
+
+def names(room: str) -> list[str]:
+    """The members of a package: its modules, each of which holds the member of its own name."""
+    return sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(room).__path__))
+
+
+def place(room: str, name: str) -> tuple[str, str]:
+    """The module and the attribute of a member: "tanh" of the room, or "module.name" of a user's own.
+
+    Raises:
+        KeyError: there is none; the message says what would be one.
+    """
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        if name not in names(room):
+            raise KeyError(f"one of {', '.join(names(room))}, or module.name of your own, got {name!r}")
+        return f"{room}.{name}", name
+    try:
+        imported = importlib.import_module(module)
+    except Exception as error:  # whatever a module of the user's raises
+        problem = f"{type(error).__name__}: {error}"
+        raise KeyError(f"in a module on PYTHONPATH that can be imported, got {name!r} ({problem})") from error
+    if not hasattr(imported, attribute):
+        raise KeyError(f"in {module}, which has no {attribute!r}, got {name!r}")
+    return module, attribute
+
+
+def member(room: str, name: str) -> Any:
+    """The member itself; see `place`."""
+    module, attribute = place(room, name)
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,1 @@
+"""Activations, one a file, each a member of its own name; see `Activation`."""

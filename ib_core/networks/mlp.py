@@ -1,0 +1,49 @@
+"""The noisy network: T_0 = X, S_l = f_l(T_{l-1}), T_l = S_l + Z_l with Z_l ~ N(0, beta^2 I) after the activation."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ib_core.networks.activation import activation as find_activation
+from ib_core.streams import stream
+
+
+class NoisyNetwork(nn.Module):
+    """A multilayer perceptron with Gaussian noise after every hidden activation and none after the read-out.
+
+    Args:
+        widths: (d_0, d_1, ..., d_L, classes): input, hidden layers, read-out.
+        activation: name of one, see `ib_core.networks.activation`.
+        beta: standard deviation of the noise.
+        seed: seed of the initial weights.
+    """
+
+    def __init__(self, widths: Sequence[int], activation: str, beta: float, seed: int) -> None:
+        super().__init__()
+        self.beta = beta
+        self.activation = find_activation(activation).apply
+        linears = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        self.layers = nn.ModuleList(linears)
+        rng = stream(seed, "weights")
+        with torch.no_grad():
+            for layer in linears:
+                bound = math.sqrt(6 / (layer.in_features + layer.out_features))  # Glorot and Bengio 2010
+                layer.weight.copy_(torch.from_numpy(rng.uniform(-bound, bound, layer.weight.shape)))
+                layer.bias.zero_()
+
+    def forward(self, x: Tensor, noise: torch.Generator) -> Tensor:
+        """Logits (n, classes) of inputs (n, d_0) after one noisy pass."""
+        hidden = x
+        for layer in self.layers[:-1]:
+            signal = self.activation(layer(hidden))
+            hidden = signal + self.beta * torch.randn(signal.shape, generator=noise)
+        return self.layers[-1](hidden)
+
+    def lipschitz(self) -> list[float]:
+        """A Lipschitz constant of X -> S_l for each hidden layer: products of spectral norms (activations have 1)."""
+        weights = [weight.detach().double() for name, weight in self.named_parameters() if name.endswith("weight")]
+        return list(np.cumprod([float(torch.linalg.matrix_norm(weight, 2)) for weight in weights[:-1]]))

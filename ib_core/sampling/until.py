@@ -1,0 +1,262 @@
+"""Draw until the standard error is small enough."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr, expit
+
+from ib_core.estimate import WIDTH
+from ib_core.sampling.draws import Chosen, Draws, most_seen, seen
+from ib_core.sampling.strata import Strata, Unit
+
+EVENTS = 6.0  # expected unseen events at which seeing none has a probability of 1/400
+ROUND_BYTES = 2**28  # of the points of one round
+ENOUGH = 1e18  # times as many draws as there are: as many as there may be
+STEPS = 14  # bisections: four digits of an error, rounded up
+LEAST_SHARE = 0.1  # of a target's square that is left to draws, whatever else adds to an error
+MARGIN = 1.2  # more units than the error so far asks for, so that a further round is rarely needed
+
+
+class Unseen(NamedTuple):
+    """How far passes of the network like none seen before may move an information, by the side that they move it to.
+
+    With probability 399/400 they have happened at least once where EVENTS of them were to be expected. Let q_i be their
+    probability in atom i, E the indicator, q = sum_i w_i q_i. They take at most I(E;T|X) + q I <= sum_i w_i H_b(q_i) +
+    q H(X) from I(X;T), and add at most I(X;E) + q H(X|E=1) <= sum_i w_i q_i (1 - ln w_i) to it.
+
+    Attributes:
+        weights: (atoms, K) of the laws.
+        counts: (atoms,) passes of each atom that were seen.
+        loss: whether an end could be too high, as a lower one, rather than too low.
+    """
+
+    weights: np.ndarray
+    counts: np.ndarray
+    loss: bool
+
+    def errors(self) -> np.ndarray:
+        """(K,) as standard errors."""
+        w = self.weights
+        log = np.log(np.where(w > 0, w, 1.0))
+        share = w / self.counts[:, None]
+        if not self.loss:
+            return EVENTS * (share * (1 - log)).max(0) / WIDTH
+        # The most of sum_i w_i (H_b(q_i) + q_i H) with EVENTS = sum_i counts_i q_i: there the slopes
+        # w_i / counts_i (ln((1 - q_i) / q_i) + H) are all equal, or 0 where so many events do not find room.
+        entropy = np.abs((w * log).sum(0))
+        low, high = np.zeros(w.shape[1]), share.max(0) * (entropy + 40.0)
+
+        def probabilities(slope: np.ndarray) -> np.ndarray:
+            return expit(entropy - np.divide(slope, share, out=np.full_like(share, np.inf), where=share > 0))
+
+        for _ in range(STEPS):
+            slope = (low + high) / 2
+            more = self.counts @ probabilities(slope) > EVENTS
+            low, high = np.where(more, slope, low), np.where(more, high, slope)
+        q = probabilities(low)
+        return (w * (entr(q) + entr(1 - q) + q * entropy)).sum(0) / WIDTH
+
+
+def planned_units(
+    weights: np.ndarray, signals: np.ndarray, targets: np.ndarray, share: np.ndarray, variance: np.ndarray, units: range
+) -> int:
+    """The least of so many `units` that are enough where one of them leaves that variance (V, K), or the last of them.
+
+    Enough is what meets the targets (K,) under all laws (n, K), but where events of heavy atoms are what is missing,
+    and twice as many units would show few more of their signals (n,).
+    """
+    most = most_seen((weights * share).max(1))
+
+    def events(count: int) -> np.ndarray:
+        shown = np.minimum(seen(signals, most, count) * count, signals)
+        return np.square(Unseen(weights, shown, loss=True).errors())
+
+    def enough(count: int) -> bool:
+        now, drawn = events(count), variance.max(0) / count
+        met = drawn + now <= np.square(targets)
+        return bool(met.all() or (met | ((drawn <= now) & (events(2 * count) > now / 2))).all())
+
+    first, last = 0, len(units) - 1
+    while first < last:
+        middle = (first + last) // 2
+        first, last = (first, middle) if enough(units[middle]) else (middle + 1, last)
+    return units[first]
+
+
+class Spread(NamedTuple):
+    """What is known of the errors of means under K columns together: their covariance, and what no spread can show."""
+
+    covariance: np.ndarray  # (K, K)
+    widening: np.ndarray  # (K,) for few degrees of freedom
+    shares: np.ndarray  # (atoms, K) of the means, what one independent event weighs
+    sampled: bool
+
+    def error(self, share: np.ndarray) -> float:
+        """Standard error of the sum of `share` (K,) times the means.
+
+        An event of which there was no instance may still have a probability of one in all draws, or, where it is a pass
+        of the network, of EVENTS.
+        """
+        variance = float(share @ self.covariance @ share)
+        widening = self.widening[share != 0].max(initial=1.0)
+        event = float(np.abs(self.shares @ share).max())
+        if self.sampled:
+            event *= EVENTS * (1 - math.log(min(max(event, 1e-300), 1.0))) / WIDTH
+        return math.hypot(math.sqrt(max(variance, 0.0)) * widening, event)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Means of V variables under K columns, and what is known of their errors."""
+
+    means: np.ndarray  # (V, K)
+    errors: np.ndarray  # (V, K) standard errors
+    stratum_means: np.ndarray  # (V, strata, K)
+    stratum_variances: np.ndarray  # (V, strata, K) of the stratum means, from few degrees of freedom each
+    spreads: list[Spread]  # of the first variables
+    draws: int
+    units: int
+    reached: np.ndarray  # (K,)
+
+
+class Sampler:
+    """One family of draws on its way to a target.
+
+    Args:
+        draws: where the points come from.
+        full: so many first variables get their covariance between columns.
+        judged: whether the means meet the target is judged by so many first variables.
+        targets: (K,) standard errors to reach.
+        max_draws: most points; the first `least` units are drawn in any case.
+        variance: (judged, K) of the means from one unit, as far as it is known; the first round is planned by it.
+        lower: the variables that are lower ends, see `Unseen`.
+        besides: (judged, K) errors that are added to those of these draws before they meet a target.
+    """
+
+    def __init__(
+        self,
+        draws: Draws,
+        full: int,
+        judged: int,
+        targets: np.ndarray,
+        max_draws: int,
+        *,
+        variance: np.ndarray | None = None,
+        least: int = 2,
+        lower: Sequence[int] | slice = (),
+        besides: np.ndarray | None = None,
+    ) -> None:
+        self.draws, self.full, self.judged, self.targets = draws, full, judged, targets
+        self.lower = lower if isinstance(lower, slice) else list(lower)
+        self.blocks = 0
+        self.strata: Strata | None = None
+        self.first: list[Unit] = []  # units that wait for a second one, since slopes need two
+        available = math.inf if draws.max_units is None else draws.max_units
+        self.most = math.ceil(min(available, max(least, max_draws // draws.points * draws.units)) / draws.units)
+        self.needed = min(available, 2)
+        self.besides = np.zeros((judged, len(targets))) if besides is None else besides
+        self.wanted = math.ceil(min(least / draws.units, self.most))
+        self.least_events = self._events(self.most * draws.units, judged)
+        if variance is not None:
+            more = self._more(variance / draws.units, self._events(draws.units, judged))
+            self.wanted = math.ceil(min(max(more, self.wanted), self.most))
+        self.per_round = max(1, ROUND_BYTES // (8 * draws.points * draws.atoms.d))
+
+    def chosen(self) -> list[Chosen]:
+        """The blocks of the next round; none where the target is met or nothing is left to draw."""
+        if self.blocks >= self.wanted and self.strata:
+            more = self._more(*(part[: self.judged] for part in self._parts()))
+            if more > 1:
+                self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * more * self.blocks)))
+        last = min(self.wanted, self.blocks + self.per_round)
+        return [self.draws.block(block) for block in range(self.blocks, last)]
+
+    def add(self, values: np.ndarray, controls: np.ndarray) -> None:
+        """Values (V, m, K) and controls (m, controls) of the next of the blocks that were chosen."""
+        self.blocks += 1
+        units = list(zip(self.draws.by_unit(values), self.draws.by_unit(controls), strict=True))
+        if self.strata:
+            for unit in units:
+                self.strata.add(unit)
+            return
+        self.first += units
+        if len(self.first) >= self.needed:
+            self.strata = Strata(self.draws.weights, self.full, self.first)
+            self.first = []
+
+    def errors(self) -> np.ndarray:
+        """(V, K) standard errors, see Spread."""
+        variance, events = self._parts()
+        return np.sqrt(variance + np.square(events))
+
+    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """(V, K) variance, and the standard error for events of which there was no instance."""
+        assert self.strata is not None
+        variance = np.maximum(self.strata.spread()[1], 0.0) * np.square(self.strata.widening())
+        return variance, self._events(self.strata.units, len(variance))
+
+    def _events(self, units: int, variables: int) -> np.ndarray:
+        """(V, K) standard error for events of which there was no instance in so many units."""
+        if not self.draws.sampled:
+            return np.tile((self.draws.shares / units).max(0), (variables, 1))
+        seen = self.draws.weights, self.draws.seen * units
+        events = np.tile(Unseen(*seen, loss=False).errors(), (variables, 1))
+        events[self.lower] = Unseen(*seen, loss=True).errors()
+        return events
+
+    def _more(self, variance: np.ndarray, events: np.ndarray) -> float:
+        """How many times as many units the judged variables need, as variance falls with them and events squared.
+
+        Where all draws there may be would leave a larger error than the target, next to that is enough.
+        """
+        allowed = np.square(self.targets)
+        allowed = np.maximum(allowed - np.square(self.besides), allowed * LEAST_SHARE)
+        allowed = np.maximum(allowed, np.square(MARGIN * self.least_events))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            more = (variance + np.sqrt(np.square(variance) + 4 * allowed * np.square(events))) / (2 * allowed)
+        return min(float(np.nan_to_num(more, nan=ENOUGH, posinf=ENOUGH).max(initial=0.0)), ENOUGH)
+
+    def result(self) -> Sampled:
+        """What the draws so far say."""
+        strata, errors = self.strata, self.errors()
+        assert strata is not None
+        covariance, _ = strata.spread()
+        widening, shares = strata.widening(), self.draws.shares / strata.units
+        return Sampled(
+            means=strata.means(),
+            errors=errors,
+            stratum_means=strata.stratum_means(),
+            stratum_variances=strata.stratum_variances(),
+            spreads=[Spread(covariance[v], widening[v], shares, self.draws.sampled) for v in range(self.full)],
+            draws=strata.units * (self.draws.points // self.draws.units),
+            units=strata.units,
+            reached=np.all(np.hypot(errors[: self.judged], self.besides) <= self.targets, axis=0),
+        )
+
+
+def sample(
+    draws: Draws,
+    variables: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    judged: int,
+    target_stderr: float | np.ndarray,
+    max_draws: int,
+) -> Sampled:
+    """Average variables over draws around the atoms' own centres until they meet the target under every column.
+
+    Args:
+        draws: where the points come from; their signals are the centres of their atoms.
+        variables: maps points (m, d) and their atoms (m,) to values (V, m, K).
+        judged: by how many of them it ends; these also get their covariance between columns.
+        target_stderr: the standard errors to reach, (K,) or one for all.
+        max_draws: most points; the first two units are drawn in any case.
+    """
+    targets = np.broadcast_to(np.asarray(target_stderr, dtype=np.float64), draws.weights.shape[1])
+    sampler = Sampler(draws, judged, judged, targets, max_draws)
+    while chosen := sampler.chosen():
+        for block in chosen:
+            centres = draws.atoms.centres[block.atom, block.signal]
+            sampler.add(variables(centres + block.noise, block.atom), draws.controls(block, centres))
+    return sampler.result()
