@@ -207,6 +207,8 @@ def why(
             console.print(f"  input     {name}: {source.stage} {source.label} {source.identity}", highlight=False)
         for name, digest in unit.recipe["code"].items():
             console.print(f"  code      {name} {digest}", highlight=False)
+        for name, version in unit.recipe["libraries"].items():
+            console.print(f"  library   {name} {version}", highlight=False)
         for entry in (entry for entry in journal if entry.get("identity") == unit.identity):
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["time"]))
             console.print(f"  journal   {when} {entry['event']} {entry.get('seconds', '')}", highlight=False)

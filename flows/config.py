@@ -15,8 +15,6 @@ from flows.settings import ConfigError, Count, Noise, Positive, Seed, Settings, 
 from ib_core.shifts import FAMILIES, check_step, shifted
 from tasks.families import find_family
 
-SIDES = {"szt": (12, 2)}  # inputs and classes of each source
-
 
 class Data(Settings):
     """The input law."""

@@ -80,7 +80,7 @@ def survey(plan: Plan, store: Store) -> list[State]:
 
 
 def why_stale(unit: Unit, old: str, store: Store) -> str:
-    """What differs between a unit and the result that stood in its place before: setting, code, or an input's."""
+    """What differs between a unit and the result that stood in its place before, or between their inputs."""
     result = store.get(unit.stage, old)
     if result is None:
         return "made before from other settings, no longer stored"
@@ -91,6 +91,10 @@ def why_stale(unit: Unit, old: str, store: Store) -> str:
     reasons = _changed_settings(before["settings"], now["settings"])
     files = {**before["code"], **now["code"]}
     reasons += [f"code {name} changed" for name in files if before["code"].get(name) != now["code"].get(name)]
+    earlier, later = before.get("libraries", {}), now["libraries"]
+    for name in {**earlier, **later}:
+        if earlier.get(name) != later.get(name):
+            reasons.append(f"{name} {earlier.get(name, 'not used')} -> {later.get(name, 'not used')}")
     if not reasons:
         for name, source in unit.inputs.items():
             earlier = before["inputs"].get(name)

@@ -3,11 +3,15 @@
 import math
 from typing import Any
 
-from flows.config import SIDES, SweepConfig
+from flows.config import SweepConfig
 from flows.settings import draws_to_reach
+from ib_core.laws.source import ROOM as SOURCES
+from ib_core.laws.source import source as find_source
+from ib_core.members import place
+from ib_core.networks.activation import ROOM as ACTIVATIONS
 from ib_core.networks.epochs import log_spaced_epochs
 from tasks.data import column_digest
-from tasks.families import find_family, source_hash
+from tasks.families import family_place, find_family
 from tasks.unit import Unit
 
 STAGES = ("data", "training", "activations", "information", "worst_case", "bounds", "report")
@@ -81,8 +85,8 @@ def architecture(config: SweepConfig) -> str:
 
 
 def _widths(config: SweepConfig) -> list[int]:
-    n_inputs, n_classes = SIDES[config.data.source]
-    return [n_inputs, *config.network.widths, n_classes]
+    source = find_source(config.data.source)
+    return [source.n_inputs, *config.network.widths, source.n_classes]
 
 
 def _epochs(config: SweepConfig) -> list[int]:
@@ -92,7 +96,8 @@ def _epochs(config: SweepConfig) -> list[int]:
 def _laws(config: SweepConfig) -> tuple[dict[str, Unit], list[str]]:
     """The data unit of every law by its name, and the names of the moved ones; size 0 is the reference itself."""
     base: dict[str, Any] = {"source": config.data.source, "family": None, "size": 0.0, "parameters": {}}
-    reference = Unit("data", REFERENCE, base, cost=0.1, size=5e5)
+    source = place(SOURCES, config.data.source)
+    reference = Unit("data", REFERENCE, base, cost=0.1, size=5e5, members=(source,))
     laws, moved = {REFERENCE: reference}, []
     for shift in config.shifts:
         # What stands in a file is part of the law, whatever the file is called.
@@ -106,9 +111,8 @@ def _laws(config: SweepConfig) -> tuple[dict[str, Unit], list[str]]:
                 laws[name] = reference
                 continue
             settings = {**base, "family": shift.family, "size": size, "parameters": parameters}
-            if "." in shift.family:  # its code is no part of the stage's
-                settings["code"] = source_hash(shift.family)
-            laws[name] = Unit("data", name, settings, cost=3.0, size=5e5)
+            members = (source, family_place(shift.family))
+            laws[name] = Unit("data", name, settings, cost=3.0, size=5e5, members=members)
             if find_family(shift.family).moves_atoms:
                 moved.append(name)
     return laws, moved
@@ -125,7 +129,9 @@ def _network(config: SweepConfig, law: Unit, beta: float, seed: int) -> Unit:
     }
     steps = training.epochs * training.train_fraction * _atoms(config) / training.batch_size
     label = f"b{beta!r}/s{seed}"
-    return Unit("training", label, settings, {"law": law}, SECONDS_PER_STEP * steps, 1e4 * training.checkpoints)
+    members = (place(ACTIVATIONS, config.network.activation),)
+    cost, size = SECONDS_PER_STEP * steps, 1e4 * training.checkpoints
+    return Unit("training", label, settings, {"law": law}, cost, size, members)
 
 
 def _activations(config: SweepConfig, network: Unit, law: Unit, epoch: int, group: str) -> Unit:
@@ -193,7 +199,7 @@ def _cell(
 
 
 def _atoms(config: SweepConfig) -> int:
-    return {"szt": 4096}[config.data.source]
+    return find_source(config.data.source).n_atoms
 
 
 class _Collected:
@@ -245,4 +251,5 @@ class _Collected:
             self.inputs[f"{prefix} {unit.label}"] = unit
 
     def unit(self) -> Unit:
-        return Unit("bounds", self.config.name, self.settings, self.inputs, cost=4.0, size=2e6)
+        members = (place(ACTIVATIONS, self.config.network.activation),)
+        return Unit("bounds", self.config.name, self.settings, self.inputs, cost=4.0, size=2e6, members=members)

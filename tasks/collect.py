@@ -65,7 +65,7 @@ def information(settings: dict[str, Any], inputs: Mapping[str, Result], laws: pd
         sweep=settings["config"]["name"],
         split="all",
         device=settings["device"],
-        code=identity(fingerprint("information"))[:12],
+        code=identity(fingerprint("information")._asdict())[:12],
     )
     order = {name: rank for rank, name in enumerate(settings["places"])}
     table = table.assign(rank=table.law.map(order)).sort_values(

@@ -12,18 +12,16 @@ import pandas as pd
 
 from ib_core.laws.divergences import divergences, n_union
 from ib_core.laws.input_law import InputLaw
+from ib_core.laws.source import source as find_source
 from ib_core.shifts import shifted
-from ib_core.sources import szt
 from tasks.families import find_family
 from tasks.store import Result
 from tasks.tables import read_table, write_law
 
-SOURCES = {"szt": szt.law}
-
 
 def reference_law(source: str) -> InputLaw:
     """The law of a data source, all its atoms enumerated."""
-    return SOURCES[source]()
+    return find_source(source).law()
 
 
 def read_column(place: str) -> np.ndarray:

@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tasks.fingerprint import fingerprint
+from tasks.fingerprint import Definition, fingerprint, read_fingerprint
 from tasks.store import Busy, Damaged, Result, Store, identity, write_text
 
 
@@ -33,6 +33,7 @@ class Unit:
         label: what people read: "b0.100/s0/e001000/L3/reweighted"; unique within stage and sweep.
         settings: plain JSON; everything that changes the numbers beside the inputs and the code.
         inputs: results it reads, by the name under which `build` sees them.
+        members: module and name of each member of the house that its settings choose, see `Fingerprint`.
         cost: rough seconds on one core.
         size: rough bytes on disk.
     """
@@ -43,15 +44,18 @@ class Unit:
     inputs: dict[str, "Unit"] = field(default_factory=dict)
     cost: float = 0.0
     size: float = 0.0
+    members: tuple[Definition, ...] = ()
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """What its identity is the hash of."""
+        code, libraries = fingerprint(self.stage, self.members)
         return {
             "stage": self.stage,
             "settings": self.settings,
             "inputs": {name: unit.identity for name, unit in self.inputs.items()},
-            "code": fingerprint(self.stage),
+            "code": code,
+            "libraries": libraries,
         }
 
     @cached_property
@@ -65,6 +69,7 @@ class Unit:
             "label": self.label,
             "identity": self.identity,
             "recipe": self.recipe,
+            "members": [list(member) for member in self.members],
             "inputs": {name: [unit.stage, unit.identity] for name, unit in self.inputs.items()},
         }
 
@@ -96,8 +101,9 @@ def make(job: dict[str, Any], workspace: str) -> Ended:
                 return ended("reused")
             module = f"tasks.{stage}"
             # In the process of the plan the hash is remembered, and the file may have changed before its first import.
-            now = fingerprint(stage) if module in sys.modules else fingerprint.__wrapped__(stage)
-            if now != job["recipe"]["code"]:
+            members = tuple((module, attribute) for module, attribute in job["members"])
+            made = fingerprint if module in sys.modules else read_fingerprint
+            if made(stage, members) != (job["recipe"]["code"], job["recipe"]["libraries"]):
                 raise RuntimeError("the code changed while the run was going on: start it again")
             scratch = store.scratch(name)
             with store.publishing(stage, job["recipe"]) as out:

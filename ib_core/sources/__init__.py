@@ -1,0 +1,1 @@
+"""Data sources, one a file, each a member of its own name; see `Source`."""

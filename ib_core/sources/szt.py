@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from ib_core.laws.input_law import InputLaw
+from ib_core.laws.source import Source
 
 N_BITS = 12
 THRESHOLD = 7.63  # any value in [7.562778, 7.701301) gives the published labels
@@ -73,3 +74,6 @@ def law() -> InputLaw:
     """The uniform law on all 4096 patterns with their labels."""
     x = patterns()
     return InputLaw(x, np.full(len(x), 1 / len(x)), labels(x))
+
+
+szt = Source(law, 2**N_BITS, N_BITS, 2, "the 4096 patterns of Shwartz-Ziv and Tishby (2017)")

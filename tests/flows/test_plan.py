@@ -4,7 +4,6 @@ import json
 import math
 import shutil
 import sys
-from functools import cache
 
 import numpy as np
 import pytest
@@ -69,10 +68,30 @@ def test_a_change_of_code_is_named(finished_once, monkeypatch):
 
     real = unit.fingerprint
     monkeypatch.setattr(
-        unit, "fingerprint", lambda stage: real(stage) | ({"ib_core.bounds": "new"} if stage == "bounds" else {})
+        unit,
+        "fingerprint",
+        lambda stage, members: real(stage, members)._replace(
+            code=real(stage, members).code | ({"ib_core.bounds": "new"} if stage == "bounds" else {})
+        ),
     )
     assert stale(tiny(), workspace) == {"bounds", "report"}
     assert states(tiny(), workspace)["bounds", "tiny"].reason == "code ib_core.bounds changed"
+
+
+def test_another_version_of_a_library_is_named(finished_once, monkeypatch):
+    workspace = finished_once / "workspace"
+    from tasks import unit
+
+    real = unit.fingerprint
+
+    def newer(stage, members):
+        found = real(stage, members)
+        return found._replace(libraries={name: "9.9" if name == "numba" else v for name, v in found.libraries.items()})
+
+    monkeypatch.setattr(unit, "fingerprint", newer)
+    assert stale(tiny(), workspace) == {"information", "worst_case", "bounds", "report"}
+    cell = states(tiny(), workspace)["information", "b0.5/s0/e0000001/reference/L1"]
+    assert cell.reason.startswith("numba ") and cell.reason.endswith(" -> 9.9")
 
 
 def test_missing_and_damaged_are_told_apart(finished):
@@ -99,14 +118,8 @@ def test_a_file_edited_before_its_first_import_is_not_what_was_planned(tmp_path,
     planned = build_plan(tiny()).stages["data"][0].job()
     from tasks import unit
 
-    @cache
-    def fingerprint(stage):
-        return now
-
-    now = planned["recipe"]["code"]
-    fingerprint("data")
-    now = now | {"tasks.data": "edited"}
-    monkeypatch.setattr(unit, "fingerprint", fingerprint)
+    now = planned["recipe"]["code"] | {"tasks.data": "edited"}, planned["recipe"]["libraries"]
+    monkeypatch.setattr(unit, "read_fingerprint", lambda stage, members: now)
     monkeypatch.delitem(sys.modules, "tasks.data")
     ended = make(planned, str(tmp_path))
     assert ended.state == "failed" and "the code changed" in ended.message

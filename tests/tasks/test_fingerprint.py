@@ -1,20 +1,148 @@
-"""The fingerprint of a stage: it hears code, not prose, and only the code its numbers come from."""
+"""The fingerprint of a stage: it hears code, not prose, and only the definitions that its numbers come from."""
 
-import ast
+import shutil
+import sys
 
-from tasks.fingerprint import _hash, fingerprint
+import pytest
+
+from tasks import fingerprint as module
+from tasks.fingerprint import fingerprint
+
+STAGES = ("data", "training", "activations", "information", "worst_case", "bounds", "report")
 
 
-def test_prose_changes_nothing_and_code_does():
-    plain = 'def f(x):\n    """Twice."""\n    return 2 * x  # why\n'
-    reworded = 'def f(x):\n    """Double of x."""\n\n    return 2*x\n'
-    changed = 'def f(x):\n    """Twice."""\n    return 3 * x\n'
-    hashes = [_hash(ast.parse(text)) for text in (plain, reworded, changed)]
-    assert hashes[0] == hashes[1] != hashes[2]
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A copy of the code that may be edited; what was remembered of files is forgotten."""
+    for room in ("ib_core", "tasks"):
+        shutil.copytree(module._ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "_ROOT", tmp_path)
+
+    def forget():
+        module._remembered.cache_clear()
+        module._source.cache_clear()
+
+    forget()
+    yield tmp_path, forget
+    monkeypatch.undo()
+    forget()
+
+
+def changed(house, path, edit):
+    """The stages whose fingerprint an edit of a file changes."""
+    root, forget = house
+    before = {stage: fingerprint(stage) for stage in STAGES}
+    file = root / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(edit(file.read_text() if file.exists() else ""))
+    forget()
+    return {stage for stage in STAGES if fingerprint(stage) != before[stage]}
+
+
+def replaced(old, new):
+    def edit(text):
+        assert old in text
+        return text.replace(old, new)
+
+    return edit
+
+
+def test_prose_and_layout_change_nothing(house):
+    path = "ib_core/streams.py"
+    assert not changed(house, path, lambda text: text.replace('"""', '"""Anew: ', 1) + "\n\n# said again\n")
+    assert not changed(
+        house, path, replaced("def stream(seed: int, *key: int | str)", "def stream(seed:int,*key:int|str)")
+    )
+
+
+def test_what_is_added_beside_counts_for_nothing(house):
+    added = "\n\ndef something_else():\n    return 3\n\n\nSOMETHING = 4\n"
+    for path in ("ib_core/shifts.py", "ib_core/networks/mlp.py", "tasks/tables.py", "ib_core/bounds/reweighting.py"):
+        assert not changed(house, path, lambda text: text + added), path
+    for path in ("ib_core/sources/mine.py", "ib_core/networks/activations/mine.py", "tasks/mine.py"):
+        assert not changed(house, path, lambda _: added), path
+
+
+def test_what_is_reached_counts_where_it_is_reached(house):
+    half = replaced("return np.random.Generator(np.random.SFC64(", "return np.random.Generator(np.random.PCG64(")
+    assert changed(house, "ib_core/streams.py", half) == {"activations", "information", "worst_case"}
+    wide = replaced("WIDTH = 3.0", "WIDTH = 4.0")
+    assert {"information", "bounds", "report"} <= changed(house, "ib_core/estimate.py", wide)
+    statement = "\nassert 1 < 2\n"  # it may do anything
+    assert changed(house, "ib_core/worst_case/balls.py", lambda text: text + statement) == {"worst_case"}
+
+
+def test_a_page_is_part_of_what_fills_it(house):
+    assert changed(house, "tasks/report.html", lambda text: text + "<p>") == {"report"}
+
+
+def test_members_count_where_they_are_chosen(house):
+    root, forget = house
+    chosen = (("ib_core.shifts", "contamination"),), (("ib_core.shifts", "class_prior"),), ()
+    before = [fingerprint("data", members) for members in chosen]
+    path = root / "ib_core/shifts.py"
+    path.write_text(path.read_text().replace("contaminant[atom] = 1", "contaminant[atom] = 1.0"))
+    forget()
+    after = [fingerprint("data", members) for members in chosen]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [False, True, True]
+
+
+def test_a_module_of_ones_own_counts_with_what_it_imports(house, tmp_path_factory, monkeypatch):
+    _, forget = house
+    place = tmp_path_factory.mktemp("own")
+    (place / "my_families.py").write_text(
+        "import my_helper\n\n\ndef mine(law, size):\n    return my_helper.twice(size)\n"
+    )
+    (place / "my_helper.py").write_text("def twice(x):\n    return 2 * x\n\n\ndef other(x):\n    return x\n")
+    monkeypatch.syspath_prepend(str(place))
+    members = (("my_families", "mine"),)
+    before = fingerprint("data", members)
+    assert {"my_families", "my_helper"} <= set(before.code)
+    helper = place / "my_helper.py"
+    helper.write_text(helper.read_text().replace("return x", "return -x"))
+    forget()
+    assert fingerprint("data", members) == before
+    helper.write_text(helper.read_text().replace("2 * x", "3 * x"))
+    forget()
+    assert fingerprint("data", members) != before
+
+
+def test_libraries_that_make_the_numbers_count(house, monkeypatch):
+    _, forget = house
+    assert set(fingerprint("information").libraries) == {"numpy", "scipy", "torch", "numba"}
+    assert "POT" in fingerprint("data").libraries
+    assert "torch" in fingerprint("training").libraries and "scipy" not in fingerprint("training").libraries
+    before = {stage: fingerprint(stage) for stage in STAGES}
+    real = module._version
+    monkeypatch.setattr(module, "_version", lambda name: "9.9" if name == "numba" else real(name))
+    forget()
+    assert {stage for stage in STAGES if fingerprint(stage) != before[stage]} == {"information", "worst_case"}
 
 
 def test_a_stage_counts_the_mathematics_it_reaches_and_no_machinery():
-    information = fingerprint("information")
+    information = fingerprint("information").code
     assert {"tasks.information", "ib_core.estimators.sample_propagation", "ib_core.mixture.atoms"} <= set(information)
-    assert not {"tasks.store", "tasks.unit", "tasks.fanout", "tasks.tracking", "ib_core.bounds"} & set(information)
-    assert "ib_core.bounds" in fingerprint("bounds")
+    assert not {"tasks.store", "tasks.unit", "tasks.fanout", "tasks.tracking", "ib_core.bounds.risk"} & set(information)
+    assert "ib_core.bounds.risk" in fingerprint("bounds").code
+
+
+def test_everything_that_a_stage_imports_while_it_runs_is_known(monkeypatch):
+    """What `data` executes of the house is in its fingerprint, function for function."""
+    from ib_core.sources.szt import law
+    from tasks.families import find_family
+
+    members = (("ib_core.sources.szt", "szt"), ("ib_core.shifts", "hamming_tilt"))
+    known = set(fingerprint("data", members).code)
+    executed = set()
+
+    def trace(frame, event, _):
+        name = frame.f_globals.get("__name__", "")
+        if event == "call" and name.startswith(("ib_core", "tasks")):
+            executed.add(name)
+
+    sys.setprofile(trace)
+    try:
+        find_family("hamming_tilt").apply(law(), 0.1)
+    finally:
+        sys.setprofile(None)
+    assert len(executed) > 3 and executed <= known | {"tasks.fingerprint"}
