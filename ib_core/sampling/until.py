@@ -17,6 +17,7 @@ ROUND_BYTES = 2**28  # of the points of one round
 ENOUGH = 1e18  # times as many draws as there are: as many as there may be
 STEPS = 14  # bisections: four digits of an error, rounded up
 LEAST_SHARE = 0.1  # of a target's square that is left to draws, whatever else adds to an error
+MOST_WIDENING = 1.5  # that further units are planned by
 MARGIN = 1.2  # more units than the error so far asks for, so that a further round is rarely needed
 
 
@@ -168,8 +169,9 @@ class Sampler:
     def chosen(self) -> list[Chosen]:
         """The blocks of the next round; none where the target is met or nothing is left to draw."""
         if self.blocks >= self.wanted and self.strata:
-            more = self._more(*(part[: self.judged] for part in self._parts()))
-            if more > 1:
+            if self._more(*(part[: self.judged] for part in self._parts())) > 1:
+                # Few degrees of freedom become more with every unit: they are not planned for.
+                more = self._more(*(part[: self.judged] for part in self._parts(MOST_WIDENING)))
                 self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * more * self.blocks)))
         last = min(self.wanted, self.blocks + self.per_round)
         return [self.draws.block(block) for block in range(self.blocks, last)]
@@ -192,10 +194,10 @@ class Sampler:
         variance, events = self._parts()
         return np.sqrt(variance + np.square(events))
 
-    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
-        """(V, K) variance, and the standard error for events of which there was no instance."""
+    def _parts(self, most: float = math.inf) -> tuple[np.ndarray, np.ndarray]:
+        """(V, K) variance, widened at most so much, and the standard error for events that were not seen."""
         assert self.strata is not None
-        variance = np.maximum(self.strata.spread()[1], 0.0) * np.square(self.strata.widening())
+        variance = np.maximum(self.strata.spread()[1], 0.0) * np.square(np.minimum(self.strata.widening(), most))
         return variance, self._events(self.strata.units, len(variance))
 
     def _events(self, units: int, variables: int) -> np.ndarray:
