@@ -168,11 +168,10 @@ class Sampler:
 
     def chosen(self) -> list[Chosen]:
         """The blocks of the next round; none where the target is met or nothing is left to draw."""
-        if self.blocks >= self.wanted and self.strata:
-            if self._more(*(part[: self.judged] for part in self._parts())) > 1:
-                # Few degrees of freedom become more with every unit: they are not planned for.
-                more = self._more(*(part[: self.judged] for part in self._parts(MOST_WIDENING)))
-                self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * more * self.blocks)))
+        if self.blocks >= self.wanted and self.strata and self._needed() > 1:
+            # Few degrees of freedom become more with every unit: they are not planned for.
+            more = self._needed(MOST_WIDENING)
+            self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * more * self.blocks)))
         last = min(self.wanted, self.blocks + self.per_round)
         return [self.draws.block(block) for block in range(self.blocks, last)]
 
@@ -199,6 +198,10 @@ class Sampler:
         assert self.strata is not None
         variance = np.maximum(self.strata.spread()[1], 0.0) * np.square(np.minimum(self.strata.widening(), most))
         return variance, self._events(self.strata.units, len(variance))
+
+    def _needed(self, most: float = math.inf) -> float:
+        """How many times as many units would do, with errors that are widened at most so much."""
+        return self._more(*(part[: self.judged] for part in self._parts(most)))
 
     def _events(self, units: int, variables: int) -> np.ndarray:
         """(V, K) standard error for events of which there was no instance in so many units."""
