@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.config import config_model, describe_settings, load_config, parse_config, parse_overrides
+from flows.config import config_model, describe_settings, lasting_name, load_config, parse_config, parse_overrides
 from flows.plan import Plan, State, build_plan, survey
 from flows.results import lost_units, planned_settings, publish, sweep_folder
 from flows.settings import ConfigError
@@ -81,8 +81,7 @@ def run(
     opened = open_run(config, writable(workspace), workers)
     opened.stages, opened.keep_going = stages, keep_going
     # Retry on the Prefect page may be pressed from another folder.
-    named = str(Path(sweep).resolve()) if Path(sweep).is_file() else sweep
-    code = Launch(opened, named, settings, console, use_prefect=not no_prefect).execute()
+    code = Launch(opened, lasting_name(sweep), settings, console, use_prefect=not no_prefect).execute()
     if opened.stop.event.is_set():
         # A stop amid the start of Ray can leave its core in a state that aborts the interpreter's own way out.
         sys.stdout.flush()
