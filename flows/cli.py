@@ -18,7 +18,7 @@ from flows.plan import Plan, State, build_plan, survey
 from flows.results import lost_units, planned_settings, publish, sweep_folder
 from flows.settings import ConfigError
 from flows.studies import STUDIES, entrypoint
-from tasks.store import Damaged, Result, Store
+from tasks.store import Damaged, Store
 from tasks.unit import failure
 
 app = typer.Typer(
@@ -211,7 +211,7 @@ def why(
             console.print(f"  journal   {when} {entry['event']} {entry.get('seconds', '')}", highlight=False)
         failed = failure(store, unit.identity)
         if failed:
-            console.print(failed["traceback"] or failed["message"], highlight=False, markup=False)
+            console.print(failed.traceback or failed.message, highlight=False, markup=False)
     if len(found) > 5:
         console.print(f"and {len(found) - 5} more units end like this: give more of the label", highlight=False)
 
@@ -223,10 +223,11 @@ def verify(workspace: Workspace = WORKSPACE) -> None:
     for stage in dict.fromkeys(name for study in STUDIES.values() for name in study.stages):
         for identity in sorted(store.published(stage)):
             try:
-                Result(store, stage, identity).verify()
+                if result := store.get(stage, identity):
+                    checked += 1
+                    result.verify()
             except Damaged as error:
                 damaged.append(str(error))
-            checked += 1
     for line in damaged:
         console.print(f"[red]damaged[/] {line}", highlight=False, soft_wrap=True)
     console.print(f"{checked} results checked, {len(damaged)} damaged", highlight=False)
@@ -329,11 +330,14 @@ def doctor(workspace: Workspace = WORKSPACE) -> None:
 
 
 def main() -> None:
-    """Entry point: a wrong setting is one line and exit code 2."""
+    """Entry point: a wrong setting is one line and exit code 2, a disk that refuses is one line and exit code 1."""
     try:
         app()
     except ConfigError as error:
         sys.stderr.write(f"ibshift: {error}\n")
         sys.exit(2)
+    except OSError as error:
+        sys.stderr.write(f"ibshift: {error}\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
