@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.config import config_model, describe_settings, load_config, parse_config, parse_overrides
+from flows.config import config_model, describe_settings, lasting_name, load_config, parse_config, parse_overrides
 from flows.plan import Plan, State, build_plan, survey
 from flows.results import lost_units, planned_settings, publish, sweep_folder
 from flows.settings import ConfigError
 from flows.studies import STUDIES, entrypoint
-from tasks.store import Damaged, Result, Store
+from tasks.store import Damaged, Store
 from tasks.unit import failure
 
 app = typer.Typer(
@@ -81,8 +81,7 @@ def run(
     opened = open_run(config, writable(workspace), workers)
     opened.stages, opened.keep_going = stages, keep_going
     # Retry on the Prefect page may be pressed from another folder.
-    named = str(Path(sweep).resolve()) if Path(sweep).is_file() else sweep
-    code = Launch(opened, named, settings, console, use_prefect=not no_prefect).execute()
+    code = Launch(opened, lasting_name(sweep), settings, console, use_prefect=not no_prefect).execute()
     if opened.stop.event.is_set():
         # A stop amid the start of Ray can leave its core in a state that aborts the interpreter's own way out.
         sys.stdout.flush()
@@ -214,7 +213,7 @@ def why(
             console.print(f"  journal   {when} {entry['event']} {entry.get('seconds', '')}", highlight=False)
         failed = failure(store, unit.identity)
         if failed:
-            console.print(failed["traceback"] or failed["message"], highlight=False, markup=False)
+            console.print(failed.traceback or failed.message, highlight=False, markup=False)
     if len(found) > 5:
         console.print(f"and {len(found) - 5} more units end like this: give more of the label", highlight=False)
 
@@ -226,10 +225,11 @@ def verify(workspace: Workspace = WORKSPACE) -> None:
     for stage in dict.fromkeys(name for study in STUDIES.values() for name in study.stages):
         for identity in sorted(store.published(stage)):
             try:
-                Result(store, stage, identity).verify()
+                if result := store.get(stage, identity):
+                    checked += 1
+                    result.verify()
             except Damaged as error:
                 damaged.append(str(error))
-            checked += 1
     for line in damaged:
         console.print(f"[red]damaged[/] {line}", highlight=False, soft_wrap=True)
     console.print(f"{checked} results checked, {len(damaged)} damaged", highlight=False)
@@ -332,11 +332,14 @@ def doctor(workspace: Workspace = WORKSPACE) -> None:
 
 
 def main() -> None:
-    """Entry point: a wrong setting is one line and exit code 2."""
+    """Entry point: a wrong setting is one line and exit code 2, a disk that refuses is one line and exit code 1."""
     try:
         app()
     except ConfigError as error:
         sys.stderr.write(f"ibshift: {error}\n")
         sys.exit(2)
+    except OSError as error:
+        sys.stderr.write(f"ibshift: {error}\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

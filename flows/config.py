@@ -2,18 +2,31 @@
 
 import inspect
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 import deployments
 from flows.calibration_config import CalibrationConfig
-from flows.settings import ConfigError, Count, Noise, Positive, Seed, Settings, StudyConfig, did_you_mean, distinct
-from ib_core.shifts import FAMILIES, check_step, shifted
-from tasks.families import find_family
+from flows.family_parameters import check_parameters
+from flows.settings import (
+    ConfigError,
+    Count,
+    Noise,
+    Positive,
+    Seed,
+    Settings,
+    StudyConfig,
+    did_you_mean,
+    distinct,
+    shown,
+)
+from flows.strict_yaml import read_yaml
+from ib_core.shifts import FAMILIES, Unreachable, check_shift
+from tasks.families import find_family, source_hash
 
 
 class Data(Settings):
@@ -53,7 +66,7 @@ class Shifts(Settings):
         min_length=1,
         description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units",
     )
-    parameters: dict[str, int | float | str] = Field(
+    parameters: dict[str, Any] = Field(
         {},
         description="further arguments of the family; for an array, path#column of a Parquet or CSV file with a row "
         "for each atom, relative to the sweep's file",
@@ -65,21 +78,15 @@ class Shifts(Settings):
     _check_sizes = field_validator("sizes")(distinct)
 
     @model_validator(mode="after")
-    def _check_family(self) -> "Shifts":
+    def _check_family(self, info: ValidationInfo) -> "Shifts":
         try:
             family = find_family(self.family)
         except KeyError as error:
             raise ValueError(f"family must be {error.args[0]}{did_you_mean(self.family, FAMILIES)}") from error
-        known = dict(list(inspect.signature(family.apply).parameters.items())[2:])
-        for key in self.parameters:
-            if key not in known:
-                raise ValueError(
-                    f"{self.family} takes {list(known) or 'no parameters'}{did_you_mean(key, known)}, got {key!r}"
-                )
-            is_array = "ndarray" in str(known[key].annotation)
-            if isinstance(self.parameters[key], str) != is_array:
-                kind = "a file, as path#column" if is_array else "a number"
-                raise ValueError(f"{self.family}: {key} must be {kind}, got {self.parameters[key]!r}")
+        check_parameters(self.family, family.apply, self.parameters)
+        for key, value in self.parameters.items():
+            if isinstance(value, str):  # a file, which must mean the same wherever the work runs
+                self.parameters[key] = os.path.realpath((info.context or Path()) / value)
         if self.epochs == "last" and not family.moves_atoms:
             raise ValueError(f"epochs must be all for {self.family}: reweightings share the cells of the reference")
         if family.metric == "tv" and max(self.sizes) > 1:
@@ -105,7 +112,7 @@ class Slices(Settings):
     @classmethod
     def _check_name(cls, value: Any) -> Any:
         if not isinstance(value, str | Mapping | cls):
-            raise ValueError(f"must be auto, none or a mapping of kind, k and n, got {value!r}")
+            raise ValueError(f"must be auto, none or a mapping of kind, k and n, got {shown(value)}")
         return {"kind": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
@@ -193,7 +200,7 @@ class SweepConfig(StudyConfig):
         return self
 
     def check_reachable(self) -> None:
-        """Refuse sizes that a reweighting cannot reach, with the range that it can."""
+        """Refuse parameters that a family refuses on this law, and sizes that it cannot reach, with those it can."""
         from tasks.data import read_column, reference_law
 
         law = reference_law(self.data.source)
@@ -203,20 +210,17 @@ class SweepConfig(StudyConfig):
                     key: read_column(value) if isinstance(value, str) else value
                     for key, value in shift.parameters.items()
                 }
-            except (OSError, KeyError, ValueError) as error:
+            except ValueError as error:
                 raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
-            moves = find_family(shift.family).moves_atoms
-            if moves and "." in shift.family:  # what it reaches is its own affair
-                continue
-            for size in shift.sizes:
-                try:
-                    if not moves:
-                        shifted(shift.family, law, size, **given)
-                    elif size > 0:  # how far a step goes shows when it is taken, which may need optimal transport
-                        check_step(law, size)
-                except Exception as error:  # whatever a family of the user's raises
-                    problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-                    raise ConfigError(f"shifts.{index}.sizes ({shift.family}): {problem}") from error
+            try:
+                if "." in shift.family:
+                    source_hash(shift.family)
+                for size in shift.sizes:
+                    check_shift(shift.family, law, size, **given)
+            except Exception as error:  # whatever a family of the user's raises
+                problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+                blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
+                raise ConfigError(f"shifts.{index}.{blamed} ({shift.family}): {problem}") from error
 
 
 CONFIGS: dict[str, type[StudyConfig]] = {"shift_sweep": SweepConfig, "calibration": CalibrationConfig}
@@ -225,16 +229,25 @@ CONFIGS: dict[str, type[StudyConfig]] = {"shift_sweep": SweepConfig, "calibratio
 def sweep_path(sweep: str) -> Path:
     """The YAML file of a sweep given by path or by the name of one that comes with ibshift."""
     if "/" in sweep or sweep.endswith((".yaml", ".yml")):
-        path = Path(sweep)
-        if not path.is_file():
+        try:
+            found = Path(sweep).is_file()
+        except OSError:  # its name is too long
+            found = False
+        if not found:
             raise ConfigError(f"sweep must be a YAML file or a name, found no file {sweep}")
-        return path
+        return Path(sweep)
     shipped = {path.stem: path for path in sorted((Path(deployments.__file__).parent / "sweeps").glob("*.yaml"))}
     if sweep not in shipped:
         raise ConfigError(
             f"sweep must be a path or one of {', '.join(shipped)}{did_you_mean(sweep, shipped)}, got {sweep!r}"
         )
     return shipped[sweep]
+
+
+def lasting_name(sweep: str) -> str:
+    """A name for the same sweep that also holds in other folders."""
+    path = sweep_path(sweep)
+    return str(path.resolve()) if path == Path(sweep) else sweep
 
 
 def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
@@ -249,38 +262,24 @@ def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> Study
     """
     path = sweep_path(sweep)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_bytes().decode()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{place}: not YAML: {getattr(error, 'problem', None) or 'unreadable text'}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: must be text in UTF-8, byte {error.start} is not") from error
+    values = read_yaml(text, str(path))
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a sweep must be a mapping of settings, got {type(values).__name__}")
+        raise ConfigError(f"{path}: a sweep must be a mapping of settings, got {shown(values)}")
     for key, value in (overrides or {}).items():
         _override(values, key, value)
-    _anchor_files(values, path.parent)
-    return parse_config(values, str(path))
+    return parse_config(values, str(path), path.parent)
 
 
-def _anchor_files(values: dict[str, Any], folder: Path) -> None:
-    """Make the paths of files absolute, so that they mean the same wherever the work runs."""
-    shifts = values.get("shifts")
-    for shift in shifts if isinstance(shifts, list) else []:
-        parameters = shift.get("parameters") if isinstance(shift, dict) else None
-        if not isinstance(parameters, dict):
-            continue
-        for key, value in parameters.items():
-            if isinstance(value, str):
-                parameters[key] = str((folder / value).resolve())
-
-
-def parse_config(values: dict[str, Any], source: str) -> StudyConfig:
-    """Check settings that are plain values already; `source` names them in an error."""
+def parse_config(values: dict[str, Any], source: str, folder: Path | None = None) -> StudyConfig:
+    """Check settings that are plain values already; `source` names them in an error, files are relative to `folder`."""
     model = config_model(values.get("study", "shift_sweep"), f"{source}: study")
     try:
-        config = model.model_validate(values)
+        config = model.model_validate(values, context=folder)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_one_line(error, model)}") from error
     config.check_reachable()
@@ -291,34 +290,39 @@ def config_model(study: Any, source: str) -> type[StudyConfig]:
     """The settings that a study takes."""
     if not isinstance(study, str) or study not in CONFIGS:
         close = did_you_mean(str(study), CONFIGS)
-        raise ConfigError(f"{source} must be one of {', '.join(CONFIGS)}{close}, got {study!r}")
+        raise ConfigError(f"{source} must be one of {', '.join(CONFIGS)}{close}, got {shown(study)}")
     return CONFIGS[study]
 
 
 def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
     """What `--set` was given: "key=value" each, the value read as YAML."""
-    overrides = {}
+    overrides: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise ConfigError(f"--set must be key=value, got {text!r}")
-        try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {key}: the value must be YAML, got {value!r}") from error
+            raise ConfigError(f"--set must be key=value, got {shown(text)}")
+        for earlier in overrides:
+            if f"{earlier}.".startswith(f"{key}."):
+                raise ConfigError(f"--set {key}: must come once and before its parts, got --set {earlier} before it")
+        overrides[key] = read_yaml(value, f"--set {key}")
     return overrides
 
 
 def _override(values: dict[str, Any], key: str, value: Any) -> None:
     """Set one dotted key in place; list items by number."""
-    *path, last = key.split(".")
     node: Any = values
-    try:
-        for part in path:
-            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
-        node[int(last) if isinstance(node, list) else last] = value
-    except (ValueError, IndexError, AttributeError, TypeError) as error:
-        raise ConfigError(f"--set {key}: there is no such place in the settings") from error
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        place = ".".join(parts[:depth]) or "the settings"
+        if not isinstance(node, dict | list):
+            raise ConfigError(f"--set {key}: {place} is {shown(node)}, there is no such place in it as {part!r}")
+        if isinstance(node, list) and part not in map(str, range(len(node))):
+            raise ConfigError(f"--set {key}: {place} has {len(node)} items, there is no such place in it as {part!r}")
+        at: Any = int(part) if isinstance(node, list) else part
+        if depth == len(parts) - 1:
+            node[at] = value
+        else:
+            node = node[at] if isinstance(node, list) else node.setdefault(at, {})
 
 
 def _one_line(error: ValidationError, model: type[BaseModel]) -> str:
@@ -328,11 +332,12 @@ def _one_line(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         known = _keys_at(model, problem["loc"][:-1])
         return f"{field}: unknown setting{did_you_mean(str(problem['loc'][-1]), known)}; known here: {', '.join(known)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    found = problem["input"]
-    shown = "" if isinstance(found, dict) or problem["type"] in ("value_error", "missing") else f", got {found!r}"
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        message = "must be a mapping of settings"
+    found = "" if problem["type"] in ("value_error", "missing") else f", got {shown(problem['input'])}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{field + ': ' if field else ''}{message[0].lower()}{message[1:]}{shown}{more}"
+    return f"{field + ': ' if field else ''}{message[0].lower()}{message[1:]}{found}{more}"
 
 
 def _keys_at(model: Any, loc: tuple) -> list[str]:

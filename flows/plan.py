@@ -63,15 +63,15 @@ def survey(plan: Plan, store: Store) -> list[State]:
     before = previous_index(store, plan.config.name)
     states = []
     for unit in plan:
-        if unit.identity in published[unit.stage]:
-            result = store.get(unit.stage, unit.identity)
-            whole = result is not None and result.looks_whole()
+        result = store.get(unit.stage, unit.identity) if unit.identity in published[unit.stage] else None
+        if result:
+            whole = result.looks_whole()
             states.append(State(unit, "ready") if whole else State(unit, "damaged", "a file is missing or cut short"))
             continue
         failed = failure(store, unit.identity)
         old = before.get(unit.stage, {}).get(unit.label)
         if failed:
-            states.append(State(unit, "failed", failed["message"]))
+            states.append(State(unit, "failed", failed.message))
         elif old is None or old == unit.identity:
             states.append(State(unit, "missing", "never made" if old is None else "made before, no longer stored"))
         else:

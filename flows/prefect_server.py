@@ -192,10 +192,15 @@ def _try_lock(fd: int) -> bool:
 
 
 def _read_state(root: Path) -> dict[str, int]:
+    """Port and process of the last server; neither where the file is missing or damaged."""
     try:
-        return json.loads((root / "server.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        state = json.loads((root / "server.json").read_bytes())
+        whole = (
+            type(state["pid"]) is type(state["port"]) is int and 1 < state["pid"] < 2**31 and 0 < state["port"] < 2**16
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
+    return state if whole else {}
 
 
 def _last_port(root: Path) -> int:

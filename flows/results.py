@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
 
 from flows.settings import StudyConfig
-from tasks.store import Busy, Result, Store, copy_file, matches, write_text
+from tasks.store import IDENTITY, Busy, Result, Store, copy_file, matches, write_text
 from tasks.unit import Unit
 
 
@@ -30,11 +32,13 @@ def publish(store: Store, sweep: str, units: Iterable[Unit]) -> None:
         for source in sources:
             for name, entry in source.manifest["files"].items():
                 if not matches(folder / name, entry):
-                    copy_file(source.file(name), folder / name)
+                    copy_file(source.file(name), store.make_way(folder / name))
         for path in [path for path in folder.rglob("*") if path.is_file()]:
             if path.relative_to(folder).as_posix() not in wanted:
                 path.unlink()  # a figure of earlier settings, or half a file of a run that was killed
-        write_text(folder / "results.json", json.dumps({source.stage: source.identity for source in sources}))
+        write_text(
+            store.make_way(folder / "results.json"), json.dumps({source.stage: source.identity for source in sources})
+        )
 
 
 @contextmanager
@@ -61,31 +65,38 @@ def write_index(store: Store, config: StudyConfig, planned: dict[str, dict[str, 
         published, before = store.published(stage), index.get(stage, {})
         now = {label: name if name in published else before.get(label) for label, name in units.items()}
         index[stage] = {label: name for label, name in now.items() if name is not None}
-    folder = sweep_folder(store.workspace, config.name)
-    folder.mkdir(parents=True, exist_ok=True)
+    path = store.make_way(_last_plan(store, config.name))
     text = {"sweep": config.name, "config": config.model_dump(), "lost": sorted(lost), "units": index}
     with _alone(store, config.name):
-        write_text(folder / "plan.json", json.dumps(text, indent=1))
+        write_text(path, json.dumps(text, indent=1))
 
 
 def previous_index(store: Store, sweep: str) -> dict[str, dict[str, str]]:
     """Identities that stood for each stage and label after the last run of this sweep."""
-    return _last_run(store, sweep).get("units", {})
+    return _last_run(store, sweep).units
 
 
 def planned_settings(store: Store, sweep: str) -> dict[str, Any]:
     """The settings of the last run of this sweep; empty if there was none."""
-    return _last_run(store, sweep).get("config", {})
+    return _last_run(store, sweep).config
 
 
 def lost_units(store: Store, sweep: str) -> frozenset[str]:
     """Units that the last run left out of the tables because they failed."""
-    return frozenset(_last_run(store, sweep).get("lost", []))
+    return frozenset(_last_run(store, sweep).lost)
 
 
-def _last_run(store: Store, sweep: str) -> dict[str, Any]:
-    path = sweep_folder(store.workspace, sweep) / "plan.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+class LastRun(BaseModel):
+    """What plan.json says of the last run of a sweep."""
+
+    config: dict[str, Any] = {}
+    lost: list[str] = []
+    units: dict[str, dict[str, Annotated[str, Field(pattern=f"^{IDENTITY.pattern}$")]]] = {}
+
+
+def _last_run(store: Store, sweep: str) -> LastRun:
+    return store.note(_last_plan(store, sweep), LastRun) or LastRun()
+
+
+def _last_plan(store: Store, sweep: str) -> Path:
+    return sweep_folder(store.workspace, sweep) / "plan.json"

@@ -1,13 +1,21 @@
 """`ibshift serve`: a sweep on a schedule, with its private server, in one process that can be left alone."""
 
+import asyncio
+import math
 import os
 import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from flows.config import lasting_name
 from flows.prefect_server import PrivateServer, ServerUnavailable
 from flows.settings import ConfigError
+
+NO_CRON = (
+    "--cron must be five fields, minute, hour, day of month, month and day of week in UTC, that meet at some time, "
+    'as in "0 3 * * *", got "{}"'
+)
 
 
 def serve_sweep(
@@ -34,26 +42,40 @@ def serve_sweep(
     Raises:
         ConfigError: `cron` is no cron expression, or both schedules were given.
     """
-    if cron and every:
+    if cron is not None and every is not None:
         raise ConfigError("give --cron or --every, not both")
+    if cron is not None and len(cron.split()) != 5:
+        raise ConfigError(NO_CRON.format(cron))
+    if every is not None and not math.isfinite(every):
+        raise ConfigError(f"--every must be a number of seconds, got {every}")
     with PrivateServer(workspace / "prefect") as server:
         os.environ.update(server.client_environment())  # before the first import of Prefect
         from prefect.flows import load_flow_from_entrypoint
-        from prefect.schedules import Cron, Interval
+        from prefect.schedules import Interval
 
         from flows.sweep_runner import run_on_schedule
 
-        try:
-            schedule = Cron(cron) if cron else Interval(timedelta(seconds=every)) if every else None
-        except ValueError as error:
-            raise ConfigError(f'--cron must be five fields such as "0 3 * * *", got "{cron}" ({error})') from error
+        by_time = _cron(cron) if cron is not None else None
+        schedule = Interval(timedelta(seconds=every)) if every is not None else by_time
         try:
             server.wait()
         except ServerUnavailable as error:
             print(f"ibshift serve needs a Prefect server: {error}", file=sys.stderr)
             return 1
         # Each run has a process, and perhaps a working directory, of its own.
-        sweep = str(Path(sweep).resolve()) if Path(sweep).is_file() else sweep
+        sweep = lasting_name(sweep)
         parameters = {"sweep": sweep, "settings": settings, "workspace": str(workspace.resolve())}
         run_on_schedule(load_flow_from_entrypoint(entrypoint), Path(sweep).stem, workspace, parameters, schedule)
     return 0
+
+
+def _cron(fields: str) -> Any:
+    """The schedule, if the server's scheduler finds a first time for it: "0 0 30 2 *" has none and would never fire."""
+    from prefect.schedules import Cron
+    from prefect.server.schemas.schedules import CronSchedule
+
+    try:
+        asyncio.run(CronSchedule(cron=fields, timezone="UTC").get_dates(1))
+        return Cron(fields)
+    except Exception as error:  # the library behind it raises its own types
+        raise ConfigError(NO_CRON.format(fields)) from error

@@ -10,13 +10,16 @@ MAX_CELLS = 100_000
 
 
 class ConfigError(ValueError):
-    """A setting is wrong; the message is one line for the user."""
+    """A setting is wrong; the message is one line for the user, whatever the setting was."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message))
 
 
 class Settings(BaseModel):
-    """Frozen settings; unknown keys are refused."""
+    """Frozen settings; unknown keys are refused, and a value of another type is not made to fit."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Positive = Annotated[float, Field(gt=0)]
@@ -65,6 +68,13 @@ def draws_to_reach(target_stderr: float, most: float) -> float:
     """Rough number of draws with a spread of 1 nat for a standard error: `most` where that is out of reach."""
     root = 1 / target_stderr
     return min(root * root, most)  # root**2 would raise where float64 ends
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: as it stands in a settings file, cut where it is long."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def did_you_mean(word: str, known: Any) -> str:

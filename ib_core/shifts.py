@@ -5,11 +5,13 @@ Sizes are distances between the laws of X: rows with the same x are one atom, wh
 A *reweighting* keeps the atoms and changes their weights; a *moved* law keeps the weights and changes the atoms. A
 family is one function `(law, size, **parameters) -> Shift`, entered with `@family(metric)`: that is all it needs. In a
 module of your own, `my_shifts.py`, it is named `my_shifts.function`. A parameter that is an array (N,) is given in a
-sweep as a file with a row for each atom.
+sweep as a file with a row for each atom. The function is also called when a sweep is planned, so that what it refuses
+is known before anything runs.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -42,22 +44,31 @@ class Shift(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A family of shifts: the metric of its sizes, whether it moves atoms, and its function."""
+    """A family of shifts: the metric of its sizes, whether it moves atoms, its function, and what that refuses."""
 
     metric: Literal["tv", "kl", "w2"]
     moves_atoms: bool
     apply: Callable[..., Shift]
+    check: Callable[..., object] | None = None
 
 
 FAMILIES: dict[str, Family] = {}
 
 
-def family(metric: Literal["tv", "kl", "w2"], *, moves_atoms: bool = False) -> Callable:
-    """Enter a function `(law, size, **parameters) -> Shift` into `FAMILIES`, as `function` or `module.function`."""
+def family(
+    metric: Literal["tv", "kl", "w2"], *, moves_atoms: bool = False, check: Callable[..., object] | None = None
+) -> Callable:
+    """Enter a function `(law, size, **parameters) -> Shift` into `FAMILIES`, as `function` or `module.function`.
+
+    Args:
+        metric: of its sizes.
+        moves_atoms: whether it moves atoms instead of changing weights.
+        check: `(law, size, **parameters)`, which raises for what the function would refuse; for one that takes long.
+    """
 
     def enter(apply: Callable[..., Shift]) -> Callable[..., Shift]:
         name = apply.__name__ if apply.__module__ == __name__ else f"{apply.__module__}.{apply.__name__}"
-        FAMILIES[name] = Family(metric, moves_atoms, apply)
+        FAMILIES[name] = Family(metric, moves_atoms, apply, check)
         return apply
 
     return enter
@@ -80,11 +91,30 @@ def shifted(name: str, law: InputLaw, size: float, **parameters) -> Shift:
         raise ValueError(f"size must be a non-negative number, got {size}")
     if size == 0:
         return Shift(law, 0.0)
-    metric, _, apply = FAMILIES[name]
-    shift = apply(law, size, **parameters)
+    metric = FAMILIES[name].metric
+    shift = _applied(name, law, size, **parameters)
     found = _distance(metric, law, shift.law)
     if not abs(found - size) <= TOLERANCE * size:
         raise ArithmeticError(f"{name} was asked for {metric} = {size:g} and returned a law at {found:.9g}")
+    return shift
+
+
+def check_shift(name: str, law: InputLaw, size: float, **parameters) -> None:
+    """Raise what `shifted` would for these parameters, without the optimal transport that moved laws may need."""
+    _, moves_atoms, _, check = FAMILIES[name]
+    if check is None and not moves_atoms:
+        shifted(name, law, size, **parameters)
+    elif size != 0:
+        (check or partial(_applied, name))(law, size, **parameters)
+
+
+def _applied(name: str, law: InputLaw, size: float, **parameters) -> Shift:
+    """What the function of a family returns, if it is a shift of this kind."""
+    shift = FAMILIES[name].apply(law, size, **parameters)
+    if not (isinstance(shift, Shift) and isinstance(shift.law, InputLaw)):
+        raise TypeError(f"{name} must return a Shift of a law and a parameter, got {type(shift).__name__}")
+    if not FAMILIES[name].moves_atoms and not np.array_equal(shift.law.atoms, law.atoms):
+        raise ValueError(f"{name} must keep the atoms, or be entered with moves_atoms=True")
     return shift
 
 
@@ -236,19 +266,25 @@ def direction_displacement(law: InputLaw, size: float, column: int | None = None
     Along coordinate `column`, or along the diagonal (1, ..., 1) that raises all inputs alike.
     """
     d = law.atoms.shape[1]
-    check_step(law, size)
+    _check_step(law, size)
     direction = np.full(d, d**-0.5) if column is None else np.eye(d)[_column(law, column)]
     return Shift(law.moved(law.atoms + size * direction), size)
 
 
-@family("w2", moves_atoms=True)
+def _check_step(law: InputLaw, size: float, **_: int) -> None:
+    """Refuse steps that the rounding of the atoms would change, and steps whose squares leave float64."""
+    scale = float(np.abs(law.atoms).max())
+    _refuse_outside("a step of these atoms", size, SMALLEST_STEP * (scale or 1.0), LARGEST_STEP, "W_2")
+
+
+@family("w2", moves_atoms=True, check=_check_step)
 def gaussian_displacement(law: InputLaw, size: float, seed: int = 0) -> Shift:
     """Every atom moves by its own Gaussian step, all scaled together until W_2(P, P') = size.
 
     The steps are the same at every size. While each moved atom stays nearest to its own origin, W_2 is the
     root mean square of the steps; beyond, it is found by optimal transport and the scale is solved for it.
     """
-    check_step(law, size)
+    _check_step(law, size)
     steps = stream(seed, "gaussian_displacement").standard_normal(law.atoms.shape)
     steps /= math.sqrt(float(law.weights @ (steps**2).sum(axis=1)))
 
@@ -270,9 +306,3 @@ def _column(law: InputLaw, column: int) -> int:
     if not -d <= column < d:
         raise ValueError(f"column must be the index of one of {d} coordinates, got {column}")
     return column
-
-
-def check_step(law: InputLaw, size: float) -> None:
-    """Refuse steps that the rounding of the atoms would change, and steps whose squares leave float64."""
-    scale = float(np.abs(law.atoms).max())
-    _refuse_outside("a step of these atoms", size, SMALLEST_STEP * (scale or 1.0), LARGEST_STEP, "W_2")

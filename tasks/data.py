@@ -28,22 +28,29 @@ def read_column(place: str) -> np.ndarray:
     """The column (N,) float64 of "path#column", a Parquet or CSV file.
 
     Raises:
-        OSError, ValueError: the file cannot be read, or has no such column of numbers.
+        ValueError: the file cannot be read, or has no such column of numbers.
     """
     path, _, column = place.rpartition("#")
     if not path:
         raise ValueError(f"a file must be given as path#column, got {place!r}")
-    table = pd.read_csv(path) if path.endswith(".csv") else read_table(Path(path)).to_pandas()
+    try:
+        table = pd.read_csv(path) if path.endswith(".csv") else read_table(Path(path)).to_pandas()
+    except Exception as error:  # readers raise their own types for what is no table
+        raise ValueError(f"{path} must be a Parquet or CSV file: {str(error).partition(chr(10))[0]}") from error
     if column not in table:
         raise ValueError(f"{path} has no column {column!r}, only {', '.join(map(str, table))}")
-    return table[column].to_numpy(np.float64)
+    values = table[column]
+    found = values.dtype if values.ndim == 1 else "several columns of that name"
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise ValueError(f"{path}: the column {column!r} must hold numbers, found {found}")
+    return values.to_numpy(np.float64, na_value=np.nan)
 
 
 def column_digest(place: str) -> str | None:
     """Digest of the numbers of "path#column"; None where there is nothing to read."""
     try:
         return hashlib.sha256(read_column(place).tobytes()).hexdigest()
-    except (OSError, ValueError):
+    except ValueError:
         return None
 
 

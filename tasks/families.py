@@ -15,7 +15,7 @@ def find_family(name: str) -> Family:
     if module and name not in FAMILIES:
         try:
             importlib.import_module(module)
-        except Exception as error:  # whatever a module of the user's raises
+        except (Exception, SystemExit) as error:  # whatever a module of the user's raises
             problem = f"{type(error).__name__}: {error}"
             raise KeyError(f"in a module on PYTHONPATH that can be imported, got {name!r} ({problem})") from error
     if name not in FAMILIES:

@@ -9,16 +9,22 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from functools import cache, cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 MANIFEST = "manifest.json"
+IDENTITY = re.compile("[0-9a-f]{24}")
+Note = TypeVar("Note", bound=BaseModel)
 
 
 class Damaged(Exception):
@@ -65,14 +71,19 @@ class Result:
 
     def _read_manifest(self) -> dict[str, Any]:
         """The manifest; its recipe must be the one that this identity is the hash of."""
-        manifest = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        text = (self.folder / MANIFEST).read_text(encoding="utf-8")
         try:
+            manifest = json.loads(text)
             if (manifest["stage"], identity(manifest["recipe"])) != (self.stage, self.identity):
                 raise ValueError("its recipe is not that of this result")
             for name, entry in manifest["files"].items():
                 if not (isinstance(entry["sha256"], str) and isinstance(entry["bytes"], int)):
                     raise ValueError(f"no checksum for {name}")
-        except (KeyError, TypeError, AttributeError) as error:
+                if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                    raise ValueError(f"{name} is no file of this result")
+            if not isinstance(manifest["created_ms"], int):
+                raise ValueError("no time")
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not a manifest ({error})") from error
         return manifest
 
@@ -82,7 +93,8 @@ class Result:
         Raises:
             Damaged: the file is missing or does not match; the whole result was set aside.
         """
-        wrong = _mismatch(self.folder / name, self.manifest["files"][name]["sha256"])
+        entry = self.manifest["files"].get(name)
+        wrong = _mismatch(self.folder / name, entry["sha256"]) if entry else f"no {name} in its manifest"
         if wrong:
             raise self.store.set_aside(self, wrong)
         return self.folder / name
@@ -124,14 +136,15 @@ class Store:
         return self.root / ".partial" / identity
 
     def published(self, stage: str) -> set[str]:
-        """Identities of all results of a stage: one directory listing."""
+        """Identities of all results of a stage: one directory listing, in which only folders of such a name count."""
         folder = self.root / stage
-        return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        entries = os.scandir(folder) if folder.is_dir() else ()
+        return {entry.name for entry in entries if IDENTITY.fullmatch(entry.name) and entry.is_dir()}
 
     def get(self, stage: str, identity: str) -> Result | None:
-        """The published result, or None."""
+        """The published result, or None; an empty folder is none."""
         result = Result(self, stage, identity)
-        return result if result.folder.exists() else None
+        return result if result.folder.is_dir() and any(os.scandir(result.folder)) else None
 
     @contextmanager
     def publishing(self, stage: str, recipe: dict[str, Any]) -> Iterator[Path]:
@@ -143,7 +156,7 @@ class Store:
         name = identity(recipe)
         draft = self.root / ".draft" / name
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
+        self.make_folder(draft)
         started = time.time()
         try:
             yield draft
@@ -162,7 +175,9 @@ class Store:
             write_text(draft / MANIFEST, json.dumps(manifest, indent=1))
             _flush(draft)
             final = self.folder(stage, name)
-            final.parent.mkdir(parents=True, exist_ok=True)
+            self.make_folder(final.parent)
+            with suppress(OSError):
+                final.rmdir()  # an empty folder is nothing to keep
             if final.exists():
                 self._bury(Result(self, stage, name), "made again over what stood there")
             draft.rename(final)
@@ -181,10 +196,49 @@ class Store:
 
     def _bury(self, result: Result, why: str) -> None:
         """Move a result to the folder of damaged ones; call it with the identity's lock held."""
-        grave = self.workspace / "damaged" / f"{result.stage}-{result.identity}-{time.time_ns()}"
-        grave.parent.mkdir(parents=True, exist_ok=True)
-        result.folder.rename(grave)
+        graves = self.make_folder(self.workspace / "damaged")
+        result.folder.rename(graves / f"{result.stage}-{result.identity}-{time.time_ns()}")
         self.record({"event": "damaged", "stage": result.stage, "identity": result.identity, "why": why})
+
+    def make_folder(self, path: Path) -> Path:
+        """A folder of the workspace, made if need be; a file in its way is set aside."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            inside = [part for part in (path, *path.parents) if self.workspace in part.parents]
+            for part in [part for part in inside if os.path.lexists(part) and not part.is_dir()]:
+                self._clear_away(part, "a folder must be there")
+            path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def make_way(self, path: Path) -> Path:
+        """Where a file of the workspace can be written: its folder is made, and a folder of its name set aside."""
+        self.make_folder(path.parent)
+        if path.is_dir():
+            self._clear_away(path, "a file must be there")
+        return path
+
+    def _clear_away(self, path: Path, why: str) -> None:
+        """Move what cannot stand where it does to the folder of damaged results."""
+        graves = self.workspace / "damaged"
+        graves = self.workspace if path == graves else self.make_folder(graves)
+        path.rename(graves / f"{path.name}-{time.time_ns()}")
+        warn(f"{path} was set aside: {why}")
+        self.record({"event": "damaged", "path": str(path), "why": why})
+
+    def note(self, path: Path, kind: type[Note]) -> Note | None:
+        """A JSON file that explains and decides nothing; None where there is none or, with one line, a damaged one."""
+        try:
+            if path.is_file():
+                return kind.model_validate_json(path.read_bytes())
+            problem = "it is no file" if os.path.lexists(path) else ""
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]["msg"]
+        except OSError as error:
+            problem = error.strerror or str(error)
+        if problem:
+            warn(f"{path} is damaged and was skipped: {problem}")
+        return None
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -193,8 +247,7 @@ class Store:
         Raises:
             Busy: somebody else holds it.
         """
-        path = self.workspace / "locks" / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.make_way(self.workspace / "locks" / f"{name}.lock")
         while True:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
             try:
@@ -216,8 +269,7 @@ class Store:
     def record(self, entry: dict[str, Any]) -> None:
         """Append one line to the journal: what differs from run to run (seconds, attempts, hosts) lives here."""
         line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), **entry}) + "\n"
-        self.workspace.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.workspace / "journal.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        handle = os.open(self.make_way(self.workspace / "journal.jsonl"), os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             size = os.fstat(handle).st_size
             torn = size and os.pread(handle, 1, size - 1) != b"\n"  # by a full disk: it shall not swallow this one
@@ -226,15 +278,17 @@ class Store:
             os.close(handle)
 
     def journal(self) -> list[dict[str, Any]]:
-        """All entries of the journal; a line torn by a full disk is left out."""
-        entries = []
+        """All entries of the journal, each with `time` and `event`; what is damaged is skipped with one line."""
         path = self.workspace / "journal.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            try:
-                entries.append(json.loads(line))
-            except ValueError:
-                continue
-        return entries
+        try:
+            lines = path.read_bytes().split(b"\n") if os.path.lexists(path) else []
+        except OSError as error:
+            warn(f"{path} cannot be read and was skipped: {error.strerror}")
+            return []
+        entries = [_entry(line) for line in lines if line.strip()]
+        if damaged := entries.count(None):
+            warn(f"{path}: {damaged} damaged lines were skipped")
+        return [entry for entry in entries if entry is not None]
 
     def sweep_drafts(self) -> None:
         """Remove drafts whose maker died."""
@@ -245,6 +299,22 @@ class Store:
                     shutil.rmtree(draft, ignore_errors=True)
             except Busy:
                 continue
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """One line of the journal, if it is whole."""
+    try:
+        entry = json.loads(line)
+        whole = isinstance(entry["event"], str) and 0 <= float(entry["time"]) < 1e11
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    return entry if whole else None
+
+
+@cache
+def warn(line: str) -> None:
+    """Tell people one thing, once."""
+    print(f"warning: {line}", file=sys.stderr)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -20,6 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from tasks.fingerprint import Definition, fingerprint, read_fingerprint
 from tasks.store import Busy, Damaged, Result, Store, identity, write_text
 
@@ -110,7 +112,7 @@ def make(job: dict[str, Any], workspace: str) -> Ended:
                 inputs = {key: Result(store, *reference) for key, reference in job["inputs"].items()}
                 build = importlib.import_module(module).build
                 build(job["recipe"]["settings"], inputs, out, scratch)
-            _failure(store, name).unlink(missing_ok=True)
+            store.make_way(_failure(store, name)).unlink(missing_ok=True)
             result = ended("computed")
             entry = {"event": "computed", "stage": stage, "label": job["label"], "identity": name}
             with suppress(OSError):  # a full disk may refuse the note; the result itself is published
@@ -137,17 +139,23 @@ def record_failure(store: Store, stage: str, label: str, name: str, message: str
         "pid": os.getpid(),
     }
     try:
-        _failure(store, name).parent.mkdir(parents=True, exist_ok=True)
-        write_text(_failure(store, name), json.dumps({**entry, "traceback": details}, indent=1))
+        path = store.make_way(_failure(store, name))
+        write_text(path, json.dumps({**entry, "traceback": details}, indent=1))
         store.record({"event": "failed", **entry})
     except OSError:
         return
 
 
-def failure(store: Store, name: str) -> dict[str, Any] | None:
+class Failure(BaseModel):
+    """Why the last attempt at a unit failed."""
+
+    message: str
+    traceback: str
+
+
+def failure(store: Store, name: str) -> Failure | None:
     """The recorded failure of an identity, if its last attempt failed."""
-    path = _failure(store, name)
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return store.note(_failure(store, name), Failure)
 
 
 def _failure(store: Store, name: str) -> Path:

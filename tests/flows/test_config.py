@@ -16,7 +16,7 @@ from flows.config import ConfigError, load_config, parse_overrides
         ("shifts.1.family=hamming_tlt", "did you mean hamming_tilt"),
         ("shifts.0.sizes=[0.1, 0.1]", "distinct, got 0.1 more than once"),
         ("shifts.0.parameters={atm: 3}", "did you mean atom"),
-        ("shifts.0.parameters={atom: a.csv#x}", "atom must be a number, got"),
+        ("shifts.0.parameters={atom: a.csv#x}", "atom must be a whole number, got .a.csv#x."),
         ("shifts.0={family: law_mixture, sizes: [0.1]}", "law_mixture.*missing.*weight"),
         ("shifts.0={family: law_mixture, sizes: [0.1], parameters: {weight: no.csv#x}}", "law_mixture.*No such file"),
         ("shifts.0={family: law_tilt, sizes: [0.1], parameters: {weight: 3}}", "weight must be a file, as path#column"),
@@ -66,7 +66,7 @@ def test_overrides_reach_their_place():
     [
         ("estimator.slices=atuo", "estimator.slices.kind: .*'auto', 'none', .*got 'atuo'"),
         ("estimator.slices=3", "estimator.slices: must be auto, none or a mapping of kind, k and n, got 3"),
-        ("estimator.slices=null", "estimator.slices: must be auto, none or a mapping .* got None"),
+        ("estimator.slices=null", "estimator.slices: must be auto, none or a mapping .* got null"),
         ("estimator.slices={kind: principal, k: 0}", "estimator.slices.k: .*greater than or equal to 1, got 0"),
         ("estimator.slices={kind: random, n: 1}", "estimator.slices.n: .*greater than or equal to 2, got 1"),
         ("estimator.slices={kind: principal, n: 4}", "estimator.slices: n must be left out unless .* random, got n 4"),

@@ -28,12 +28,32 @@ def test_two_schedules_are_refused(tmp_path):
         serve_sweep("szt", tmp_path, {}, "any.flow", cron="0 3 * * *", every=60)
 
 
+@pytest.mark.parametrize("cron", ["", "@daily", "0 0 3 * * *", "0 3 * * * * 2030", "every day"])
+def test_a_schedule_of_other_than_five_fields_is_one_line_before_anything_starts(tmp_path, cron):
+    with pytest.raises(ConfigError, match=r"--cron must be five fields, .*, got") as refused:
+        serve_sweep("szt", tmp_path, {}, "any.flow", cron=cron)
+    assert f'"{cron}"' in str(refused.value) and not list(tmp_path.iterdir())
+
+
+def test_an_interval_is_a_number(tmp_path):
+    with pytest.raises(ConfigError, match="--every must be a number of seconds, got nan"):
+        serve_sweep("szt", tmp_path, {}, "any.flow", every=float("nan"))
+
+
 @pytest.mark.slow
 def test_a_wrong_cron_expression_is_refused_and_leaves_nothing_behind(workspace):
-    serve = f"from pathlib import Path; from flows.serving import serve_sweep; \
-serve_sweep('szt', Path({str(workspace.path)!r}), {{}}, 'any.flow', cron='every day')"
+    serve = f"""
+from pathlib import Path
+from flows.serving import ConfigError, serve_sweep
+for cron in ("61 3 * * *", "H 3 * * *", "0 0 30 2 *"):  # no number, no clock, no such day
+    try:
+        serve_sweep('szt', Path({str(workspace.path)!r}), {{}}, 'any.flow', cron=cron)
+    except ConfigError as error:
+        print(error)
+"""
     refused = subprocess.run([sys.executable, "-c", serve], capture_output=True, text=True)
-    assert 'got "every day"' in refused.stderr
+    told = refused.stdout.splitlines()
+    assert [line.rpartition("got ")[2] for line in told] == ['"61 3 * * *"', '"H 3 * * *"', '"0 0 30 2 *"']
     assert not workspace.processes()
 
 
