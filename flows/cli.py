@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from flows.plan import Plan, State, build_plan, survey
 from flows.results import lost_units, planned_settings, publish, sweep_folder
 from flows.settings import ConfigError
 from flows.studies import STUDIES, entrypoint
+from tasks.environment import WrongEnvironment
 from tasks.store import Damaged, Result, Store
 from tasks.unit import failure
 
@@ -70,7 +72,7 @@ def run(
 ) -> None:
     """Run a sweep, or go on with it: makes what is missing, then tables, report and MLflow.
 
-    Exit code 0: done. 1: work failed. 2: a setting is wrong. 130 or 143: stopped.
+    Exit code 0: done. 1: work failed. 2: a setting is wrong. 129, 130 or 143: stopped.
     """
     settings = parse_overrides(overrides or [])
     config = load_config(sweep, settings)
@@ -85,7 +87,8 @@ def run(
     code = Launch(opened, named, settings, console, use_prefect=not no_prefect).execute()
     if opened.stop.event.is_set():
         # A stop amid the start of Ray can leave its core in a state that aborts the interpreter's own way out.
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
         os._exit(code)
     raise typer.Exit(code)
 
@@ -333,7 +336,7 @@ def main() -> None:
     """Entry point: a wrong setting is one line and exit code 2."""
     try:
         app()
-    except ConfigError as error:
+    except (ConfigError, WrongEnvironment) as error:
         sys.stderr.write(f"ibshift: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:

@@ -1,13 +1,14 @@
 """One `ibshift run`: servers and workers start side by side, then the study runs as a Prefect flow or plainly."""
 
 import os
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,14 +17,16 @@ from flows.config import ConfigError
 from flows.console import ConsoleObserver
 from flows.plan import State, survey
 from flows.prefect_server import PrivateServer, ServerUnavailable
-from flows.process import signals
+from flows.process import EXIT, signals, stopped
 from flows.studies import entrypoint
 from flows.study import NotReady, Run, StageFailed, run_study
 from tasks import tracking
-from tasks.fanout import PoolDied
+from tasks.environment import WrongEnvironment, tracking_address
+from tasks.fanout import PoolDied, PoolHung
 from tasks.progress import Stopped
 
-EXIT = {"SIGINT": 130, "SIGTERM": 143, "cancelled": 130}
+START_PATIENCE_S = 2.0  # while nothing is made yet, nothing is lost by ending at once
+STARTED_AGAIN = "IBSHIFT_STARTED_AGAIN"
 
 
 @dataclass
@@ -43,23 +46,33 @@ class Launch:
     use_prefect: bool = True
 
     def execute(self) -> int:
-        """Run it and say how it ended: exit code 0, 1 (work failed), 2 (refused), 130 or 143 (stopped)."""
+        """Run it and say how it ended: exit code 0, 1 (work failed), 2 (refused), 129, 130 or 143 (stopped)."""
         run, observer = self.run, ConsoleObserver(self.console)
-        run.observer = observer
+        run.observer, run.pool.say, run.stop.patience = observer, observer.message, START_PATIENCE_S
         with signals(run.stop):
             try:
                 return self._execute(survey(run.plan(), run.store))
-            except Stopped as stopped:
-                return self._stopped(str(stopped))
-            except NotReady as error:
+            except (NotReady, WrongEnvironment) as error:
                 raise ConfigError(str(error)) from error
-            except (StageFailed, PoolDied) as error:
-                return self._failed(str(error))
+            except PoolHung as error:
+                if STARTED_AGAIN in os.environ:
+                    return self._failed(str(error))
+                self._warn(f"{error}: starting the whole command once more")
             except Exception as error:
-                return self._failed(f"{type(error).__name__}: {error}", error)
+                if (
+                    run.stop.event.is_set()
+                ):  # what breaks meanwhile, as a terminal that is gone, is no failure of its own
+                    return self._stopped(run.stop.why)
+                expected = isinstance(error, StageFailed | PoolDied)
+                return self._failed(
+                    str(error) if expected else f"{type(error).__name__}: {error}", not expected and error
+                )
             finally:
                 observer.close()
                 run.pool.close()
+        # Only another process can get rid of this Ray. Its processes end with the thread that started them.
+        os.environ[STARTED_AGAIN] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
     def _execute(self, states: list[State]) -> int:
         run = self.run
@@ -73,11 +86,12 @@ class Launch:
             highlight=False,
         )
         # The slow starts overlap: the server and the database in processes of their own, Ray in this one.
+        tracked_elsewhere = tracking_address() if run.study.stages[-1] in run.stages else None
         server = self._start_server() if self.use_prefect else None
-        database = tracking.prepare_in_background(run.store.workspace, os.environ.get("MLFLOW_TRACKING_URI"))
+        database = tracking.prepare_in_background(run.store.workspace, tracked_elsewhere)
         try:
             if missing:
-                run.pool.start()
+                run.pool.start(run.stop.check)
             run.stop.check()
             if server and self._answers(server):
                 return self._with_prefect(server)
@@ -98,7 +112,7 @@ class Launch:
 
     def _answers(self, server: PrivateServer) -> bool:
         try:
-            server.wait(check=self.run.stop.check)
+            server.wait(check=self.run.stop.check, say=self.run.observer.message)
         except ServerUnavailable as error:
             self._warn(f"no Prefect server ({error}); going on without it")
             return False
@@ -110,7 +124,7 @@ class Launch:
 
     def _with_prefect(self, server: PrivateServer) -> int:
         """Run the flow; where Prefect itself fails, go on without it: the store knows what is done."""
-        os.environ.update(server.client_environment())
+        server.introduce()
         observer = self.run.observer
         try:
             with _kept_alive(server):
@@ -123,7 +137,8 @@ class Launch:
         except (NotReady, StageFailed, PoolDied, Stopped):
             raise
         except Exception as error:
-            if not type(error).__module__.startswith(("prefect", "httpx", "httpcore", "anyio")):
+            # pydantic: a setting that is said for another server, in its environment or in a prefect.toml
+            if not type(error).__module__.startswith(("prefect", "httpx", "httpcore", "anyio", "pydantic")):
                 raise
             self._warn(f"Prefect failed ({type(error).__name__}: {error}); going on without it")
         self.run.observer = observer
@@ -176,12 +191,13 @@ class Launch:
         return 0
 
     def _stopped(self, why: str) -> int:
-        self.console.print(f"stopped ({why}): finished work is kept, the same command goes on", highlight=False)
+        with suppress(OSError):  # a terminal that is gone
+            self.console.print(stopped(why), highlight=False, markup=False)
         return EXIT.get(why, 1)
 
-    def _failed(self, message: str, error: BaseException | None = None) -> int:
+    def _failed(self, message: str, error: BaseException | Literal[False] = False) -> int:
         self.console.print(f"[bold red]failed[/]: {escape(message)}", highlight=False, soft_wrap=True)
-        if error is not None:
+        if error:
             path = self.run.store.workspace / "error.txt"
             with suppress(OSError):
                 path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")

@@ -1,6 +1,5 @@
 """`ibshift ui`: the MLflow and Prefect pages of a workspace, on loopback, for as long as somebody looks."""
 
-import os
 from pathlib import Path
 
 from rich.console import Console
@@ -51,7 +50,7 @@ def _wait(workspace: Path, stop: Stop, server: PrivateServer) -> None:
 
     The flows of all studies have one body, which reads the settings: any of them goes on with any run.
     """
-    os.environ.update(server.client_environment())
+    server.introduce()
     from flows.sweep_runner import continue_retries
 
     with continue_retries(workspace, entrypoint("shift_sweep")):

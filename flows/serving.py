@@ -1,6 +1,5 @@
 """`ibshift serve`: a sweep on a schedule, with its private server, in one process that can be left alone."""
 
-import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +36,7 @@ def serve_sweep(
     if cron and every:
         raise ConfigError("give --cron or --every, not both")
     with PrivateServer(workspace / "prefect") as server:
-        os.environ.update(server.client_environment())  # before the first import of Prefect
+        server.introduce()  # before the first import of Prefect
         from prefect.flows import load_flow_from_entrypoint
         from prefect.schedules import Cron, Interval
 
