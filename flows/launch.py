@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.markup import escape
-
 from flows.config import ConfigError
-from flows.console import ConsoleObserver
+from flows.console import ConsoleObserver, Terminal
 from flows.plan import State, survey
 from flows.prefect_server import PrivateServer, ServerUnavailable
 from flows.process import EXIT, signals, stopped
@@ -42,7 +39,7 @@ class Launch:
     run: Run
     sweep: str
     settings: dict[str, Any]
-    console: Console
+    console: Terminal
     use_prefect: bool = True
 
     def execute(self) -> int:
@@ -57,7 +54,7 @@ class Launch:
             except PoolHung as error:
                 if STARTED_AGAIN in os.environ:
                     return self._failed(str(error))
-                self._warn(f"{error}: starting the whole command once more")
+                self.console.warn(f"{error}: starting the whole command once more")
             except Exception as error:
                 if (
                     run.stop.event.is_set()
@@ -80,10 +77,9 @@ class Launch:
         seconds = sum(state.unit.cost for state in missing) / max(1, run.pool.workers)
         estimate = f", about {seconds:.0f} s on {run.pool.workers or 1} workers" if missing else ""
         cells = sum(state.unit.stage == run.study.cells for state in missing)
-        self.console.print(
-            f"[bold]{run.config.name}[/]: {len(states)} units, {len(missing)} to make; "
-            f"{cells} cells to compute{estimate}",
-            highlight=False,
+        self.console.say(
+            (run.config.name, "bold"),
+            f": {len(states)} units, {len(missing)} to make; {cells} cells to compute{estimate}",
         )
         # The slow starts overlap: the server and the database in processes of their own, Ray in this one.
         tracked_elsewhere = tracking_address() if run.study.stages[-1] in run.stages else None
@@ -107,14 +103,14 @@ class Launch:
         try:
             return PrivateServer(self.run.store.workspace / "prefect").start()
         except OSError as error:
-            self._warn(f"no Prefect server ({error}); going on without it")
+            self.console.warn(f"no Prefect server ({error}); going on without it")
             return None
 
     def _answers(self, server: PrivateServer) -> bool:
         try:
             server.wait(check=self.run.stop.check, say=self.run.observer.message)
         except ServerUnavailable as error:
-            self._warn(f"no Prefect server ({error}); going on without it")
+            self.console.warn(f"no Prefect server ({error}); going on without it")
             return False
         return True
 
@@ -140,7 +136,8 @@ class Launch:
             # pydantic: a setting that is said for another server, in its environment or in a prefect.toml
             if not type(error).__module__.startswith(("prefect", "httpx", "httpcore", "anyio", "pydantic")):
                 raise
-            self._warn(f"Prefect failed ({type(error).__name__}: {error}); going on without it")
+            line = str(error).strip().partition("\n")[0]
+            self.console.warn(f"Prefect failed ({type(error).__name__}: {line}); going on without it")
         self.run.observer = observer
         return self._plain()
 
@@ -169,43 +166,34 @@ class Launch:
                     state = study_flow(**parameters, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         prefect_runs.drain(flow_run_id, n_tasks=self.run.stages_begun)
-        self.console.print(
+        self.console.say(
             f"  Prefect      {server.url}/runs/flow-run/{flow_run_id} (while `ibshift ui` is open)",
-            highlight=False,
-            soft_wrap=True,
         )
         return state
 
     def _done(self) -> int:
         run, counts = self.run, self.run.counts
-        self.console.print(
-            f"[bold green]done[/]: {counts['computed']} computed, {counts['reused']} reused, {counts['failed']} failed",
-            highlight=False,
+        self.console.say(
+            ("done", "bold green"),
+            f": {counts['computed']} computed, {counts['reused']} reused, {counts['failed']} failed",
         )
         if (run.folder / "report.html").exists():
-            self.console.print(
-                f"  results      {run.folder}\n  report       {run.folder / 'report.html'}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            self.console.say(f"  results      {run.folder}\n  report       {run.folder / 'report.html'}")
         return 0
 
     def _stopped(self, why: str) -> int:
         with suppress(OSError):  # a terminal that is gone
-            self.console.print(stopped(why), highlight=False, markup=False)
+            self.console.say(stopped(why))
         return EXIT.get(why, 1)
 
     def _failed(self, message: str, error: BaseException | Literal[False] = False) -> int:
-        self.console.print(f"[bold red]failed[/]: {escape(message)}", highlight=False, soft_wrap=True)
+        self.console.say(("failed", "bold red"), f": {message}")
         if error:
             path = self.run.store.workspace / "error.txt"
             with suppress(OSError):
                 path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-                self.console.print(f"  details in {path}", highlight=False, soft_wrap=True)
+                self.console.say(f"  details in {path}")
         return 1
-
-    def _warn(self, message: str) -> None:
-        self.console.print(f"[yellow]warning[/]: {escape(message)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager
