@@ -5,19 +5,21 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from flows.config import config_model, describe_settings, lasting_name, load_config, parse_config, parse_overrides
+from flows.console import Terminal
 from flows.plan import Plan, State, build_plan, survey
 from flows.results import lost_units, planned_settings, publish, sweep_folder
 from flows.settings import ConfigError
 from flows.studies import STUDIES, entrypoint
+from tasks.environment import WrongEnvironment
 from tasks.store import Damaged, Store
 from tasks.unit import failure
 
@@ -30,7 +32,7 @@ app = typer.Typer(
     "Start with [bold]ibshift plan szt[/], then [bold]ibshift run szt[/]. Everything is kept in the workspace: after a "
     "crash, a kill or a change of a setting the same command makes only what is missing.",
 )
-console = Console()
+console = Terminal()
 
 Sweep = Annotated[str, typer.Argument(help="Name of a sweep that comes with ibshift (szt), or path of a YAML file.")]
 Workspace = Annotated[
@@ -70,7 +72,7 @@ def run(
 ) -> None:
     """Run a sweep, or go on with it: makes what is missing, then tables, report and MLflow.
 
-    Exit code 0: done. 1: work failed. 2: a setting is wrong. 130 or 143: stopped.
+    Exit code 0: done. 1: work failed. 2: a setting is wrong. 129, 130 or 143: stopped.
     """
     settings = parse_overrides(overrides or [])
     config = load_config(sweep, settings)
@@ -84,7 +86,8 @@ def run(
     code = Launch(opened, lasting_name(sweep), settings, console, use_prefect=not no_prefect).execute()
     if opened.stop.event.is_set():
         # A stop amid the start of Ray can leave its core in a state that aborts the interpreter's own way out.
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
         os._exit(code)
     raise typer.Exit(code)
 
@@ -105,9 +108,9 @@ def plan(
     console.print(_stage_table(planned, sweep, states))
     reasons = Counter((state.unit.stage, state.state, state.reason) for state in states if state.state != "ready")
     for (stage, name, reason), count in list(reasons.items())[:20]:
-        console.print(f"  {count:5} x {stage} {name}: {reason}", highlight=False, soft_wrap=True)
+        console.say(f"  {count:5} x {stage} {name}: {reason}")
     if len(reasons) > 20:
-        console.print(f"  and {len(reasons) - 20} more reasons: --json lists every unit", highlight=False)
+        console.say(f"  and {len(reasons) - 20} more reasons: --json lists every unit")
 
 
 def _as_json(state: State) -> dict[str, Any]:
@@ -158,11 +161,11 @@ def status(workspace: Workspace = WORKSPACE) -> None:
     """Show every sweep of the workspace: what is ready, failed or damaged, and where its results are."""
     store, plans = Store(workspace), list(_known_plans(workspace))
     if not plans:
-        console.print(f"no sweep was run in {workspace} yet: ibshift run szt", highlight=False)
+        console.say(f"no sweep was run in {workspace} yet: ibshift run szt")
     for known in plans:
         console.print(_stage_table(known, known.config.name, survey(known, store)))
         report = sweep_folder(workspace, known.config.name) / "report.html"
-        console.print(f"  report: {report if report.exists() else 'not yet'}", highlight=False, soft_wrap=True)
+        console.say(f"  report: {report if report.exists() else 'not yet'}")
 
 
 def _known_plans(workspace: Path) -> list[Plan]:
@@ -174,8 +177,7 @@ def _known_plans(workspace: Path) -> list[Plan]:
             if values := planned_settings(Store(workspace), name):
                 plans.append(build_plan(parse_config(values, "plan.json")))
         except ConfigError as error:  # a file or a family that it names is gone: the others are still to be shown
-            problem = escape(f"sweep {name} cannot be planned again: {error}")
-            console.print(f"[yellow]warning[/]: {problem}", highlight=False, soft_wrap=True)
+            console.warn(f"sweep {name} cannot be planned again: {error}")
     return plans
 
 
@@ -199,23 +201,23 @@ def why(
     journal = store.journal()
     for state in found[:5]:
         unit = state.unit
-        console.print(f"[bold]{unit.stage} {unit.label}[/]  {unit.identity}", highlight=False)
-        console.print(f"  state     {state.state}  {state.reason}", highlight=False, soft_wrap=True)
-        console.print(f"  settings  {json.dumps(unit.settings)[:2000]}", highlight=False, soft_wrap=True)
+        console.say((f"{unit.stage} {unit.label}", "bold"), f"  {unit.identity}")
+        console.say(f"  state     {state.state}  {state.reason}")
+        console.say(f"  settings  {json.dumps(unit.settings)[:2000]}")
         for name, source in list(unit.inputs.items())[:20]:
-            console.print(f"  input     {name}: {source.stage} {source.label} {source.identity}", highlight=False)
+            console.say(f"  input     {name}: {source.stage} {source.label} {source.identity}")
         for name, digest in unit.recipe["code"].items():
-            console.print(f"  code      {name} {digest}", highlight=False)
+            console.say(f"  code      {name} {digest}")
         for name, version in unit.recipe["libraries"].items():
-            console.print(f"  library   {name} {version}", highlight=False)
+            console.say(f"  library   {name} {version}")
         for entry in (entry for entry in journal if entry.get("identity") == unit.identity):
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["time"]))
-            console.print(f"  journal   {when} {entry['event']} {entry.get('seconds', '')}", highlight=False)
+            console.say(f"  journal   {when} {entry['event']} {entry.get('seconds', '')}")
         failed = failure(store, unit.identity)
         if failed:
-            console.print(failed.traceback or failed.message, highlight=False, markup=False)
+            console.say(failed.traceback or failed.message)
     if len(found) > 5:
-        console.print(f"and {len(found) - 5} more units end like this: give more of the label", highlight=False)
+        console.say(f"and {len(found) - 5} more units end like this: give more of the label")
 
 
 @app.command()
@@ -231,8 +233,8 @@ def verify(workspace: Workspace = WORKSPACE) -> None:
             except Damaged as error:
                 damaged.append(str(error))
     for line in damaged:
-        console.print(f"[red]damaged[/] {line}", highlight=False, soft_wrap=True)
-    console.print(f"{checked} results checked, {len(damaged)} damaged", highlight=False)
+        console.say(("damaged", "red"), f" {line}")
+    console.say(f"{checked} results checked, {len(damaged)} damaged")
     if damaged:
         raise typer.Exit(1)
 
@@ -249,12 +251,9 @@ def sync(sweep: Sweep, workspace: Workspace = WORKSPACE, overrides: Overrides = 
         publish(store, known.config.name, known.shown)
         result = mirror(known, store)
     except (TrackingError, Damaged, OSError) as error:
-        console.print(f"[bold red]failed[/]: {error}", highlight=False, soft_wrap=True)
+        console.say(("failed", "bold red"), f": {error}")
         raise typer.Exit(1) from error
-    console.print(
-        f"{result.written} runs written, {result.whole} were up to date, {result.seconds:.1f} s: ibshift ui",
-        highlight=False,
-    )
+    console.say(f"{result.written} runs written, {result.whole} were up to date, {result.seconds:.1f} s: ibshift ui")
 
 
 def _finished(sweep: str, workspace: Path, overrides: list[str] | None) -> Plan:
@@ -325,7 +324,7 @@ def doctor(workspace: Workspace = WORKSPACE) -> None:
     rows = examine(workspace)
     table = Table(show_header=False, box=None)
     for name, good, found in rows:
-        table.add_row("[green]ok[/]" if good else "[red]bad[/]", name, found)
+        table.add_row(Text("ok", "green") if good else Text("bad", "red"), name, found)
     console.print(table)
     if not all(good for _, good, _ in rows):
         raise typer.Exit(1)
@@ -335,7 +334,7 @@ def main() -> None:
     """Entry point: a wrong setting is one line and exit code 2, a disk that refuses is one line and exit code 1."""
     try:
         app()
-    except ConfigError as error:
+    except (ConfigError, WrongEnvironment) as error:
         sys.stderr.write(f"ibshift: {error}\n")
         sys.exit(2)
     except OSError as error:

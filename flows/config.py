@@ -26,7 +26,7 @@ from flows.settings import (
 )
 from flows.strict_yaml import read_yaml
 from ib_core.shifts import FAMILIES, Unreachable, check_shift
-from tasks.families import find_family, source_hash
+from tasks.families import family_place, find_family
 
 
 class Data(Settings):
@@ -214,7 +214,7 @@ class SweepConfig(StudyConfig):
                 raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
             try:
                 if "." in shift.family:
-                    source_hash(shift.family)
+                    family_place(shift.family)
                 for size in shift.sizes:
                     check_shift(shift.family, law, size, **given)
             except Exception as error:  # whatever a family of the user's raises

@@ -3,7 +3,6 @@
 import time
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -13,16 +12,34 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from tasks.progress import Observer
 
 LINE_EVERY_S = 10.0
 
 
+class Terminal(Console):
+    """Where a command says everything: text is shown as it is, brackets of a path included, and styles are given apart.
+
+    The only console there is: text that went around it would be read as rich's markup.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False)
+
+    def say(self, *parts: str | tuple[str, str]) -> None:
+        """One line, never wrapped: its parts are text, or text with a style."""
+        self.print(Text.assemble(*parts), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        self.say(("warning", "yellow"), f": {text}")
+
+
 class ConsoleObserver(Observer):
     """Progress on a terminal; elsewhere a line per stage and every ten seconds."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
         self.progress: Progress | None = None
         self.bar: TaskID = TaskID(0)
@@ -40,7 +57,7 @@ class ConsoleObserver(Observer):
                 TimeElapsedColumn(),
                 TextColumn("ETA"),
                 TimeRemainingColumn(),
-                TextColumn("[dim]{task.fields[label]}"),
+                TextColumn("{task.fields[label]}", style="dim", markup=False),
                 console=self.console,
             )
             self.progress.start()
@@ -56,7 +73,7 @@ class ConsoleObserver(Observer):
             self.last_line = time.monotonic()
             rate = (self.done - self.ready) / (self.last_line - self.began)
             left = (self.total - self.done) / rate
-            self.console.print(f"  {stage:12} {self.done}/{self.total}, about {left:.0f} s left", highlight=False)
+            self.console.say(f"  {stage:12} {self.done}/{self.total}, about {left:.0f} s left")
 
     def end(self, stage: str, rows: list[dict]) -> None:
         if self.progress:
@@ -68,10 +85,10 @@ class ConsoleObserver(Observer):
         counts = ", ".join(
             f"{states.count(state)} {state}" for state in ("computed", "reused", "failed") if state in states
         )
-        self.console.print(f"  {stage:12} {counts}  [dim]{time.monotonic() - self.began:.1f} s[/]", highlight=False)
+        self.console.say(f"  {stage:12} {counts}  ", (f"{time.monotonic() - self.began:.1f} s", "dim"))
 
     def message(self, text: str) -> None:
-        self.console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
+        self.console.say(f"  {text}")
 
     def close(self) -> None:
         """Take down a bar that a stop or an error left standing."""

@@ -1,29 +1,29 @@
 """One `ibshift run`: servers and workers start side by side, then the study runs as a Prefect flow or plainly."""
 
 import os
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.markup import escape
+from typing import Any, Literal
 
 from flows.config import ConfigError
-from flows.console import ConsoleObserver
+from flows.console import ConsoleObserver, Terminal
 from flows.plan import State, survey
 from flows.prefect_server import PrivateServer, ServerUnavailable
-from flows.process import signals
+from flows.process import EXIT, signals, stopped
 from flows.studies import entrypoint
 from flows.study import NotReady, Run, StageFailed, run_study
 from tasks import tracking
-from tasks.fanout import PoolDied
+from tasks.environment import WrongEnvironment, tracking_address
+from tasks.fanout import PoolDied, PoolHung
 from tasks.progress import Stopped
 
-EXIT = {"SIGINT": 130, "SIGTERM": 143, "cancelled": 130}
+START_PATIENCE_S = 2.0  # while nothing is made yet, nothing is lost by ending at once
+STARTED_AGAIN = "IBSHIFT_STARTED_AGAIN"
 
 
 @dataclass
@@ -39,27 +39,37 @@ class Launch:
     run: Run
     sweep: str
     settings: dict[str, Any]
-    console: Console
+    console: Terminal
     use_prefect: bool = True
 
     def execute(self) -> int:
-        """Run it and say how it ended: exit code 0, 1 (work failed), 2 (refused), 130 or 143 (stopped)."""
+        """Run it and say how it ended: exit code 0, 1 (work failed), 2 (refused), 129, 130 or 143 (stopped)."""
         run, observer = self.run, ConsoleObserver(self.console)
-        run.observer = observer
+        run.observer, run.pool.say, run.stop.patience = observer, observer.message, START_PATIENCE_S
         with signals(run.stop):
             try:
                 return self._execute(survey(run.plan(), run.store))
-            except Stopped as stopped:
-                return self._stopped(str(stopped))
-            except NotReady as error:
+            except (NotReady, WrongEnvironment) as error:
                 raise ConfigError(str(error)) from error
-            except (StageFailed, PoolDied) as error:
-                return self._failed(str(error))
+            except PoolHung as error:
+                if STARTED_AGAIN in os.environ:
+                    return self._failed(str(error))
+                self.console.warn(f"{error}: starting the whole command once more")
             except Exception as error:
-                return self._failed(f"{type(error).__name__}: {error}", error)
+                if (
+                    run.stop.event.is_set()
+                ):  # what breaks meanwhile, as a terminal that is gone, is no failure of its own
+                    return self._stopped(run.stop.why)
+                expected = isinstance(error, StageFailed | PoolDied)
+                return self._failed(
+                    str(error) if expected else f"{type(error).__name__}: {error}", not expected and error
+                )
             finally:
                 observer.close()
                 run.pool.close()
+        # Only another process can get rid of this Ray. Its processes end with the thread that started them.
+        os.environ[STARTED_AGAIN] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
     def _execute(self, states: list[State]) -> int:
         run = self.run
@@ -67,17 +77,17 @@ class Launch:
         seconds = sum(state.unit.cost for state in missing) / max(1, run.pool.workers)
         estimate = f", about {seconds:.0f} s on {run.pool.workers or 1} workers" if missing else ""
         cells = sum(state.unit.stage == run.study.cells for state in missing)
-        self.console.print(
-            f"[bold]{run.config.name}[/]: {len(states)} units, {len(missing)} to make; "
-            f"{cells} cells to compute{estimate}",
-            highlight=False,
+        self.console.say(
+            (run.config.name, "bold"),
+            f": {len(states)} units, {len(missing)} to make; {cells} cells to compute{estimate}",
         )
         # The slow starts overlap: the server and the database in processes of their own, Ray in this one.
+        tracked_elsewhere = tracking_address() if run.study.stages[-1] in run.stages else None
         server = self._start_server() if self.use_prefect else None
-        database = tracking.prepare_in_background(run.store.workspace, os.environ.get("MLFLOW_TRACKING_URI"))
+        database = tracking.prepare_in_background(run.store.workspace, tracked_elsewhere)
         try:
             if missing:
-                run.pool.start()
+                run.pool.start(run.stop.check)
             run.stop.check()
             if server and self._answers(server):
                 return self._with_prefect(server)
@@ -93,14 +103,14 @@ class Launch:
         try:
             return PrivateServer(self.run.store.workspace / "prefect").start()
         except OSError as error:
-            self._warn(f"no Prefect server ({error}); going on without it")
+            self.console.warn(f"no Prefect server ({error}); going on without it")
             return None
 
     def _answers(self, server: PrivateServer) -> bool:
         try:
-            server.wait(check=self.run.stop.check)
+            server.wait(check=self.run.stop.check, say=self.run.observer.message)
         except ServerUnavailable as error:
-            self._warn(f"no Prefect server ({error}); going on without it")
+            self.console.warn(f"no Prefect server ({error}); going on without it")
             return False
         return True
 
@@ -110,7 +120,7 @@ class Launch:
 
     def _with_prefect(self, server: PrivateServer) -> int:
         """Run the flow; where Prefect itself fails, go on without it: the store knows what is done."""
-        os.environ.update(server.client_environment())
+        server.introduce()
         observer = self.run.observer
         try:
             with _kept_alive(server):
@@ -123,9 +133,11 @@ class Launch:
         except (NotReady, StageFailed, PoolDied, Stopped):
             raise
         except Exception as error:
-            if not type(error).__module__.startswith(("prefect", "httpx", "httpcore", "anyio")):
+            # pydantic: a setting that is said for another server, in its environment or in a prefect.toml
+            if not type(error).__module__.startswith(("prefect", "httpx", "httpcore", "anyio", "pydantic")):
                 raise
-            self._warn(f"Prefect failed ({type(error).__name__}: {error}); going on without it")
+            line = str(error).strip().partition("\n")[0]
+            self.console.warn(f"Prefect failed ({type(error).__name__}: {line}); going on without it")
         self.run.observer = observer
         return self._plain()
 
@@ -154,42 +166,34 @@ class Launch:
                     state = study_flow(**parameters, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         prefect_runs.drain(flow_run_id, n_tasks=self.run.stages_begun)
-        self.console.print(
+        self.console.say(
             f"  Prefect      {server.url}/runs/flow-run/{flow_run_id} (while `ibshift ui` is open)",
-            highlight=False,
-            soft_wrap=True,
         )
         return state
 
     def _done(self) -> int:
         run, counts = self.run, self.run.counts
-        self.console.print(
-            f"[bold green]done[/]: {counts['computed']} computed, {counts['reused']} reused, {counts['failed']} failed",
-            highlight=False,
+        self.console.say(
+            ("done", "bold green"),
+            f": {counts['computed']} computed, {counts['reused']} reused, {counts['failed']} failed",
         )
         if (run.folder / "report.html").exists():
-            self.console.print(
-                f"  results      {run.folder}\n  report       {run.folder / 'report.html'}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            self.console.say(f"  results      {run.folder}\n  report       {run.folder / 'report.html'}")
         return 0
 
     def _stopped(self, why: str) -> int:
-        self.console.print(f"stopped ({why}): finished work is kept, the same command goes on", highlight=False)
+        with suppress(OSError):  # a terminal that is gone
+            self.console.say(stopped(why))
         return EXIT.get(why, 1)
 
-    def _failed(self, message: str, error: BaseException | None = None) -> int:
-        self.console.print(f"[bold red]failed[/]: {escape(message)}", highlight=False, soft_wrap=True)
-        if error is not None:
+    def _failed(self, message: str, error: BaseException | Literal[False] = False) -> int:
+        self.console.say(("failed", "bold red"), f": {message}")
+        if error:
             path = self.run.store.workspace / "error.txt"
             with suppress(OSError):
                 path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-                self.console.print(f"  details in {path}", highlight=False, soft_wrap=True)
+                self.console.say(f"  details in {path}")
         return 1
-
-    def _warn(self, message: str) -> None:
-        self.console.print(f"[yellow]warning[/]: {escape(message)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from flows.config import SweepConfig
 from flows.plan import Plan
 from tasks.calibration_runs import CalibrationRecord
+from tasks.environment import tracking_address
 from tasks.mlflow_record import StudyRecord
 from tasks.mlflow_runs import SweepRecord
 from tasks.scaling import load_calibration
@@ -28,6 +29,7 @@ def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -
     Raises:
         Damaged: a result is missing or does not match its manifest; it was set aside.
         TrackingError: MLflow cannot be reached or written.
+        WrongEnvironment: MLFLOW_TRACKING_URI is no address.
     """
     results = {unit: Result(store, unit.stage, unit.identity) for unit in plan}
     record = RECORDS[plan.config.study](
@@ -41,7 +43,7 @@ def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -
         git_commit=git_commit(),
         references=_references(plan, results),
     )
-    return sync(record, store.workspace, os.environ.get("MLFLOW_TRACKING_URI"), check=check)
+    return sync(record, store.workspace, tracking_address(), check=check)
 
 
 def _sweep_record(plan: Plan, results: dict[Unit, Result], /, **common: Any) -> SweepRecord:

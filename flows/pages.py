@@ -1,10 +1,8 @@
 """`ibshift ui`: the MLflow and Prefect pages of a workspace, on loopback, for as long as somebody looks."""
 
-import os
 from pathlib import Path
 
-from rich.console import Console
-
+from flows.console import Terminal
 from flows.prefect_server import PrivateServer, ServerUnavailable
 from flows.process import signals
 from flows.studies import entrypoint
@@ -13,7 +11,7 @@ from tasks.progress import Stop
 from tasks.tracking import TrackingError
 
 
-def show_pages(workspace: Path, port: int, console: Console) -> int:
+def show_pages(workspace: Path, port: int, console: Terminal) -> int:
     """Start both servers, print their addresses and wait for Ctrl-C or SIGTERM.
 
     Returns:
@@ -24,20 +22,18 @@ def show_pages(workspace: Path, port: int, console: Console) -> int:
         try:
             pages = serve_ui(workspace, port)
             for name, address in pages.studies.items() or {"MLflow": pages.url}.items():
-                console.print(f"  {name:16} {address}", highlight=False, soft_wrap=True)
+                console.say(f"  {name:16} {address}")
         except TrackingError as error:
-            console.print(f"[yellow]warning[/]: {error}", highlight=False, soft_wrap=True)
+            console.warn(str(error))
         try:
             server.wait()
-            console.print(f"  {'Prefect':16} {server.url}", highlight=False, soft_wrap=True)
-            console.print(
-                f"  for its commands: export PREFECT_API_URL={server.api_url}", highlight=False, soft_wrap=True
-            )
+            console.say(f"  {'Prefect':16} {server.url}")
+            console.say(f"  for its commands: export PREFECT_API_URL={server.api_url}")
         except ServerUnavailable as error:
-            console.print(f"[yellow]warning[/]: {error}", highlight=False, soft_wrap=True)
+            console.warn(str(error))
             if pages is None:
                 return 1
-        console.print("  Ctrl-C ends both", highlight=False)
+        console.say("  Ctrl-C ends both")
         try:
             _wait(workspace, stop, server)
         finally:
@@ -51,7 +47,7 @@ def _wait(workspace: Path, stop: Stop, server: PrivateServer) -> None:
 
     The flows of all studies have one body, which reads the settings: any of them goes on with any run.
     """
-    os.environ.update(server.client_environment())
+    server.introduce()
     from flows.sweep_runner import continue_retries
 
     with continue_retries(workspace, entrypoint("shift_sweep")):

@@ -31,8 +31,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from tasks.environment import own_prefect, prefect_address
+from tasks.urls import sqlite_url
+
 LINGER_S = 1.5  # how long the server outlives a last client that was killed; one that closes takes the server with it
 HEALTH_POLL_S = 0.1
+PRIVATE_S = 60.0  # a server of our own has to start
+FOREIGN_S = 10.0  # one that is named has only to answer
+SAY_EVERY_S = 5.0
 LOG_TAIL_LINES = 3
 
 QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
@@ -56,9 +62,13 @@ class PrivateServer:
     """
 
     def __init__(self, root: Path):
-        """Args: root: the folder for locks, log and database, as `<workspace>/prefect`."""
+        """Args: root: the folder for locks, log and database, as `<workspace>/prefect`.
+
+        Raises:
+            WrongEnvironment: PREFECT_API_URL is no address.
+        """
         self.root = root.resolve()
-        self.api_url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+        self.api_url = prefect_address()
         # Runs served from this workspace inherit its private address: they are clients like any other.
         self.private = self.api_url in ("", _api_url(_last_port(self.root)))
         self._lease: int | None = None
@@ -84,19 +94,29 @@ class PrivateServer:
             self.api_url = _api_url(_last_port(self.root))
         return self
 
-    def wait(self, timeout: float = 60.0, check: Callable[[], None] = lambda: None) -> Self:
-        """Return once the server answers; `check` is called meanwhile and may raise to stop.
+    def wait(
+        self,
+        timeout: float | None = None,
+        check: Callable[[], None] = lambda: None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Self:
+        """Return once the server answers; `check` is called meanwhile and may raise to stop, `say` tells of the wait.
 
         Raises:
             ServerUnavailable: it ended, or did not answer in `timeout` seconds.
         """
-        deadline = time.monotonic() + timeout
+        timeout = timeout or (PRIVATE_S if self.private else FOREIGN_S)
+        began = said = time.monotonic()
         while not _healthy(self.api_url, self.private):
+            now = time.monotonic()
             if self.private and not self._alive():
                 raise ServerUnavailable(f"the Prefect server ended while starting: {self._last_words()}")
-            if time.monotonic() > deadline:
+            if now - began > timeout:
                 whose = f"see {self.root / 'server.log'}" if self.private else "PREFECT_API_URL asks for that server"
                 raise ServerUnavailable(f"no Prefect server answers at {self.api_url} after {timeout:.0f} s ({whose})")
+            if now - said > SAY_EVERY_S:
+                said = now
+                say(f"waiting for the Prefect server at {self.api_url}: {now - began:.0f} of at most {timeout:.0f} s")
             check()
             time.sleep(HEALTH_POLL_S)
         return self
@@ -135,9 +155,15 @@ class PrivateServer:
         chosen = {name: os.environ.get(name, value) for name, value in CLIENT_DEFAULTS.items()}
         forced = {"PREFECT_API_URL": self.api_url, "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false", **QUIET}
         if self.private:
-            proxies = [os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "", "127.0.0.1"]
-            forced |= dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, proxies))) | _home(self.root)
+            forced |= _home(self.root)
         return chosen | forced
+
+    def introduce(self) -> None:
+        """Make this process a client: call it before the first `import prefect`."""
+        wanted = self.client_environment()
+        if self.private:
+            own_prefect()
+        os.environ.update(wanted)
 
     def _launch(self, alive: int) -> None:
         """Spawn the server with a bound socket and the locked `server.alive`."""
@@ -244,7 +270,7 @@ def _server_environment(root: Path, port: int) -> dict[str, str]:
     return inherited | {
         **_home(root),
         **QUIET,
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{root / 'prefect.db'}",
+        "PREFECT_API_DATABASE_CONNECTION_URL": sqlite_url(root / "prefect.db", "aiosqlite"),
         # The catalogue of block types, of which we use none, costs a new database 2 s.
         "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         # Leases kept in memory would be forgotten with the server, and a killed run then block its deployment for ever.

@@ -4,13 +4,18 @@ import contextlib
 import fcntl
 import os
 import signal
+import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 from tasks.progress import Stop
+
+# Exit codes of a run by what ended it, see `Stop.why`.
+EXIT = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143, "cancelled": 130}
 
 
 class RunLock:
@@ -54,7 +59,8 @@ class RunLock:
 
 @contextlib.contextmanager
 def signals(stop: Stop) -> Iterator[None]:
-    """SIGINT and SIGTERM ask to stop; a second one ends the process at once with 128 + its number.
+    """SIGINT, SIGTERM and SIGHUP ask to stop. The process ends with 128 + its number, at once, when a second one comes,
+    and when an orderly end takes longer than `stop.patience`.
 
     Enter it inside the flow's body: Prefect sets its own SIGTERM handler before that, whose exception Ray swallows.
     """
@@ -64,15 +70,50 @@ def signals(stop: Stop) -> Iterator[None]:
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if stop.event.is_set():
-            os._exit(128 + number)
+            if number != signal.SIGHUP:  # a terminal that closes may send two
+                os._exit(128 + number)
+            return
+        if number == signal.SIGHUP:
+            _leave_terminal()
         stop(signal.Signals(number).name)
+        threading.Thread(target=_end_in_time, args=(stop, number), daemon=True).start()
 
     # Ctrl-C reaches a runner and its run alike. The runner answers with SIGTERM, and two signals would mean "at once".
     on_interrupt = signal.SIG_IGN if "PREFECT__FLOW_RUN_ID" in os.environ else on_signal
-    wanted = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_signal}
+    wanted: dict[signal.Signals, Any] = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_signal}
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup asks us to outlive the terminal
+        wanted[signal.SIGHUP] = on_signal
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    stop.scopes += 1
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        stop.scopes -= 1
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _end_in_time(stop: Stop, number: int) -> None:
+    """End the process once its patience is over; a thread can, where the main one waits for a library."""
+    began = time.monotonic()
+    while stop.scopes:
+        time.sleep(0.05)
+        if time.monotonic() - began > stop.patience:
+            with contextlib.suppress(OSError):
+                os.write(1, f"{stopped(stop.why)}\n".encode())
+            os._exit(128 + number)
+
+
+def stopped(why: str) -> str:
+    """What a run says last when it was asked to stop."""
+    return f"stopped ({why}): finished work is kept, the same command goes on"
+
+
+def _leave_terminal() -> None:
+    """Nobody reads any more, and writing to a terminal that is gone would raise."""
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):  # isatty says no of a terminal that is gone
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream)
+                os.close(nowhere)

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -49,7 +48,7 @@ def serve_sweep(
     if every is not None and not math.isfinite(every):
         raise ConfigError(f"--every must be a number of seconds, got {every}")
     with PrivateServer(workspace / "prefect") as server:
-        os.environ.update(server.client_environment())  # before the first import of Prefect
+        server.introduce()  # before the first import of Prefect
         from prefect.flows import load_flow_from_entrypoint
         from prefect.schedules import Interval
 

@@ -22,6 +22,7 @@ from tasks.unit import Unit
 
 # A damaged input sends the sweep back to the stage that makes it; more often than this, the disk is to blame.
 MAX_REPAIRS = 3
+PATIENCE_S = 20.0  # for an orderly end once results are made
 
 
 class StageFailed(Exception):
@@ -98,6 +99,7 @@ def run_study(run: Run, stage: StageRunner) -> None:
         StageFailed: units failed (with `keep_going`: after everything else was made).
         Stopped: somebody asked.
     """
+    run.stop.patience = PATIENCE_S
     run.store.sweep_drafts()
     stage = _counted(run, stage)
     try:

@@ -83,9 +83,11 @@ async def _serve(deployment: RunnerDeployment) -> None:
 
 @contextlib.contextmanager
 def _interrupt_as_sigterm() -> Iterator[None]:
-    """Ctrl-C takes the same clean way out as SIGTERM."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    """Ctrl-C and a terminal that closes take the same clean way out as SIGTERM."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if before[number] != signal.SIG_IGN or number == signal.SIGINT:
+            signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     try:
         yield
     finally:

@@ -205,6 +205,11 @@ def _hash(node: ast.AST) -> str:
     return hashlib.sha256(ast.dump(node).encode()).hexdigest()
 
 
+def has_source(module: str) -> bool:
+    """Whether the code of a module, of the house or of a user's own, can be read."""
+    return _source(module) is not None
+
+
 def _digest(parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 

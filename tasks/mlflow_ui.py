@@ -12,7 +12,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.tracking import SETTINGS, TrackingError, default_uri, prepare_in_background
+from tasks.environment import MLFLOW
+from tasks.tracking import TrackingError, default_uri, prepare_in_background
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,16 @@ def serve_ui(workspace: Path, port: int = 5000, patience: float = 60.0) -> Pages
     log = workspace.resolve() / "mlflow" / "server.log"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", default_uri(workspace), "--artifacts-destination", str(log.parent / "artifacts")),
+        *(
+            "--backend-store-uri",
+            default_uri(workspace),
+            "--artifacts-destination",
+            (log.parent / "artifacts").as_uri(),
+        ),
     ]
     # Without background jobs the server starts in half the time and a quarter of the memory; the pages need none.
-    environment = os.environ | SETTINGS | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment = inherited | MLFLOW | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

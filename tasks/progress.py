@@ -13,12 +13,16 @@ class Stop:
 
     Attributes:
         event: set once somebody asked.
-        why: who asked first: "SIGINT", "SIGTERM" or "cancelled"; empty before.
+        why: who asked first: "SIGHUP", "SIGINT", "SIGTERM" or "cancelled"; empty before.
+        patience: seconds that an orderly end may take.
+        scopes: how many callers, one within the other, handle signals for it.
     """
 
     def __init__(self) -> None:
         self.event = threading.Event()
         self.why = ""
+        self.patience = 20.0
+        self.scopes = 0
 
     def __call__(self, why: str) -> None:
         if not self.event.is_set():

@@ -9,7 +9,6 @@ import argparse
 import fcntl
 import hashlib
 import json
-import os
 import re
 import socket
 import subprocess
@@ -22,25 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.environment import DATABASES, for_mlflow
 from tasks.mlflow_record import RunRecord, StudyRecord, sha256
 from tasks.mlflow_views import STAMP, TAG, landing_page
+from tasks.urls import sqlite_url
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 CLOSED = ("FINISHED", "FAILED")
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-# One request to a dead server must not hold up a finished sweep: MLflow's own defaults wait for four minutes.
-SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-}
 # Metric points in one request; with at most 100 params beside them it stays below MLflow's limit of 1000.
 BATCH = 900
 # Larger files are logged by reference only: copying them would double the workspace.
@@ -69,7 +59,7 @@ class SyncResult:
 
 def default_uri(workspace: Path) -> str:
     """The workspace's own SQLite store."""
-    return f"sqlite:///{_database(workspace)}"
+    return sqlite_url(_database(workspace))
 
 
 def sync(
@@ -93,7 +83,8 @@ def sync(
     """
     began = time.monotonic()
     runs = record.runs()
-    with _one_writer(workspace, patience, check), _one_clear_error(tracking_uri or default_uri(workspace)):
+    for_mlflow(own=tracking_uri is None)
+    with _one_writer(workspace, patience, check), _one_clear_error(tracking_uri or str(_database(workspace))):
         projection = _Projection(record, workspace, tracking_uri)
         written = projection.write_runs(runs, check)
         reaped = projection.close_abandoned()
@@ -111,7 +102,8 @@ def prepare_in_background(workspace: Path, tracking_uri: str | None = None) -> s
 
 def prepare(workspace: Path, patience: float = 60.0) -> None:
     """Create the workspace's database, which takes two to seven seconds, unless it is there."""
-    with _one_writer(workspace, patience), _one_clear_error(default_uri(workspace)):
+    for_mlflow()
+    with _one_writer(workspace, patience), _one_clear_error(str(_database(workspace))):
         _open(workspace, None)
 
 
@@ -277,7 +269,7 @@ def _open(workspace: Path, tracking_uri: str | None) -> "MlflowClient":
         new = database.with_name("new.db")
         database.parent.mkdir(parents=True, exist_ok=True)
         new.unlink(missing_ok=True)
-        MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
+        MlflowClient(sqlite_url(new)).search_experiments(max_results=1)
         new.replace(database)
     return MlflowClient(tracking_uri or default_uri(workspace))
 
@@ -302,18 +294,16 @@ def _one_writer(workspace: Path, patience: float, check: Callable[[], None] = la
 
 
 @contextmanager
-def _one_clear_error(uri: str) -> Iterator[None]:
+def _one_clear_error(place: str) -> Iterator[None]:
     """Turn what MLflow, its database and the disk can raise into one line without passwords."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0][:200]
-        message = f"MLflow at {uri} could not be brought up to date: {reason}"
+        message = f"MLflow at {place} could not be brought up to date: {reason}"
         raise TrackingError(re.sub("//[^/@ ]*@", "//***@", message)) from error
 
 

@@ -30,7 +30,7 @@ class Commands:
     """Runs `ibshift` on one workspace; every process it leaves can be found again by a mark in its environment."""
 
     def __init__(self, folder: Path) -> None:
-        self.workspace = folder / "workspace"
+        self.workspace = folder / "work space[/y]?a=b#c%41&ü"  # every fault is met on an awkward path
         self.sweep = folder / "small.yaml"
         self.sweep.write_text(yaml.safe_dump(SWEEP))
         self.mark = uuid.uuid4().hex

@@ -1,6 +1,5 @@
 """The study, as the command line runs it: `python started_study.py <workspace>` under a private server."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ EXIT = {"SIGINT": 130, "cancelled": 130, "SIGTERM": 143}
 
 def main(workspace: Path) -> int:
     with PrivateServer(workspace / "prefect") as server:
-        os.environ.update(server.client_environment())
+        server.introduce()
         from prefect.states import State
         from served_study import study
 

@@ -103,10 +103,8 @@ def test_a_taken_port_is_replaced(tmp_path):
 
 
 def test_clients_keep_prefect_off_the_terminal_unless_asked(tmp_path, monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "intranet")
     environment = PrivateServer(tmp_path).client_environment()
     assert environment["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "CRITICAL"
-    assert environment["NO_PROXY"] == "intranet,127.0.0.1"
     monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "DEBUG")
     assert PrivateServer(tmp_path).client_environment()["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "DEBUG"
 
