@@ -3,7 +3,7 @@
 import inspect
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -25,14 +25,32 @@ from flows.settings import (
     shown,
 )
 from flows.strict_yaml import read_yaml
-from ib_core.shifts import FAMILIES, Unreachable, check_shift
-from tasks.families import family_place, find_family
+from ib_core.laws.family import Unreachable, check_shift, families, find_family
+from ib_core.laws.source import source as find_source
+from ib_core.laws.source import sources
+from ib_core.networks.activation import activation as find_activation
+from ib_core.networks.activation import activations
+from tasks.families import family_place
+
+
+def _member(name: str, find: Callable[[str], object], built_in: list[str]) -> str:
+    """The name of a member of the house or of a user's own module, if it is one."""
+    try:
+        find(name)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"must be {error.args[0]}{did_you_mean(name, built_in)}") from error
+    return name
 
 
 class Data(Settings):
     """The input law."""
 
-    source: Literal["szt"] = Field("szt", description="szt: the 4096 patterns of Shwartz-Ziv and Tishby (2017)")
+    source: str = Field("szt", description=f"one of {', '.join(sources())}, or module.name of your own")
+
+    @field_validator("source")
+    @classmethod
+    def _check_source(cls, name: str) -> str:
+        return _member(name, find_source, sources())
 
 
 class Network(Settings):
@@ -41,11 +59,16 @@ class Network(Settings):
     widths: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
         [10, 7, 5, 4, 3], min_length=1, max_length=32, description="widths of the hidden layers"
     )
-    activation: Literal["tanh", "relu"] = Field("tanh", description="tanh or relu")
+    activation: str = Field("tanh", description=f"one of {', '.join(activations())}, or module.name of your own")
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
     _check_betas = field_validator("betas", "seeds")(distinct)
+
+    @field_validator("activation")
+    @classmethod
+    def _check_activation(cls, name: str) -> str:
+        return _member(name, find_activation, activations())
 
 
 class Training(Settings):
@@ -61,7 +84,7 @@ class Training(Settings):
 class Shifts(Settings):
     """One family of shifts and its sizes."""
 
-    family: str = Field(description=f"one of {', '.join(FAMILIES)}, or module.function of your own")
+    family: str = Field(description=f"one of {', '.join(families())}, or module.function of your own")
     sizes: list[Annotated[float, Field(ge=0)]] = Field(
         min_length=1,
         description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units",
@@ -82,7 +105,7 @@ class Shifts(Settings):
         try:
             family = find_family(self.family)
         except KeyError as error:
-            raise ValueError(f"family must be {error.args[0]}{did_you_mean(self.family, FAMILIES)}") from error
+            raise ValueError(f"family must be {error.args[0]}{did_you_mean(self.family, families())}") from error
         check_parameters(self.family, family.apply, self.parameters)
         for key, value in self.parameters.items():
             if isinstance(value, str):  # a file, which must mean the same wherever the work runs

@@ -5,13 +5,14 @@ from typing import Any
 
 from flows.config import SweepConfig
 from flows.settings import draws_to_reach
+from ib_core.laws.family import find_family
 from ib_core.laws.source import ROOM as SOURCES
 from ib_core.laws.source import source as find_source
 from ib_core.members import place
 from ib_core.networks.activation import ROOM as ACTIVATIONS
 from ib_core.networks.epochs import log_spaced_epochs
 from tasks.data import column_digest
-from tasks.families import family_place, find_family
+from tasks.families import family_place
 from tasks.unit import Unit
 
 STAGES = ("data", "training", "activations", "information", "worst_case", "bounds", "report")

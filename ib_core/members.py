@@ -23,11 +23,11 @@ def place(room: str, name: str) -> tuple[str, str]:
         return f"{room}.{name}", name
     try:
         imported = importlib.import_module(module)
-    except Exception as error:  # whatever a module of the user's raises
+    except (Exception, SystemExit) as error:  # whatever a module of the user's raises
         problem = f"{type(error).__name__}: {error}"
         raise KeyError(f"in a module on PYTHONPATH that can be imported, got {name!r} ({problem})") from error
     if not hasattr(imported, attribute):
-        raise KeyError(f"in {module}, which has no {attribute!r}, got {name!r}")
+        raise KeyError(f"module.name of what is there, got {name!r}: {module} has no {attribute!r}")
     return module, attribute
 
 

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ib_core.laws.divergences import divergences, n_union
+from ib_core.laws.family import shifted
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.source import source as find_source
-from ib_core.shifts import shifted
-from tasks.families import find_family
 from tasks.store import Result
 from tasks.tables import read_table, write_law
 
@@ -63,8 +62,6 @@ def build(settings: dict[str, Any], inputs: Mapping[str, Result], out: Path, scr
             if column_digest(value["file"]) != value["sha256"]:
                 raise RuntimeError(f"{value['file']} changed while the run was going on: start it again")
             parameters[key] = read_column(value["file"])
-    if settings["family"]:
-        find_family(settings["family"])  # a worker has not imported it yet
     law, parameter = shifted(settings["family"], reference, settings["size"], **parameters)
     write_law(out / "law.parquet", law)
     facts: dict[str, Any] = {

@@ -31,6 +31,7 @@ TILE = 2**22  # numbers of one step
 
 # Rows of controls: of the information, label information, D(P' || P), -ln p and -ln p_i.
 INFORMATION, LABEL, DIVERGENCE, SURPRISE, OWN_SURPRISE = range(5)
+LOWER = 5  # the information once more, for the lower end
 
 
 class Means(NamedTuple):
@@ -46,7 +47,8 @@ class Means(NamedTuple):
         lower_errors: (K,).
         stratum_values, stratum_variances: (5, active atoms, K).
         stratum_lower: (active atoms, K).
-        covariance: (2K, 2K) of the information for the upper end under all laws, and for the lower end.
+        covariance: (K, K) of the information for the upper end.
+        left_out: (K,) standard error of what the information for the lower end differs by from that.
         widening: (K,) for few degrees of freedom.
         draws: how many there were.
     """
@@ -59,6 +61,7 @@ class Means(NamedTuple):
     stratum_variances: np.ndarray
     stratum_lower: np.ndarray
     covariance: np.ndarray
+    left_out: np.ndarray
     widening: np.ndarray
     draws: int
 
@@ -80,10 +83,11 @@ class Shared(NamedTuple):
 
     def error(self, upper: np.ndarray, lower: np.ndarray) -> float:
         """What these draws add to the standard error of the sum of `upper` (K,) times upper and `lower` lower ends."""
-        share = np.concatenate([upper * self.above, lower * self.below])
+        share = upper * self.above + lower * self.below
         variance = float(share @ self.means.covariance @ share)
         used = (upper != 0) | (lower != 0)
-        return math.sqrt(max(variance, 0.0)) * float(self.means.widening[used].max(initial=1.0))
+        widening = float(self.means.widening[used].max(initial=1.0))
+        return (math.sqrt(max(variance, 0.0)) + float(np.abs(lower * self.below) @ self.means.left_out)) * widening
 
 
 class _Family(NamedTuple):
@@ -182,44 +186,67 @@ class CoarseDraws:
 
     def means(self, mixture: CoarseMixture) -> Means:
         """What all draws say."""
-        layer, columns = self.layer, self.layer.laws.shape[1]
-        active = np.flatnonzero(self.active)
-        values, variances = np.zeros((2, 6, layer.atoms.n, columns))
-        covariance, degrees, draws = np.zeros((2 * columns, 2 * columns)), np.zeros(layer.atoms.n), 0
+        layer, (n, columns) = self.layer, self.layer.laws.shape
+        values, variances = np.zeros((2, 6, n, columns))
+        left_out = np.zeros(n)  # variance of what the pass that a point lies around adds to its own density
+        covariance, degrees, draws = np.zeros((columns, columns)), np.zeros(n), 0
         for family in self.families:
             each = family.points.shape[1]
-            size = max(1, TILE // (each * 12 * columns))
+            size = max(1, TILE // (each * columns))
             degrees[family.atom] = each - 1
             draws += family.log_own.size
             for start in range(0, len(family.atom), size):
                 tile = slice(start, start + size)
-                atom, log_own = family.atom[tile], family.log_own[tile].reshape(-1)
-                points = family.points[tile].reshape(len(log_own), -1)
-                found = controls(layer, mixture, points, np.repeat(atom, each), log_own)
-                lower = found[INFORMATION] + (family.log_others[tile].reshape(-1) - log_own)[:, None]
-                found = np.concatenate([found, lower[None]]).reshape(6, len(atom), each, columns)
-                values[:, atom] = found.mean(2)
-                found -= values[:, atom][:, :, None]
-                variances[:, atom] = np.square(found).sum(2) / (each * (each - 1))
-                ends = found[[INFORMATION, 5]] * layer.laws[atom][:, None]
-                ends = ends.transpose(1, 2, 0, 3).reshape(-1, 2 * columns)
-                covariance += ends.T @ ends / (each * (each - 1))
+                atom, own, others = family.atom[tile], family.log_own[tile], family.log_others[tile]
+                points = family.points[tile].reshape(own.size, -1)
+                group = np.repeat(layer.groups.group_of[atom], each) if layer.labelled else None
+                totals, parts = mixture.logs(points, group)
+                scale = 1 / (each * (each - 1))
+                if parts is not None:
+                    parts -= totals
+                    parts = parts.reshape(*own.shape, columns)
+                    values[LABEL, atom] = parts.mean(1)
+                    parts -= parts.mean(1, keepdims=True)
+                    variances[LABEL, atom] = scale * np.einsum("ack,ack->ak", parts, parts)
+                totals = totals.reshape(*own.shape, columns)
+                means = totals.mean(1)
+                means_own, means_others = own.mean(1, keepdims=True), others.mean(1, keepdims=True)
+                values[INFORMATION, atom], values[LOWER, atom] = means_own - means, means_others - means
+                values[DIVERGENCE, atom], values[SURPRISE, atom] = means - means[:, :1], -means
+                values[OWN_SURPRISE, atom] = -means_own
+                totals -= means[:, None]
+                own, others = own - means_own, others - means_others
+                squares = np.einsum("ack,ack->ak", totals, totals)
+                for row, part in ((INFORMATION, own), (LOWER, others), (DIVERGENCE, totals[:, :, 0])):
+                    products = np.einsum("ac,ack->ak", part, totals)
+                    variances[row, atom] = squares - 2 * products + np.square(part).sum(1, keepdims=True)
+                variances[SURPRISE, atom] = squares
+                variances[OWN_SURPRISE, atom] = np.square(own).sum(1, keepdims=True)
+                for row in (INFORMATION, LOWER, DIVERGENCE, SURPRISE, OWN_SURPRISE):
+                    variances[row, atom] = scale * np.maximum(variances[row, atom], 0.0)
+                left_out[atom] = scale * np.square(others - own).sum(1)
+                np.subtract(own[:, :, None], totals, out=totals)
+                totals *= layer.laws[atom][:, None]
+                flat = totals.reshape(-1, columns)
+                covariance += scale * (flat.T @ flat)
+        active = np.flatnonzero(self.active)
         weights = layer.laws[active]
         values, variances = values[:, active], variances[:, active]
-        parts = variances * np.square(weights)
-        wide = widening(parts, degrees[active])
-        errors = np.sqrt(parts.sum(1)) * wide
+        squares = variances * np.square(weights)
+        wide = widening(squares, degrees[active])
+        errors = np.sqrt(squares.sum(1)) * wide
         means = (values * weights).sum(1)
         return Means(
-            values=means[:5],
-            errors=errors[:5],
-            lower=means[5],
-            lower_errors=errors[5],
-            stratum_values=values[:5],
-            stratum_variances=variances[:5],
-            stratum_lower=values[5],
+            values=means[:LOWER],
+            errors=errors[:LOWER],
+            lower=means[LOWER],
+            lower_errors=errors[LOWER],
+            stratum_values=values[:LOWER],
+            stratum_variances=variances[:LOWER],
+            stratum_lower=values[LOWER],
             covariance=covariance,
-            widening=wide[[INFORMATION, 5]].max(0),
+            left_out=np.sqrt(left_out[active] @ np.square(weights)),
+            widening=wide[[INFORMATION, LOWER]].max(0),
             draws=draws,
         )
 

@@ -34,7 +34,7 @@ def source(name: str) -> Source:
     """
     found = member(ROOM, name)
     if not isinstance(found, Source):
-        raise TypeError(f"{name} must be a Source, got {type(found).__name__}")
+        raise TypeError(f"the name of a Source, got {name!r}, a {type(found).__name__}")
     return found
 
 

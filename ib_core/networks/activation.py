@@ -31,7 +31,7 @@ def activation(name: str) -> Activation:
     """
     found = member(ROOM, name)
     if not isinstance(found, Activation):
-        raise TypeError(f"{name} must be an Activation, got {type(found).__name__}")
+        raise TypeError(f"the name of an Activation, got {name!r}, a {type(found).__name__}")
     return found
 
 

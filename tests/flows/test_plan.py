@@ -13,7 +13,7 @@ from flows.config import load_config, parse_config
 from flows.plan import build_plan, survey
 from flows.settings import ConfigError
 from flows.shift_plan import EARLIER, STAGES
-from ib_core.shifts import FAMILIES
+from ib_core.laws import family as family_module
 from tasks.information import effort
 from tasks.store import Store
 from tasks.unit import make
@@ -134,7 +134,7 @@ def test_a_gpu_makes_cells_of_its_own(tmp_path):
 
 OWN = """
 import numpy as np
-from ib_core.shifts import Shift, family
+from ib_core.laws.family import Shift, family
 
 @family("tv")
 def later_half(law, size):
@@ -150,7 +150,7 @@ def own_shifts(tmp_path, monkeypatch):
     path.write_text(OWN.replace("STRENGTH", "2.0"))
     monkeypatch.syspath_prepend(tmp_path)
     yield path
-    FAMILIES.pop("own_shifts.later_half", None)
+    family_module._ENTERED.pop("own_shifts.later_half", None)
     sys.modules.pop("own_shifts", None)
 
 
@@ -168,7 +168,7 @@ def test_a_family_of_a_users_own_module_works_from_a_sweep_file(own_shifts, tmp_
     ("family", "expected"),
     [
         ("no_module.x", "on PYTHONPATH"),
-        ("own_shifts.x", "module.function"),
+        ("own_shifts.x", "own_shifts has no .x."),
         ("broken_shifts.x", "SyntaxError"),
         ("own_shifts.raises", "RuntimeError: no"),
     ],

@@ -13,7 +13,7 @@ from flows.config import load_config
 from flows.plan import build_plan
 from flows.study import open_run, run_study
 from ib_core.laws.divergences import kl_divergence
-from ib_core.shifts import shifted
+from ib_core.laws.family import shifted
 from ib_core.sources import szt
 from tasks.mlflow_points import cell_points
 from tasks.progress import Observer, Stopped

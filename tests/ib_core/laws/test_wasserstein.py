@@ -8,9 +8,9 @@ from scipy.optimize import linprog
 
 from ib_core.laws import wasserstein
 from ib_core.laws.divergences import divergences, n_union
+from ib_core.laws.family import shifted
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.wasserstein import entropic_coupling, entropic_wasserstein, sliced_wasserstein
-from ib_core.shifts import shifted
 from ib_core.sources import szt
 
 LAW = szt.law()

@@ -7,12 +7,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from ib_core import bounds, shifts
+from ib_core import bounds
+from ib_core.laws import family as family_module
 from ib_core.laws.divergences import divergences, kl_divergence, total_variation
+from ib_core.laws.family import Shift, Unreachable, families, find_family, shifted
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.wasserstein import _transport, wasserstein
-from ib_core.shifts import FAMILIES, Unreachable, shifted
 from ib_core.sources import szt
+
+FAMILIES = {name: find_family(name) for name in families()}
 
 LAW = szt.law()
 LINE = np.linspace(0, 1, 4096) ** 2
@@ -59,12 +62,12 @@ def test_every_family_hits_its_size_or_refuses(family, size):
 
 
 def test_a_family_of_ones_own_is_entered_with_one_function_and_held_to_its_size(monkeypatch):
-    monkeypatch.setattr(shifts, "FAMILIES", FAMILIES.copy())
+    monkeypatch.setattr(family_module, "_ENTERED", family_module._ENTERED.copy())
 
-    @shifts.family("tv")
+    @family_module.family("tv")
     def first_atoms(law, size, honesty=1.0):
         sign = np.where(np.arange(len(law.weights)) < len(law.weights) / 2, 1.0, -1.0) * 2
-        return shifts.Shift(law.reweighted(law.weights * (1 + honesty * size * sign)), size)
+        return Shift(law.reweighted(law.weights * (1 + honesty * size * sign)), size)
 
     name = f"{__name__}.first_atoms"
     assert divergences(LAW, shifted(name, LAW, 0.2).law).tv.value == pytest.approx(0.2, rel=1e-12)
