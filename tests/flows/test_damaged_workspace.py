@@ -134,6 +134,7 @@ def test_strangers_in_the_store_are_no_damage(workspace, ibshift):
         for name in (".DS_Store", "notes.txt~", "#plan.json#", "Thumbs.db"):
             (folder / name).write_text("not ours")
         (folder / "untitled folder").mkdir()
+        (folder / "untitled folder" / "copy.parquet").write_text("not ours")
     (store / "data" / "0123456789abcdef01234567").write_text("a file with the name of a result")
     (store / "training" / "89abcdef0123456701234567").mkdir()
     count = sum(1 for path in store.glob("*/*/manifest.json"))
