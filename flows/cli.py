@@ -304,7 +304,7 @@ def serve(
     sweep: Sweep,
     workspace: Workspace = WORKSPACE,
     overrides: Overrides = None,
-    cron: Annotated[str | None, typer.Option(help='When to run, in UTC, as in "0 3 * * *".')] = None,
+    cron: Annotated[str | None, typer.Option(help='When to run: five fields, in UTC, as in "0 3 * * *".')] = None,
     every: Annotated[float | None, typer.Option(min=1, max=1e8, help="Seconds between runs.")] = None,
 ) -> None:
     """Run a sweep on a schedule, and on demand from the Prefect page, until Ctrl-C."""

@@ -24,7 +24,7 @@ from flows.settings import (
     distinct,
     shown,
 )
-from flows.strict_yaml import read_yaml
+from flows.strict_yaml import WORDS, read_yaml
 from ib_core.laws.family import Unreachable, check_shift, families, find_family
 from ib_core.laws.source import source as find_source
 from ib_core.laws.source import sources
@@ -328,6 +328,8 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
             if f"{earlier}.".startswith(f"{key}."):
                 raise ConfigError(f"--set {key}: must come once and before its parts, got --set {earlier} before it")
         overrides[key] = read_yaml(value, f"--set {key}")
+        if overrides[key] is None and value.strip() not in WORDS.keys() - {""}:
+            raise ConfigError(f"--set {key}: must have a value, null for none, got {shown(value)}")
     return overrides
 
 

@@ -7,13 +7,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_CELLS = 100_000
+LONGEST = 1000  # characters of an error
 
 
 class ConfigError(ValueError):
     """A setting is wrong; the message is one line for the user, whatever the setting was."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message))
+        line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST - 100]} ... {line[-90:]}")
 
 
 class Settings(BaseModel):
@@ -24,7 +26,7 @@ class Settings(BaseModel):
 
 Positive = Annotated[float, Field(gt=0)]
 Noise = Annotated[float, Field(ge=1e-6, le=1e6)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**53)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 

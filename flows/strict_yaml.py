@@ -5,6 +5,7 @@ win. Here a plain word is a number only if it is a decimal one, true, false or n
 quoted words are text. What could stand for something else than it shows (anchors, tags, `<<`, doubled keys) is refused.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -106,8 +107,8 @@ class _Reader:
         if not DECIMAL.fullmatch(text) or text.lstrip("+-").isdecimal():
             return text
         value = float(text)
-        if value == 0 and re.search("[1-9]", re.split("[eE]", text)[0]):
-            self._refuse(event, path, f"must be a number that float64 tells from 0, got {text}")
+        if math.isinf(value) or (value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+            self._refuse(event, path, f"must be a number that float64 can hold, got {text}")
         return value
 
     def _refuse(self, event: Any, path: tuple[str, ...], problem: str) -> NoReturn:

@@ -112,7 +112,8 @@ def make(job: dict[str, Any], workspace: str) -> Ended:
                 inputs = {key: Result(store, *reference) for key, reference in job["inputs"].items()}
                 build = importlib.import_module(module).build
                 build(job["recipe"]["settings"], inputs, out, scratch)
-            store.make_way(_failure(store, name)).unlink(missing_ok=True)
+            if os.path.lexists(_failure(store, name)):
+                store.make_way(_failure(store, name)).unlink(missing_ok=True)
             result = ended("computed")
             entry = {"event": "computed", "stage": stage, "label": job["label"], "identity": name}
             with suppress(OSError):  # a full disk may refuse the note; the result itself is published

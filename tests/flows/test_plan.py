@@ -171,16 +171,33 @@ def test_a_family_of_a_users_own_module_works_from_a_sweep_file(own_shifts, tmp_
         ("own_shifts.x", "own_shifts has no .x."),
         ("broken_shifts.x", "SyntaxError"),
         ("own_shifts.raises", "RuntimeError: no"),
+        ("own_shifts.steps", "RuntimeError: no such way"),
+        ("own_shifts.slides", "must keep the atoms, or be entered with moves_atoms"),
+        ("own_shifts.forgets", "must return a Shift .*, got NoneType"),
+        ("leaving_shifts.x", "SystemExit"),
     ],
 )
 def test_a_family_that_is_not_there_or_fails_is_one_line(own_shifts, family, expected):
     (own_shifts.parent / "broken_shifts.py").write_text("def x(:")
+    (own_shifts.parent / "leaving_shifts.py").write_text("raise SystemExit(3)")
     own_shifts.write_text(
         OWN
         + """
 @family("tv")
 def raises(law, size):
     raise RuntimeError("no")
+
+@family("w2", moves_atoms=True)
+def steps(law, size):
+    raise RuntimeError("no such way")
+
+@family("tv")
+def slides(law, size):
+    return Shift(law.moved(law.atoms + 1), size)
+
+@family("w2", moves_atoms=True)
+def forgets(law, size):
+    pass
 """
     )
     with pytest.raises(ConfigError, match=expected) as error:
