@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from flows.config import config_model, describe_settings, lasting_name, load_config, parse_config, parse_overrides
 from flows.console import Terminal
@@ -318,15 +317,21 @@ def serve(
 
 @app.command()
 def doctor(workspace: Workspace = WORKSPACE) -> None:
-    """Check this machine: versions, disk, workspace, servers. Exit code 1 if something would break a run."""
+    """Check this machine, and start all that a run starts. Exit code 1 if something would break or hide a run."""
     from flows.doctor import examine
+    from flows.process import EXIT, signals
+    from tasks.progress import Stop, Stopped
 
-    rows = examine(workspace)
-    table = Table(show_header=False, box=None)
-    for name, good, found in rows:
-        table.add_row(Text("ok", "green") if good else Text("bad", "red"), name, found)
-    console.print(table)
-    if not all(good for _, good, _ in rows):
+    stop, good = Stop(), True
+    stop.patience = 2.0
+    with signals(stop):
+        try:
+            for name, fine, found in examine(workspace, stop):
+                console.say(("ok   ", "green") if fine else ("bad  ", "red"), f"{name}: {found}")
+                good &= fine
+        except Stopped:
+            os._exit(EXIT[stop.why])
+    if not good:
         raise typer.Exit(1)
 
 

@@ -62,13 +62,17 @@ def _has_host(address: str) -> bool:
 RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
     ("(OMP|MKL|OPENBLAS|NUMBA|NUMEXPR|VECLIB)_NUM_THREADS", _is_thread_count, "not 1 to the number of cores"),
     ("NUMBA_CACHE_DIR", lambda value: os.access(value, os.W_OK | os.X_OK), "not a folder that can be written"),
-    ("(OMP|GOMP|MKL|OPENBLAS|NUMBA|TORCH|ATEN)_.*|KMP_(?!DUPLICATE_LIB_OK).*", lambda _: False, "numbers depend on it"),
+    ("(OMP|GOMP|NUMBA|TORCH|ATEN)_.*|KMP_(?!DUPLICATE_LIB_OK).*", lambda _: False, "numbers depend on it"),
     ("(?i:https?|all|wss?)_(?i:proxy)", _is_proxy, "not the address of a proxy"),
     ("SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE", lambda value: Path(value).exists(), "names nothing that exists"),
     ("MPLBACKEND|MATPLOTLIBRC", lambda _: False, "figures look the same everywhere"),
     ("(OTEL|UVICORN|GUNICORN|FLASK|WERKZEUG)_.*|WEB_CONCURRENCY", lambda _: False, "meant for another server"),
     ("PYTHON(WARNINGS|OPTIMIZE|INSPECT|STARTUP|DEVMODE)", lambda _: False, "workers and servers start plainly"),
-    ("GIT_.*", lambda _: False, "may name another repository"),
+    (
+        "GIT_(DIR|WORK_TREE|COMMON_DIR|INDEX_FILE|OBJECT_DIRECTORY|NAMESPACE)",
+        lambda _: False,
+        "may name another repository",
+    ),
     ("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", lambda value: value.upper() in LEVELS, "not a level"),
 )
 

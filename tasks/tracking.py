@@ -100,11 +100,15 @@ def prepare_in_background(workspace: Path, tracking_uri: str | None = None) -> s
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def prepare(workspace: Path, patience: float = 60.0) -> None:
-    """Create the workspace's database, which takes two to seven seconds, unless it is there."""
-    for_mlflow()
-    with _one_writer(workspace, patience), _one_clear_error(str(_database(workspace))):
-        _open(workspace, None)
+def prepare(workspace: Path, tracking_uri: str | None = None, patience: float = 60.0) -> None:
+    """Create the workspace's database, which takes two to seven seconds, unless it is there; or ask a named server.
+
+    Raises:
+        TrackingError: it cannot be written, or does not answer.
+    """
+    for_mlflow(own=tracking_uri is None)
+    with _one_writer(workspace, patience), _one_clear_error(tracking_uri or str(_database(workspace))):
+        _open(workspace, tracking_uri).search_experiments(max_results=1)
 
 
 class _Projection:

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
@@ -24,28 +26,33 @@ SWEEP = {
     "worst_case": {"tv": [], "kl": []},
     "resources": {"workers": 2},
 }
+# What a login shell, a cluster or another program may have left; none of it may change a byte.
+FOREIGN = {
+    **{"RAY_ADDRESS": "auto", "RAY_TMPDIR": "/nowhere", "RAY_object_store_memory": "much", "RAY_AUTH_MODE": "never"},
+    **{"PREFECT_PROFILES_PATH": "/nowhere", "PREFECT_HOME": "/proc/nowhere", "PREFECT_API_REQUEST_TIMEOUT": "soon"},
+    **{"MLFLOW_REGISTRY_URI": "nonsense://", "MLFLOW_HTTP_REQUEST_TIMEOUT": "soon", "MLFLOW_EXPERIMENT_ID": "none"},
+    **{"OMP_NUM_THREADS": "many", "NUMBA_NUM_THREADS": "-1", "NUMBA_DISABLE_JIT": "1", "TORCH_LOGS": "nonsense"},
+    **{"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "gopher://proxy"},
+    **{"MPLBACKEND": "nonsense", "WEB_CONCURRENCY": "two", "UVICORN_FD": "3", "OTEL_BSP_SCHEDULE_DELAY": "long"},
+    **{"SSL_CERT_FILE": "/nowhere.pem", "PYTHONWARNINGS": "error", "HOME": "", "LC_ALL": "C", "TERM": "nonsense"},
+}
 
 
 class Commands:
     """Runs `ibshift` on one workspace; every process it leaves can be found again by a mark in its environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, foreign: dict[str, str] | None = None) -> None:
+        self.foreign = foreign or {}
         self.workspace = folder / "work space[/y]?a=b#c%41&ü"  # every fault is met on an awkward path
         self.sweep = folder / "small.yaml"
         self.sweep.write_text(yaml.safe_dump(SWEEP))
         self.mark = uuid.uuid4().hex
 
-    def start(self, *options: str) -> subprocess.Popen:
+    def start(self, *options: str, **popen: Any) -> subprocess.Popen:
         command = [sys.executable, "-m", "flows", "run", str(self.sweep), "-w", str(self.workspace), *options]
-        environment = os.environ | {"IBSHIFT_TEST_MARK": self.mark}
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        environment = os.environ | self.foreign | {"IBSHIFT_TEST_MARK": self.mark}
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, env=environment, start_new_session=True, **streams | popen)
 
     def run(self, *options: str, timeout: float = 240) -> str:
         process = self.start(*options)
@@ -63,6 +70,17 @@ class Commands:
             except psutil.Error:
                 continue
         return found
+
+    def kill_at_birth(self, title: str, seconds: float = 60) -> None:
+        """Kill the first process of a command that bears this title, as soon as it does."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for process in self.processes():
+                with suppress(psutil.Error):
+                    if process.cmdline()[:1] == [title]:
+                        process.kill()
+                        return
+        raise TimeoutError(f"no process was ever called {title}")
 
     def wait_until_alone(self, seconds: float = 20) -> list[str]:
         """Command lines that still run after some seconds: none, if no process survives its run."""

@@ -1,10 +1,13 @@
 import pytest
-from commands import Commands
+from commands import FOREIGN, Commands
 
 
 @pytest.fixture
 def commands(tmp_path):
-    commands = Commands(tmp_path)
+    """On an awkward path, in a foreign environment."""
+    temporary = tmp_path / ("t" * 90)  # no socket's path may be so long
+    temporary.mkdir()
+    commands = Commands(tmp_path, FOREIGN | {"TMPDIR": str(temporary)})
     yield commands
     for process in commands.processes():
         process.kill()

@@ -39,6 +39,14 @@ def test_sigkill_at_a_random_moment(commands, undisturbed, seed):
     check(commands, undisturbed)
 
 
+def test_an_idle_worker_killed_at_birth_is_replaced(commands, undisturbed):
+    process = commands.start("--no-prefect")
+    commands.kill_at_birth("ray::IDLE")
+    output = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, output
+    check(commands, undisturbed)
+
+
 def test_killed_workers_are_replaced_while_the_run_goes_on(commands, undisturbed):
     process = commands.start("--no-prefect")
     commands.wait_for("activations", 2)
@@ -91,7 +99,8 @@ def test_a_killed_prefect_server_is_started_again_and_the_run_goes_on(commands, 
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "seconds"), [(signal.SIGINT, 130, 1.5), (signal.SIGTERM, 143, 4), (signal.SIGINT, 130, 8)]
+    ("number", "code", "seconds"),
+    [(signal.SIGINT, 130, 1.5), (signal.SIGTERM, 143, 4), (signal.SIGHUP, 129, 6), (signal.SIGINT, 130, 8)],
 )
 def test_a_signal_while_servers_start_stops_too(commands, number, code, seconds):
     process = commands.start()

@@ -1,16 +1,16 @@
 """The command `ibshift`: what it prints and how it exits."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 
-def ibshift(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "flows", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120
-    )
+def ibshift(*arguments, cwd=None, **variables):
+    command, environment = [sys.executable, "-m", "flows", *map(str, arguments)], os.environ | variables
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,29 @@ def test_sync_rebuilds_mlflow_from_disk(finished):
     assert second.stdout.startswith("0 runs written")
 
 
-def test_doctor_passes_here(tmp_path):
-    done = ibshift("doctor", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("name", "value"), [("PREFECT_API_URL", "not-a-url"), ("MLFLOW_TRACKING_URI", "mysql+pymysql://me:secret@host/db")]
+)
+def test_a_variable_that_counts_and_is_impossible_is_refused(name, value, finished_once, tmp_path):
+    done = ibshift("run", finished_once / "tiny.yaml", "-w", tmp_path, **{name: value})
+    assert done.returncode == 2, done.stdout
+    assert done.stderr.startswith(f"ibshift: {name} must be") and done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr and not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_doctor_starts_what_a_run_starts(tmp_path):
+    done = ibshift("doctor", cwd=tmp_path, RAY_ADDRESS="auto")
     assert done.returncode == 0, done.stdout
-    assert "fastapi" in done.stdout
+    for line in ("fastapi", "MLflow: a database answers", "Ray: a worker made one unit", "Prefect server: answers"):
+        assert f"ok   {line}" in done.stdout
+    assert "RAY_ADDRESS: set aside" in done.stdout
+    assert not list((tmp_path / "workspace").iterdir())
+
+
+@pytest.mark.slow
+def test_doctor_says_what_a_run_would_miss(tmp_path):
+    done = ibshift("doctor", cwd=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api", MLFLOW_TRACKING_URI="nonsense")
+    assert done.returncode == 1
+    for line in ("bad  Prefect server: no Prefect server answers", "bad  MLflow: MLFLOW_TRACKING_URI must be"):
+        assert line in done.stdout

@@ -52,6 +52,7 @@ def test_what_would_break_or_change_a_run_is_set_aside(name, value):
         ("SSL_CERT_FILE", __file__),
         ("KMP_DUPLICATE_LIB_OK", "TRUE"),
         ("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "DEBUG"),
+        ("OPENBLAS_CORETYPE", "Haswell"),  # what is known of a machine
         ("PATH", "/bin"),
         ("PYTHONPATH", "here"),
     ],
