@@ -3,7 +3,7 @@
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -33,7 +33,7 @@ from ib_core.networks.activation import activations
 from tasks.families import family_place
 
 
-def _member(name: str, find: Callable[[str], object], built_in: list[str]) -> str:
+def _member(name: str, find: Callable[[str], object], built_in: Iterable[str]) -> str:
     """The name of a member of the house or of a user's own module, if it is one."""
     try:
         find(name)

@@ -64,6 +64,7 @@ class Run:
     lost: set[str] = field(default_factory=set)
     stages_begun: int = 0
     counts: dict[str, int] = field(default_factory=lambda: {"computed": 0, "reused": 0, "failed": 0})
+    _planned: tuple[frozenset[str], Plan] | None = None
 
     @property
     def study(self) -> Study:
@@ -75,7 +76,11 @@ class Run:
         return sweep_folder(self.store.workspace, self.config.name)
 
     def plan(self) -> Plan:
-        return build_plan(self.config, frozenset(self.lost))
+        """The plan without what was lost, built anew when more is."""
+        lost = frozenset(self.lost)
+        if self._planned is None or self._planned[0] != lost:
+            self._planned = lost, build_plan(self.config, lost)
+        return self._planned[1]
 
 
 def open_run(config: StudyConfig, workspace: Path, workers: int | None = None) -> Run:
@@ -159,7 +164,8 @@ def make_stage(run: Run, name: str) -> None:
     plan = run.plan()
     units = [unit for unit in plan.stages[name] if not _loses(run, unit)]
     ready = [unit for unit in units if _whole(run, unit)]
-    missing = [unit for unit in units if unit not in set(ready)]
+    reused = set(ready)
+    missing = [unit for unit in units if unit not in reused]
     _require_inputs(run, missing)
     run.observer.begin(name, len(units), len(ready))
     run.counts["reused"] += len(ready)

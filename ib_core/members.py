@@ -2,12 +2,14 @@
 
 import importlib
 import pkgutil
+from functools import cache
 from typing import Any
 
 
-def names(room: str) -> list[str]:
+@cache
+def names(room: str) -> tuple[str, ...]:
     """The members of a package: its modules, each of which holds the member of its own name."""
-    return sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(room).__path__))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(room).__path__)))
 
 
 def place(room: str, name: str) -> tuple[str, str]:

@@ -74,7 +74,7 @@ def family(
     return enter
 
 
-def families() -> list[str]:
+def families() -> tuple[str, ...]:
     """Names of the built-in ones."""
     return names(ROOM)
 

@@ -38,6 +38,6 @@ def source(name: str) -> Source:
     return found
 
 
-def sources() -> list[str]:
+def sources() -> tuple[str, ...]:
     """Names of the built-in ones."""
     return names(ROOM)

@@ -35,6 +35,6 @@ def activation(name: str) -> Activation:
     return found
 
 
-def activations() -> list[str]:
+def activations() -> tuple[str, ...]:
     """Names of the built-in ones."""
     return names(ROOM)
