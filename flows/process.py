@@ -95,6 +95,8 @@ def signals(stop: Stop) -> Iterator[None]:
 
 def _end_in_time(stop: Stop, number: int) -> None:
     """End the process once its patience is over; a thread can, where the main one waits for a library."""
+    # The next signal is for the main thread: taken by this one, it would not interrupt what that waits for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
     began = time.monotonic()
     while stop.scopes:
         time.sleep(0.05)
