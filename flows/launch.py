@@ -223,6 +223,10 @@ def writable(workspace: Path) -> Path:
     """
     probe = workspace / f".probe.{os.getpid()}"
     try:
+        str(workspace.absolute()).encode()
+    except UnicodeEncodeError as error:  # databases and Parquet know no other
+        raise ConfigError(f"workspace must have a path in UTF-8, got {workspace}") from error
+    try:
         workspace.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()

@@ -33,7 +33,7 @@ class Workspace:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         child = subprocess.Popen(
             [sys.executable, str(HERE / script), str(self.path), *arguments],
-            env=environment | {"PYTHONPATH": str(HERE)},
+            env=environment | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1])))},  # the code beside us
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -21,12 +21,13 @@ def ibshift(*arguments, cwd=None, **variables):
         ("run", "szt", "--only", "nothing"),
         ("run", "szt", "--only", "data", "--from-stage", "report"),
         ("run", "szt", "-w", "/proc/nowhere"),
+        ("run", "szt", "-w", "not-utf-8-\udcff"),
         ("plan", "szt", "--set", "x"),
         ("sync", "szt"),
         ("why", "no-such-cell"),
         ("serve", "szt", "--cron", "* *"),
     ],
-    ids=" ".join,
+    ids=ascii,
 )
 def test_nonsense_is_one_line_and_exit_code_2(arguments, tmp_path):
     done = ibshift(*arguments, cwd=tmp_path)
