@@ -312,7 +312,8 @@ def serve(
     from flows.launch import writable
     from flows.serving import serve_sweep
 
-    raise typer.Exit(serve_sweep(sweep, writable(workspace), settings, flow, cron=cron, every=every))
+    named = lasting_name(sweep)
+    raise typer.Exit(serve_sweep(named, writable(workspace), settings, flow, cron=cron, every=every))
 
 
 @app.command()

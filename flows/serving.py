@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.config import lasting_name
 from flows.prefect_server import PrivateServer, ServerUnavailable
 from flows.settings import ConfigError
 
@@ -28,7 +27,8 @@ def serve_sweep(
     """Run a sweep on a schedule, and on demand from the UI, until SIGTERM or Ctrl-C.
 
     Args:
-        sweep: name of a sweep, or path of its YAML file.
+        sweep: name of a sweep, or path of its YAML file, which holds in any folder: each run has a process, and perhaps
+            a working directory, of its own.
         workspace: folder of results.
         settings: settings to change, by dotted name.
         entrypoint: the flow, as `package.module.function`, with the parameters sweep, settings and workspace.
@@ -61,8 +61,6 @@ def serve_sweep(
         except ServerUnavailable as error:
             print(f"ibshift serve needs a Prefect server: {error}", file=sys.stderr)
             return 1
-        # Each run has a process, and perhaps a working directory, of its own.
-        sweep = lasting_name(sweep)
         parameters = {"sweep": sweep, "settings": settings, "workspace": str(workspace.resolve())}
         run_on_schedule(load_flow_from_entrypoint(entrypoint), Path(sweep).stem, workspace, parameters, schedule)
     return 0
