@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,7 +53,12 @@ class Commands:
         command = [sys.executable, "-m", "flows", "run", str(self.sweep), "-w", str(self.workspace), *options]
         environment = os.environ | self.foreign | {"IBSHIFT_TEST_MARK": self.mark}
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, env=environment, start_new_session=True, **streams | popen)
+        # Under nohup SIGHUP is ignored, and what is ignored stays so in children.
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            return subprocess.Popen(command, env=environment, start_new_session=True, **streams | popen)
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     def run(self, *options: str, timeout: float = 240) -> str:
         process = self.start(*options)

@@ -35,15 +35,15 @@ with signals(stop), signals(stop):
 """
 
 
-def begin(script, ignored=None, **streams):
-    before = signal.signal(ignored, signal.SIG_IGN) if ignored else None
+def begin(script, ignored=False, **streams):
+    # Under nohup SIGHUP is ignored, and what is ignored stays so in children.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
         child = subprocess.Popen(
             [sys.executable, "-c", script], **{"stdout": subprocess.PIPE} | streams, start_new_session=True
         )
     finally:
-        if ignored:
-            signal.signal(ignored, before)
+        signal.signal(signal.SIGHUP, before)
     if child.stdout:
         assert child.stdout.readline() == b"ready\n"
     return child
@@ -71,7 +71,7 @@ def test_a_second_signal_ends_it_at_once(number):
 
 
 def test_nohup_outlives_the_terminal():
-    child = begin(ORDERLY.format(extra=0), ignored=signal.SIGHUP)
+    child = begin(ORDERLY.format(extra=0), ignored=True)
     child.send_signal(signal.SIGHUP)
     child.send_signal(signal.SIGTERM)  # the first one that counts: it leaves time for an orderly end
     assert b"still somebody there?" in child.communicate(timeout=30)[0]
