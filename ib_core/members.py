@@ -3,7 +3,9 @@
 import importlib
 import pkgutil
 from functools import cache
-from typing import Any
+from typing import TypeVar
+
+Kind = TypeVar("Kind")
 
 
 @cache
@@ -33,7 +35,14 @@ def place(room: str, name: str) -> tuple[str, str]:
     return module, attribute
 
 
-def member(room: str, name: str) -> Any:
-    """The member itself; see `place`."""
+def member(room: str, name: str, kind: type[Kind]) -> Kind:
+    """The member itself, see `place`.
+
+    Raises:
+        TypeError: what has this name is of another kind.
+    """
     module, attribute = place(room, name)
-    return getattr(importlib.import_module(module), attribute)
+    found = getattr(importlib.import_module(module), attribute)
+    if not isinstance(found, kind):
+        raise TypeError(f"the name of one {kind.__name__}, got {name!r}, a {type(found).__name__}")
+    return found

@@ -50,7 +50,7 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
     ("section", "values", "message"),
     [
         ("network", {"activation": "tahn"}, "did you mean tanh"),
-        ("network", {"activation": "my_sources.parities"}, "the name of an Activation, got"),
+        ("network", {"activation": "my_sources.parities"}, "the name of one Activation, got"),
         ("network", {"activation": "my_activations.soft"}, "my_activations has no"),
         ("data", {"source": "mnits"}, "one of szt, or module.name"),
         ("data", {"source": "nowhere.parities"}, "ModuleNotFoundError"),

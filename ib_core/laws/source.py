@@ -32,10 +32,7 @@ def source(name: str) -> Source:
         KeyError: there is none; the message says what would be one.
         TypeError: what has this name is none.
     """
-    found = member(ROOM, name)
-    if not isinstance(found, Source):
-        raise TypeError(f"the name of a Source, got {name!r}, a {type(found).__name__}")
-    return found
+    return member(ROOM, name, Source)
 
 
 def sources() -> tuple[str, ...]:

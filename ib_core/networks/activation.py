@@ -29,10 +29,7 @@ def activation(name: str) -> Activation:
         KeyError: there is none; the message says what would be one.
         TypeError: what has this name is none.
     """
-    found = member(ROOM, name)
-    if not isinstance(found, Activation):
-        raise TypeError(f"the name of an Activation, got {name!r}, a {type(found).__name__}")
-    return found
+    return member(ROOM, name, Activation)
 
 
 def activations() -> tuple[str, ...]:
