@@ -18,7 +18,7 @@ def main() -> None:
     settle()
     # A closed stream swallows what is said, and a path may hold bytes that the terminal has no letter for.
     sys.stdout, sys.stderr = (_safe(stream) for stream in (sys.stdout, sys.stderr))
-    from flows.cli import main
+    from flows.cli.cli import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.study_flow import run_in_flow, run_name
+from flows.serving.study_flow import run_in_flow, run_name
 
 
 @flow(name="shift-sweep", flow_run_name=run_name)

@@ -20,6 +20,11 @@ def interval(estimate: Estimate, width: float = WIDTH) -> tuple[Any, Any]:
     return estimate.value - width * estimate.stderr, estimate.value + width * estimate.stderr
 
 
+def centred(low: Any, high: Any) -> Estimate:
+    """The middle of an interval, with the standard error of which WIDTH reach its ends."""
+    return Estimate((low + high) / 2, (high - low) / 2 / WIDTH)
+
+
 def independent_difference(a: Estimate, b: Estimate) -> Estimate:
     """a - b for two estimates from independent draws, whose variances add.
 

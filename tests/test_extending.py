@@ -11,11 +11,11 @@ sys.path.insert(0, str(Path(__file__).parent / "flows"))
 
 from tiny import TINY, run_tiny
 
-from flows.config import parse_config
-from flows.plan import build_plan, survey
-from flows.settings import ConfigError
-from tasks.store import Store
-from tasks.tables import read_table
+from flows.execution.plan import build_plan, survey
+from flows.settings.load import parse_config
+from flows.settings.settings import ConfigError
+from tasks.store.parquet import read_table
+from tasks.store.store import Store
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 

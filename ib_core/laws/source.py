@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from ib_core.laws.input_law import InputLaw
 from ib_core.members import member, names
 
@@ -16,6 +18,7 @@ class Source(NamedTuple):
         law: makes the law.
         n_atoms, n_inputs, n_classes: its sizes, known without making it.
         description: one line for people.
+        soft_joint: makes the joint law (N, classes) of X and a stochastic label that the data's authors used.
     """
 
     law: Callable[[], InputLaw]
@@ -23,6 +26,7 @@ class Source(NamedTuple):
     n_inputs: int
     n_classes: int
     description: str
+    soft_joint: Callable[[], np.ndarray] | None = None
 
 
 def source(name: str) -> Source:

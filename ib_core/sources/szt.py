@@ -76,4 +76,4 @@ def law() -> InputLaw:
     return InputLaw(x, np.full(len(x), 1 / len(x)), labels(x))
 
 
-szt = Source(law, 2**N_BITS, N_BITS, 2, "the 4096 patterns of Shwartz-Ziv and Tishby (2017)")
+szt = Source(law, 2**N_BITS, N_BITS, 2, "the 4096 patterns of Shwartz-Ziv and Tishby (2017)", soft_joint)

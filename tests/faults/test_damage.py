@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-import tasks.data
-import tasks.information
-import tasks.store
-from flows.study import StageFailed
-from tasks.store import Store
-from tasks.tables import load_tables
+import tasks.store.store
+import tasks.sweep.data
+import tasks.sweep.information
+from flows.execution.run import StageFailed
+from tasks.store.store import Store
+from tasks.sweep.tables import load_tables
 
 sys.path.append(str(Path(__file__).parents[1] / "flows"))
 from tiny import run_tiny
@@ -35,7 +35,7 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_full_disk_at_any_flush_loses_nothing_that_was_finished(tmp_path, undisturbed, monkeypatch):
-    real, calls, limit = tasks.store._flush, 0, 0
+    real, calls, limit = tasks.store.store._flush, 0, 0
 
     def failing(path):
         nonlocal calls
@@ -44,7 +44,7 @@ def test_a_full_disk_at_any_flush_loses_nothing_that_was_finished(tmp_path, undi
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         real(path)
 
-    monkeypatch.setattr(tasks.store, "_flush", failing)
+    monkeypatch.setattr(tasks.store.store, "_flush", failing)
     published = 0
     # Each attempt meets the full disk later than the one before.
     for limit in range(1, 200, 4):  # noqa: B007
@@ -80,7 +80,7 @@ def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, undistur
 @pytest.mark.parametrize("lost", ["gaussian_displacement/0.1", "reference"])
 def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, lost):
     """A law that cannot be made, or all cells of the reference: the rest is reported and nothing called violated."""
-    real_divergences, real_information = tasks.data.divergences, tasks.information.layer_information
+    real_divergences, real_information = tasks.sweep.data.divergences, tasks.sweep.information.layer_information
 
     def failing_divergences(reference, law):
         if lost != "reference" and (law.atoms != reference.atoms).any():
@@ -92,8 +92,8 @@ def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, los
             raise ArithmeticError("planted")
         return real_information(*args, weights=weights, **kwargs)
 
-    monkeypatch.setattr(tasks.data, "divergences", failing_divergences)
-    monkeypatch.setattr(tasks.information, "layer_information", failing_information)
+    monkeypatch.setattr(tasks.sweep.data, "divergences", failing_divergences)
+    monkeypatch.setattr(tasks.sweep.information, "layer_information", failing_information)
     with pytest.raises(StageFailed, match="units failed"):
         run_tiny(tmp_path, keep_going=True)
     found = load_tables(tmp_path / "sweeps" / "tiny")
@@ -104,14 +104,14 @@ def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, los
 
 
 def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undisturbed, monkeypatch):
-    real = tasks.information.layer_information
+    real = tasks.sweep.information.layer_information
 
     def failing(passes, *args, **kwargs):
         if passes.shape[2] == 3:  # the first layer
             raise FloatingPointError("planted")
         return real(passes, *args, **kwargs)
 
-    monkeypatch.setattr(tasks.information, "layer_information", failing)
+    monkeypatch.setattr(tasks.sweep.information, "layer_information", failing)
     with pytest.raises(StageFailed, match="planted"):
         run_tiny(tmp_path)
     with pytest.raises(StageFailed, match="4 units failed"):
@@ -121,7 +121,7 @@ def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undistur
     assert found[(found.layer == 2) & (found.quantity == "I_X_T")].status.eq("ok").all()
     assert len(list((tmp_path / "failed").iterdir())) == 4
 
-    monkeypatch.setattr(tasks.information, "layer_information", real)
+    monkeypatch.setattr(tasks.sweep.information, "layer_information", real)
     run_tiny(tmp_path)
     assert tables(tmp_path) == undisturbed
     assert not list((tmp_path / "failed").iterdir())

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from flows.serving import serve_sweep
+from flows.serving.serve import serve_sweep
 
 if __name__ == "__main__":
     seconds = None if sys.argv[2] == "never" else float(sys.argv[2])

@@ -12,9 +12,9 @@ from prefect import flow, runtime, task
 from prefect.exceptions import CancelledRun
 from prefect.states import Cancelled
 
-from flows.prefect_runs import served_run, watch_for_cancel
-from flows.process import signals
-from tasks.progress import Stop, Stopped
+from flows.serving.prefect_runs import served_run, watch_for_cancel
+from flows.serving.process import signals
+from tasks.engine.progress import Stop, Stopped
 
 
 def make(unit: Path, stop: Stop) -> str:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from flows.prefect_server import PrivateServer
+from flows.serving.prefect_server import PrivateServer
 
 EXIT = {"SIGINT": 130, "cancelled": 130, "SIGTERM": 143}
 
@@ -14,7 +14,7 @@ def main(workspace: Path) -> int:
         from prefect.states import State
         from served_study import study
 
-        from flows.prefect_runs import drain, owned_run, reap
+        from flows.serving.prefect_runs import drain, owned_run, reap
 
         server.wait()
         print(server.api_url, reap(workspace), flush=True)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from flows.config import SweepConfig
-from flows.study import Run, open_run, run_study
+from flows.execution.run import Run, open_run, run_study
+from flows.studies.shift_sweep.settings import SweepConfig
 
 TINY = {
     "name": "tiny",

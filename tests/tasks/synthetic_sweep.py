@@ -13,10 +13,14 @@ import numpy as np
 import pandas as pd
 
 from ib_core.laws.input_law import InputLaw
-from tasks.bottleneck import bottleneck_table
-from tasks.tables import SweepTables, write_tables
+from ib_core.laws.source import Source
+from tasks.sweep.bottleneck import bottleneck_table
+from tasks.sweep.tables import SweepTables, write_tables
 
 SWEEP = "szt"
+SOURCE = Source(
+    lambda: InputLaw(np.eye(15), np.full(15, 1 / 15), (np.arange(15) < 7).astype(int)), 15, 15, 2, "fifteen atoms"
+)
 NETWORK = "tanh-12-10-7-5-4-3-2"
 WIDTHS = (10, 7, 5, 4, 3)
 N_ATOMS = 4096
@@ -72,7 +76,7 @@ def synthetic_tables(
         bounds=pd.DataFrame(bounds),
         attribution=pd.DataFrame(attribution),
         worst_case=pd.DataFrame(worst_case),
-        bottleneck=bottleneck_table("", InputLaw(np.eye(15), np.full(15, 1 / 15), (np.arange(15) < 7).astype(int))),
+        bottleneck=bottleneck_table(SOURCE, SOURCE.law()),
         laws=pd.DataFrame([_law(*law) for law in laws]),
         history=pd.DataFrame(history),
         signals=_signals(rng, betas, seeds, epochs[-1]),

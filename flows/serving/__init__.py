@@ -1,0 +1,1 @@
+"""Prefect: its server, runs, schedules and pages."""

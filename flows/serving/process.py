@@ -1,0 +1,121 @@
+"""A run as a process: the lock that proves it alive, and the signals that ask it to stop. Needs no Prefect."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from tasks.engine.progress import Stop
+
+# Exit codes of a run by what ended it, see `Stop.why`.
+EXIT = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143, "cancelled": 130}
+
+
+class RunLock:
+    """Held by a living run under its id; the kernel drops it with the process, however that ends."""
+
+    def __init__(self, workspace: Path, run_id: str) -> None:
+        self.path = workspace / "locks" / f"run-{run_id}.lock"
+        self._fd: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock; False where another process holds it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A holder unlinks the file before it lets go: a lock on an unlinked file would protect nothing.
+            if self.path.stat().st_ino == os.fstat(fd).st_ino:
+                self._fd = fd
+                return True
+        os.close(fd)
+        return False
+
+    def abandoned(self) -> bool:
+        """Take the lock of a run that died here; False for a living one, and for one that this workspace never saw."""
+        return self.path.exists() and self.acquire()
+
+    def release(self) -> None:
+        if self._fd is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> Self:
+        if self._fd is None and not self.acquire():
+            raise RuntimeError(f"{self.path} is held: this run is already going on in another process")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+@contextlib.contextmanager
+def signals(stop: Stop) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP ask to stop. The process ends with 128 + its number, at once, when a second one comes,
+    and when an orderly end takes longer than `stop.patience`.
+
+    Enter it inside the flow's body: Prefect sets its own SIGTERM handler before that, whose exception Ray swallows.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if stop.event.is_set():
+            if number != signal.SIGHUP:  # a terminal that closes may send two
+                os._exit(128 + number)
+            return
+        if number == signal.SIGHUP:
+            _leave_terminal()
+        stop(signal.Signals(number).name)
+        threading.Thread(target=_end_in_time, args=(stop, number), daemon=True).start()
+
+    # Ctrl-C reaches a runner and its run alike. The runner answers with SIGTERM, and two signals would mean "at once".
+    on_interrupt = signal.SIG_IGN if "PREFECT__FLOW_RUN_ID" in os.environ else on_signal
+    wanted: dict[signal.Signals, Any] = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_signal}
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup asks us to outlive the terminal
+        wanted[signal.SIGHUP] = on_signal
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    stop.scopes += 1
+    try:
+        yield
+    finally:
+        stop.scopes -= 1
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _end_in_time(stop: Stop, number: int) -> None:
+    """End the process once its patience is over; a thread can, where the main one waits for a library."""
+    # The next signal is for the main thread: taken by this one, it would not interrupt what that waits for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+    began = time.monotonic()
+    while stop.scopes:
+        time.sleep(0.05)
+        if time.monotonic() - began > stop.patience:
+            with contextlib.suppress(OSError):
+                os.write(1, f"{stopped(stop.why)}\n".encode())
+            os._exit(128 + number)
+
+
+def stopped(why: str) -> str:
+    """What a run says last when it was asked to stop."""
+    return f"stopped ({why}): finished work is kept, the same command goes on"
+
+
+def _leave_terminal() -> None:
+    """Nobody reads any more, and writing to a terminal that is gone would raise."""
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):  # isatty says no of a terminal that is gone
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream)
+                os.close(nowhere)

@@ -1,0 +1,74 @@
+"""From a sweep's YAML file to its settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+import deployments
+from flows.settings.errors import one_line
+from flows.settings.overrides import override
+from flows.settings.settings import ConfigError, StudyConfig, did_you_mean, shown
+from flows.settings.strict_yaml import read_yaml
+from flows.settings.study import study_named
+
+
+def sweep_path(sweep: str) -> Path:
+    """The YAML file of a sweep given by path or by the name of one that comes with ibshift."""
+    if "/" in sweep or sweep.endswith((".yaml", ".yml")):
+        try:
+            found = Path(sweep).is_file()
+        except OSError:  # its name is too long
+            found = False
+        if not found:
+            raise ConfigError(f"sweep must be a YAML file or a name, found no file {sweep}")
+        return Path(sweep)
+    shipped = {path.stem: path for path in sorted((Path(deployments.__file__).parent / "sweeps").glob("*.yaml"))}
+    if sweep not in shipped:
+        raise ConfigError(
+            f"sweep must be a path or one of {', '.join(shipped)}{did_you_mean(sweep, shipped)}, got {sweep!r}"
+        )
+    return shipped[sweep]
+
+
+def lasting_name(sweep: str) -> str:
+    """A name for the same sweep that also holds in other folders."""
+    path = sweep_path(sweep)
+    return str(path.resolve()) if path == Path(sweep) else sweep
+
+
+def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
+    """Read and check the settings of a sweep.
+
+    Args:
+        sweep: name of a sweep that comes with ibshift, or path of a YAML file.
+        overrides: values by the dotted names of their settings, list items by number: {"shifts.0.sizes": [0.1]}.
+
+    Raises:
+        ConfigError: one line that names the setting, what it must be and what it was.
+    """
+    path = sweep_path(sweep)
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: must be text in UTF-8, byte {error.start} is not") from error
+    values = read_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a sweep must be a mapping of settings, got {shown(values)}")
+    for key, value in (overrides or {}).items():
+        override(values, key, value)
+    return parse_config(values, str(path), path.parent)
+
+
+def parse_config(values: dict[str, Any], source: str, folder: Path | None = None) -> StudyConfig:
+    """Check settings that are plain values already; `source` names them in an error, files are relative to `folder`."""
+    model = study_named(values.get("study", "shift_sweep"), f"{source}: study").settings
+    try:
+        config = model.model_validate(values, context=folder)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {one_line(error, model)}") from error
+    config.check_reachable()
+    return config

@@ -1,0 +1,88 @@
+"""What the settings of every study have in common: types, names, and where the work runs."""
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_CELLS = 100_000
+LONGEST = 1000  # characters of an error
+
+
+class ConfigError(ValueError):
+    """A setting is wrong; the message is one line for the user, whatever the setting was."""
+
+    def __init__(self, message: str) -> None:
+        line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST - 100]} ... {line[-90:]}")
+
+
+class Settings(BaseModel):
+    """Frozen settings; unknown keys are refused, and a value of another type is not made to fit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Positive = Annotated[float, Field(gt=0)]
+Noise = Annotated[float, Field(ge=1e-6, le=1e6)]
+Count = Annotated[int, Field(ge=1, le=2**53)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def ascending(values: list) -> list:
+    """Distinct values in their order on an axis."""
+    return sorted(distinct(values))
+
+
+def distinct(values: list) -> list:
+    value, count = Counter(values).most_common(1)[0] if values else (None, 0)
+    if count > 1:
+        raise ValueError(f"values must be distinct, got {value} more than once")
+    return values
+
+
+class Resources(Settings):
+    """Where the work runs; changes no number, but that a GPU may change their last digits."""
+
+    workers: Annotated[int, Field(ge=0, le=100_000)] | None = Field(
+        None, description="processes at once; null: one per core; 0: no Ray"
+    )
+    gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit; cells then use it")
+    ray_address: str | None = Field(None, description="Ray cluster to join")
+    max_cells: Count = Field(MAX_CELLS, description="refuse grids above this")
+
+
+class StudyConfig(Settings):
+    """The settings that every study has."""
+
+    study: str
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="lower case, digits, - and _: names the folder of results"
+    )
+    resources: Resources = Resources()
+
+    def check_reachable(self) -> None:
+        """Refuse what the types cannot see: values that only the mathematics knows to be impossible."""
+
+
+def member_name(name: str, find: Callable[[str], object], built_in: Iterable[str]) -> str:
+    """The name of a member of the house or of a user's own module, if it is one."""
+    try:
+        find(name)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"must be {error.args[0]}{did_you_mean(name, built_in)}") from error
+    return name
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: as it stands in a settings file, cut where it is long."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,1 @@
+"""The stages of the calibration: risk, bracket, tables, report."""

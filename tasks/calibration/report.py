@@ -1,0 +1,291 @@
+"""Stage `report`: the report of a calibration, made from its tables alone."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from ib_core.estimate import WIDTH
+from tasks.calibration.error_bounds import FOR_LARGE_N
+from tasks.calibration.figures import THEOREMS, curves, draw, law_name
+from tasks.calibration.tables import CalibrationTables, Tables, load_calibration
+from tasks.engine.recipe import Cost, Recipe
+from tasks.page.page import write_page
+from tasks.page.tables import Table, number, series, span
+
+TITLES = {
+    "risk_against_n": "Risk of the plug-in entropy over the number of samples",
+    "samples_needed": "Samples needed for a given risk",
+    "risk_against_bounds": "Risk, bias and spread against every bound",
+    "bracket_against_passes": "The bracket closes around the truth",
+    "information_risk": "Error of the information against its bounds",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Report(Recipe):
+    """The report of a calibration.
+
+    Attributes:
+        tables: what it is made from.
+    """
+
+    stage: ClassVar[str] = "report"
+    tables: Tables
+
+    @property
+    def label(self) -> str:
+        return self.tables.label
+
+    def cost(self) -> Cost:
+        return Cost(8.0, 3e6)
+
+    def without(self, lost: frozenset[str]) -> Self:
+        return replace(self, tables=self.tables.without(lost)) if lost else self
+
+    def build(self, out: Path) -> None:
+        """Write report.html and figures/*.png."""
+        self.tables.result.verify()
+        write_calibration_report(load_calibration(self.tables.result.folder), out)
+
+
+def write_calibration_report(tables: CalibrationTables, out: Path) -> None:
+    """Write out/report.html and out/figures/*.png; the same tables give the same bytes."""
+    write_page(
+        out,
+        Path(__file__).with_suffix(".html"),
+        tables.config["name"],
+        draw(tables),
+        TITLES,
+        name=tables.config["name"],
+        facts=facts(tables),
+        findings=findings(tables),
+        violated=violated(tables),
+        failed=failed(tables),
+        slopes=slope_table(tables),
+        least=least_table(tables),
+        theorems=theorem_table(tables),
+        brackets=bracket_table(tables),
+        settings=json.dumps(tables.config, indent=2, ensure_ascii=False),
+    )
+
+
+def facts(tables: CalibrationTables) -> list[tuple[str, str]]:
+    """What was run, as pairs of a name and a value."""
+    entropy, chain = tables.config["entropy"], tables.config["chain"]
+    laws = "; ".join(f"{law['law'].replace('_', ' ')} (β {series(law['betas'])})" for law in entropy["laws"])
+    good = tables.calibration[tables.calibration["status"] == "ok"]
+    return [
+        ("Laws with known entropy", laws),
+        ("Dimensions d", series(entropy["dimensions"])),
+        ("Samples n", series(entropy["samples"])),
+        ("Replications", f"{entropy['replications']} for each n, {chain['replications']} for each n_x"),
+        ("Chain", f"{len(chain['slopes'])} tanh neurons, β {series(chain['betas'])}, d {series(chain['dimensions'])}"),
+        ("Passes n_x", series(chain["passes"])),
+        ("Monte Carlo error of one plug-in", f"at most {number(good['mc_stderr'].max(), 4)} nats (root mean square)"),
+    ]  # fmt: skip
+
+
+def findings(tables: CalibrationTables) -> list[str]:
+    """What the numbers say, made from the tables."""
+    slopes, bounds = tables.slopes, tables.bounds
+    fitted = slopes[slopes["value"].notna()]
+    said = []
+    entropy = fitted[fitted["part"] == "entropy"]
+    spread = entropy[(entropy["quantity"] == "sd") & entropy["law"].isin(["skewed_hypercube", "gaussian"])]
+    if len(spread):
+        laws = " and the ".join(spread["law"].str.replace("_", " ").unique())
+        said.append(
+            f"For the {laws} the spread of the estimate falls like n^({span(spread['value'], 2)}), "
+            f"with a median of {number(spread['value'].median(), 2)}, against −1/2 for large n in theory."
+        )
+    for law, mine in entropy[entropy["quantity"] == "risk"].groupby("law", sort=False):
+        said.append(
+            f"The risk for the {str(law).replace('_', ' ')} falls like n^({span(mine['value'], 2)}), over all d and β, "
+            f"with a median of {number(mine['value'].median(), 2)}."
+        )
+    for row in fitted[fitted["part"] == "complexity"].itertuples():
+        said.append(
+            f"{law_name(row.law, row.beta)}: the samples needed for a risk of {row.level:g} nats grow by "
+            f"{number(row.value, 2)} ± {number(row.stderr, 2)} bits per dimension"
+            + ("." if np.isnan(row.gamma) else f"; γ(β) = {number(row.gamma, 2)}.")
+        )
+    said += bracket_findings(tables)
+    proven = bounds[bounds["proven"]]
+    said.append(
+        f"Of {len(proven)} comparisons with proven bounds, {int((~proven['holds']).sum())} are violated beyond three "
+        f"standard errors; {int(proven['vacuous'].sum())} bounds are vacuous."
+    )
+    others = bounds[bounds["theorem"].isin(FOR_LARGE_N)]
+    if len(others):
+        names = ", ".join(THEOREMS[theorem] for theorem in FOR_LARGE_N if (others["theorem"] == theorem).any())
+        said.append(
+            f"Shown for comparison only, not counted as proven: {names}. They hold for n large enough, and how large "
+            f"is not printed. Of {len(others)} comparisons {int((~others['holds']).sum())} exceed them; "
+            f"{int(others['vacuous'].sum())} are vacuous."
+        )
+    misprint = bounds[bounds["theorem"] == "information_risk_slides"]
+    if len(misprint):
+        said.append(f"The slides' formula is exceeded in {int((~misprint['holds']).sum())} of {len(misprint)} cases.")
+    return said
+
+
+def bracket_findings(tables: CalibrationTables) -> list[str]:
+    """How fast the ends close in, how good the plain one's theory is, and how often a published bracket errs."""
+    table = curves(tables.calibration, "bracket")
+    if table.empty:
+        return []
+    fits = tables.slopes[(tables.slopes["part"] == "bracket") & tables.slopes["value"].notna()]
+    closes = {
+        "held_out_gap": ("the plain held-out end closes in on the plug-in", "theory has −1 for large n_x"),
+        "gap": (
+            "the published ends close in on each other",
+            "the lower end is the best of three forms, and no theory is claimed",
+        ),
+    }
+    start = tables.config["chain"]["fit_from"]
+    said = [
+        f"β = {fit.beta:g}, d = {int(fit.d)}: from n_x = {start} on {closes[fit.quantity][0]} "
+        f"like n_x^({number(fit.value, 2)} ± {number(fit.stderr, 2)}); {closes[fit.quantity][1]}."
+        for fit in fits.itertuples()
+    ]
+    last = int(table["n_passes"].max())
+    wide = table[table["n_passes"] == last].pivot_table(["value", "stderr"], ["beta", "d"], "quantity")
+    expected, doubt = wide["value"]["expected_gap"], wide["stderr"]["held_out_gap"]
+    information = float((expected / doubt) @ (expected / doubt))
+    ratio = float((expected / doubt) @ (wide["value"]["held_out_gap"] / doubt)) / information
+    said.append(
+        f"At n_x = {last} the plain held-out end lies {number(ratio, 2)} ± {number(information**-0.5, 2)} times as far "
+        "below the plug-in as c/n_x, the first term in theory."
+    )
+    draws = table[table["quantity"] == "draws"]["value"]
+    missed = table[table["quantity"] == "missed"]
+    total = int(missed["replications"].sum())
+    without = round(float((missed["value"] * missed["replications"]).sum()))
+    said.append(
+        f"The draws of layer_information move its upper end by {number(draws.median(), 4)} nats in the median case and "
+        f"{number(draws.max(), 4)} nats at most (root mean square) from the plug-in of the same passes."
+    )
+    said.append(
+        f"Of {total} published brackets {without} miss the truth; three standard errors on either side allow "
+        f"{number(total * 2 * norm.sf(WIDTH), 1)}."
+    )
+    return said
+
+
+def violated(tables: CalibrationTables) -> Table:
+    """Every proven bound that a measurement breaks."""
+    broken = tables.bounds[tables.bounds["proven"] & ~tables.bounds["holds"]]
+    return Table(
+        ["case", "d", "n", "n_x", "theorem", "measured", "± 1 s.e.", "bound"],
+        [
+            [law_name(row.law, row.beta), str(row.d), _count(row.n), _count(row.n_passes), THEOREMS[row.theorem],
+             number(row.measured, 4), number(row.measured_stderr, 4), (number(row.bound, 4), "bad")]
+            for row in broken.itertuples()
+        ],
+    )  # fmt: skip
+
+
+def failed(tables: CalibrationTables) -> Table:
+    """Every case without numbers."""
+    lost = tables.calibration[tables.calibration["status"] != "ok"]
+    rows = [[law_name(r.law, r.beta), str(r.d), _count(r.n), _count(r.n_passes)] for r in lost.itertuples()]
+    return Table(["case", "d", "n", "n_x"], rows)
+
+
+def _count(value: Any) -> str:
+    return "–" if pd.isna(value) else str(int(value))
+
+
+def _fit(row: pd.Series) -> Any:
+    """A slope with its standard error below; a dash where too few points say anything."""
+    if np.isnan(row["value"]):
+        return "–"
+    return (number(row["value"], 2), "", f"± {number(row['stderr'], 2)}")
+
+
+def slope_table(tables: CalibrationTables) -> Table:
+    """Exponents over n of risk, bias and spread by law, noise and d."""
+    fits = tables.slopes[tables.slopes["part"] == "entropy"].set_index(["law", "beta", "d", "quantity"])
+    widths = sorted(set(fits.index.get_level_values("d")))
+    rows = []
+    for law, beta in dict.fromkeys((law, beta) for law, beta, *_ in fits.index):
+        for quantity in ("risk", "bias", "sd"):
+            mine = fits.xs((law, beta, quantity), level=("law", "beta", "quantity")).reindex(widths)
+            rows.append([law_name(law, beta), quantity, *(_fit(fit) for _, fit in mine.iterrows())])
+    start = tables.config["entropy"]["fit_from"]
+    caption = f"Exponent of n, fitted to n ≥ {start}; small print: one standard error."
+    return Table(["law", "quantity", *(f"d = {int(d)}" for d in widths)], rows, caption)
+
+
+def least_table(tables: CalibrationTables) -> Table:
+    """The least n of each risk by d, what theory says of it for every law, and its growth per dimension."""
+    table = tables.complexity
+    growth = tables.slopes[tables.slopes["part"] == "complexity"].set_index(["law", "beta", "level"])
+    widths = sorted(table["d"].unique())
+    smallest, largest = (min(tables.config["entropy"]["samples"]), max(tables.config["entropy"]["samples"]))
+    rows = []
+    for (law, beta, level), mine in table.groupby(["law", "beta", "level"], sort=False):
+        cells: list[Any] = []
+        for _, row in mine.set_index("d").reindex(widths).iterrows():
+            n = f"≤ {smallest}" if row["n"] == 0 else f"> {largest}" if np.isinf(row["n"]) else f"{row['n']:.0f}"
+            range_ = "" if np.isnan(row["upper"]) else f"{row['lower']:.3g} … {row['upper']:.3g}"
+            cells.append((n, "faint" if n[0] in "≤>" else "", range_))
+        fit = growth.loc[(law, beta, level)]
+        rows.append([law_name(law, beta), f"{level:g}", *cells, _fit(fit), number(fit["gamma"], 3)])
+    caption = (
+        "Least n with this risk, read off the measured curve. Small print, for all laws on the cube: up to the first "
+        "number the plug-in fails for some of them, from the second on the sharp bound guarantees this risk."
+    )
+    return Table(["law", "risk, nats", *(f"d = {int(d)}" for d in widths), "bits per d", "γ(β)"], rows, caption)
+
+
+def theorem_table(tables: CalibrationTables) -> Table:
+    """Each theorem: how often it was compared, violated, vacuous, and how far the measurement stays from it."""
+    rows = []
+    for theorem, name in THEOREMS.items():
+        mine = tables.bounds[tables.bounds["theorem"] == theorem]
+        if mine.empty:
+            continue
+        useful = mine[~mine["vacuous"] & (mine["measured"] > WIDTH * mine["measured_stderr"])]
+        ends = ("bound", "measured") if mine["upper"].all() else ("measured", "bound")
+        ratio = useful[ends[0]] / useful[ends[1]]
+        broken = int((~mine["holds"]).sum())
+        rows.append(
+            [name if mine["proven"].all() else (name, "faint"), str(mine["quantity"].iloc[0]), str(len(mine)),
+             (str(broken), "bad" if broken and mine["proven"].all() else ""), str(int(mine["vacuous"].sum())),
+             *(number(ratio.replace(np.inf, np.nan).agg(way), 2) for way in ("min", "median"))]
+        )  # fmt: skip
+    head = ["theorem", "bounds the", "cases", "violated", "vacuous", "least ratio", "median ratio"]
+    caption = (
+        "Ratio: bound over measurement (a lower bound: the other way round), without vacuous ones. Grey: for "
+        "comparison, not proven at these n."
+    )
+    return Table(head, rows, caption)
+
+
+def bracket_table(tables: CalibrationTables) -> Table:
+    """All ends, the truth, and how often a published bracket misses it, by noise, d and n_x."""
+    wide = curves(tables.calibration, "bracket").set_index(["beta", "d", "n_passes", "quantity"])
+    rows = []
+    for (beta, d, passes), mine in wide.groupby(level=[0, 1, 2], sort=False):
+        found = mine.droplevel([0, 1, 2])
+        low, high, truth = found.loc["lower"], found.loc["upper"], float(found["truth"].iloc[0])
+        inside = low["value"] - WIDTH * low["stderr"] <= truth <= high["value"] + WIDTH * high["stderr"]
+        cells = [(number(found.loc[name, "value"], 4), "", f"± {number(found.loc[name, 'stderr'], 4)}")
+                 for name in ("lower", "upper", "held_out", "plug_in")]  # fmt: skip
+        verdict = "yes" if inside else ("no", "bad")
+        runs = int(found["replications"].iloc[0])
+        missed = f"{round(found.loc['missed', 'value'] * runs)} of {runs}"
+        rows.append([f"β = {beta:g}, d = {d}", _count(passes), *cells, number(truth, 4), verdict, missed])
+    head = ["case", "n_x", "lower end", "upper end", "held-out", "plug-in", "truth", "mean inside", "missed"]
+    caption = (
+        "Nats, means over replications; small print: one standard error. Lower and upper end: as published by "
+        "layer_information, whose draws the plain held-out end and the plug-in do without. Mean inside: the truth lies "
+        "between the mean ends, within three standard errors. Missed: single published brackets without the truth."
+    )
+    return Table(head, rows, caption)

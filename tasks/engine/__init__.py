@@ -1,0 +1,1 @@
+"""How results are made: recipes, their identity, and the workers."""

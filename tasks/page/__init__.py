@@ -1,0 +1,1 @@
+"""What every report has in common; knows no study."""

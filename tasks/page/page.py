@@ -1,0 +1,56 @@
+"""The self-contained HTML page of a report, figures inside, with its figures as PNG files beside it."""
+
+import base64
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+
+from tasks.page import figure_style
+
+
+def write_page(
+    out: Path,
+    template: Path,
+    title: str,
+    figures: Iterable[tuple[str, Figure]],
+    titles: Mapping[str, str],
+    **values: Any,
+) -> None:
+    """Write out/report.html and out/figures/*.png; the same figures and values give the same bytes.
+
+    Args:
+        template: file that extends page.html; text from `values` is escaped.
+        title: of the page in the browser.
+        figures: each with its name, drawn in the house style.
+        titles: of the figures, by how their names begin.
+        values: what the template shows.
+    """
+    with figure_style.house_style():
+        pictures = {name: figure_style.png(figure) for name, figure in figures}
+    folder = out / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.png"):
+        if stale.stem not in pictures:
+            stale.unlink()
+    for name, content in pictures.items():
+        (folder / f"{name}.png").write_bytes(content)
+    plates = {
+        name: {
+            "number": k,
+            "title": next(text for start, text in titles.items() if name.startswith(start)),
+            "source": "data:image/png;base64," + base64.b64encode(content).decode("ascii"),
+        }
+        for k, (name, content) in enumerate(pictures.items(), start=1)
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template(template.name).render(title=title, plates=plates, **values)
+    (out / "report.html").write_text(page, encoding="utf-8", newline="\n")

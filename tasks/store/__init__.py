@@ -1,0 +1,1 @@
+"""Results on disk: published whole, verified when read."""

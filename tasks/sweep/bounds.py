@@ -1,0 +1,120 @@
+"""Stage `bounds`: the tidy tables of a sweep, and every theorem held against every measured deviation."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+import pandas as pd
+
+from ib_core.members import place
+from ib_core.networks.activation import ROOM, activation
+from tasks.engine.fingerprint import Definition, fingerprint
+from tasks.engine.recipe import Cost, Recipe
+from tasks.store.store import copy_file, identity
+from tasks.sweep import collect
+from tasks.sweep.activations import Activations
+from tasks.sweep.bottleneck import bottleneck_table
+from tasks.sweep.data import REFERENCE, Law, Shifts, law_of
+from tasks.sweep.information import Information
+from tasks.sweep.tables import SweepTables, write_tables
+from tasks.sweep.theorems import Network, bounds_table, clean_layers, worst_case_table
+from tasks.sweep.training import Training
+from tasks.sweep.worst_case import WorstCase, laws_file
+
+Unit = TypeVar("Unit", bound=Recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds(Recipe):
+    """All tables of a sweep, gathered from what its units found; those that failed are left out.
+
+    Attributes:
+        sweep: its name.
+        config: its resolved settings, to be shown beside the tables.
+        device: that made the estimates.
+        widths: of the networks, from the inputs to the classes.
+        activation: of their hidden layers.
+        shifts: families and sizes, in the order of the rows.
+        laws: by name.
+        networks, activations, cells, worst_cases: what is gathered.
+        failed: cells without a result.
+    """
+
+    stage: ClassVar[str] = "bounds"
+    sweep: str
+    config: Mapping[str, Any]
+    device: str
+    widths: tuple[int, ...]
+    activation: str
+    shifts: tuple[Shifts, ...]
+    laws: Mapping[str, Law]
+    networks: tuple[Training, ...]
+    activations: tuple[Activations, ...]
+    cells: tuple[Information, ...]
+    worst_cases: tuple[WorstCase, ...]
+    failed: tuple[collect.Lost, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return self.sweep
+
+    @property
+    def members(self) -> tuple[Definition, ...]:
+        return (place(ROOM, self.activation), *self.laws[REFERENCE].members)
+
+    def cost(self) -> Cost:
+        return Cost(4.0, 2e6)
+
+    def without(self, lost: frozenset[str]) -> Self:
+        if not lost:
+            return self
+        failed = [cell for cell in self.cells if cell.name in lost]
+        unknown = {cell.label for cell in failed}  # the bounds at a ball's radius need the cell's i(x)
+        return replace(
+            self,
+            laws={name: law for name, law in self.laws.items() if law.name not in lost},
+            networks=_left(self.networks, lost),
+            activations=_left(self.activations, lost),
+            cells=_left(self.cells, lost),
+            worst_cases=tuple(each for each in _left(self.worst_cases, lost) if each.label not in unknown),
+            failed=(*self.failed, *map(collect.lost, failed)),
+        )
+
+    def build(self, out: Path) -> None:
+        """Write the tables of `SweepTables`, config.yaml, and the maximising laws under worst_case/."""
+        places = collect.law_places(self.shifts)
+        laws = collect.laws_table(self.laws, places)
+        history = collect.history_table(self.networks)
+        weights = {name: law_of(law).weights for name, law in self.laws.items()}
+        information = collect.information_table(self.cells, self.failed, self.activations, weights, laws, places)
+        attribution = collect.attribution_table(self.cells, places)
+        clean = clean_layers(information, collect.pointwise(self.cells), weights[REFERENCE])
+        steps = collect.steps(self.cells)
+        network = Network(self.widths[1:-1], activation(self.activation).half_width)
+        reference = law_of(self.laws[REFERENCE])
+        code = identity(fingerprint(Information)._asdict())[:12]
+        information = information.assign(sweep=self.sweep, device=self.device, code=code)[collect.INFORMATION]
+        tables = SweepTables(
+            sweep=self.sweep,
+            config=dict(self.config),
+            information=information,
+            bounds=self._named(bounds_table(network, information, laws, history, weights, clean, steps, attribution)),
+            attribution=self._named(attribution),
+            worst_case=self._named(worst_case_table(network, collect.worst_case(self.worst_cases), clean)),
+            bottleneck=bottleneck_table(self.laws[REFERENCE].of, reference),
+            laws=laws,
+            history=history.drop(columns="lipschitz"),
+            signals=collect.signals_table(self.activations, reference.labels),
+        )
+        write_tables(tables, out)
+        for search in self.worst_cases:
+            copy_file(laws_file(search), out / "worst_case" / search.law_file)
+
+    def _named(self, table: pd.DataFrame) -> pd.DataFrame:
+        table.insert(0, "sweep", self.sweep)
+        return table
+
+
+def _left(units: Iterable[Unit], lost: frozenset[str]) -> tuple[Unit, ...]:
+    return tuple(unit for unit in units if unit.name not in lost)

@@ -1,0 +1,241 @@
+"""The tidy tables of a sweep, gathered from the results of its units."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ib_core.estimate import WIDTH
+from ib_core.laws.coupling import Steps
+from tasks.sweep.activations import Activations, readout_of, signals_of
+from tasks.sweep.data import REFERENCE, Law, Shifts, law_facts, law_name
+from tasks.sweep.information import ATTRIBUTION, Information, cell_table
+from tasks.sweep.training import Training, history_of
+from tasks.sweep.worst_case import WorstCase, column_name, worst_case_rows
+
+COORDINATES = ["network", "beta", "seed", "epoch", "layer", "shift", "size", "metric"]
+INFORMATION = [
+    *("sweep", *COORDINATES, "split", "quantity", "estimator", "value", "stderr", "lower", "upper"),
+    *("n_atoms", "n_passes", "draws", "saturation", "form", "reached", "status", "device", "code"),
+]
+PLACE = ("beta", "seed", "epoch", "layer")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A cell that failed: where it stands, and the laws it would have served."""
+
+    network: str
+    beta: float
+    seed: int
+    epoch: int
+    layer: int
+    laws: tuple[str, ...]
+
+
+def lost(cell: Information) -> Lost:
+    """What is left of a cell without a result."""
+    return Lost(**_place(cell.activations), layer=cell.layer, laws=tuple(cell.laws))
+
+
+def _place(activations: Activations) -> dict[str, Any]:
+    """Where a unit stands: network and epoch."""
+    return {**_network_place(activations.network), "epoch": activations.epoch}
+
+
+def _network_place(network: Training) -> dict[str, Any]:
+    return {"network": network.architecture, "beta": network.beta, "seed": network.seed}
+
+
+def _layer_place(unit: Information | WorstCase) -> dict[str, Any]:
+    return {**_place(unit.activations), "layer": unit.layer}
+
+
+def _key(unit: Information) -> tuple:
+    """beta, seed, epoch and layer."""
+    return tuple(_layer_place(unit)[key] for key in PLACE)
+
+
+def law_places(shifts: Iterable[Shifts]) -> dict[str, dict[str, Any]]:
+    """Family, size and metric of every law by its name, the reference first."""
+    places = {REFERENCE: {"shift": REFERENCE, "size": 0.0, "metric": "none"}}
+    for each in shifts:
+        for size in each.sizes:
+            places[law_name(each.family, size)] = {"shift": each.family, "size": float(size), "metric": each.metric}
+    return places
+
+
+def laws_table(laws: Mapping[str, Law], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """One row per law: its coordinates and its distances from the reference."""
+    rows = [{"law": name, **places[name], "kind": law.kind, **law_facts(law)} for name, law in laws.items()]
+    return pd.DataFrame(rows)
+
+
+def history_table(networks: Iterable[Training]) -> pd.DataFrame:
+    """Loss and accuracy of every network by epoch."""
+    frames = []
+    for network in networks:
+        frame = history_of(network)
+        for position, (key, value) in enumerate(_network_place(network).items()):
+            frame.insert(position, key, value)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def information_table(
+    cells: Iterable[Information],
+    failed: Iterable[Lost],
+    activations: Iterable[Activations],
+    weights: Mapping[str, np.ndarray],
+    laws: pd.DataFrame,
+    places: Mapping[str, dict[str, Any]],
+) -> pd.DataFrame:
+    """All estimates, with deviations of moved laws from their reference cell and the accuracy under each law.
+
+    Args:
+        cells: with results.
+        failed: without.
+        activations: whose read-outs give the accuracy.
+        weights: of the atoms of each law.
+        laws: as `laws_table` has them.
+        places: as `law_places` has them, in the order of the rows.
+    """
+    frames = [cell_table(cell, "estimates").assign(**_layer_place(cell), status="ok") for cell in cells]
+    absent = {"quantity": "I_X_T", "estimator": "upper", "status": "failed"}
+    for cell in failed:
+        place = {"network": cell.network, "beta": cell.beta, "seed": cell.seed, "epoch": cell.epoch}
+        frames.append(pd.DataFrame([{**place, "layer": cell.layer, "law": law, **absent} for law in cell.laws]))
+    frames.append(_accuracy(activations, weights, laws))
+    table = pd.concat(frames, ignore_index=True)
+    table = _moved_deviations(table, set(laws.law[laws.kind == "moved"]))
+    table = _reference_rows(table, laws).join(pd.DataFrame.from_dict(places, orient="index"), on="law")
+    order = {name: rank for rank, name in enumerate(places)}
+    table = table.assign(split="all", rank=table.law.map(order)).sort_values(
+        ["network", "beta", "seed", "epoch", "layer", "rank", "quantity", "estimator"], kind="stable"
+    )
+    whole: dict[str, Any] = {name: table[name].astype("Int64") for name in ("n_atoms", "n_passes", "draws")}
+    whole |= {"reached": table.get("reached", pd.Series(index=table.index, dtype=object)).astype("boolean")}
+    whole |= {"form": table.get("form", pd.Series("", index=table.index)).fillna("")}
+    return table.assign(**whole).reset_index(drop=True)
+
+
+def _accuracy(
+    activations: Iterable[Activations], weights: Mapping[str, np.ndarray], laws: pd.DataFrame
+) -> pd.DataFrame:
+    """P(correct read-out) under each law, from the passes of its atoms: layer 0 stands for the read-out."""
+    on_atoms = [REFERENCE, *laws.law[laws.kind == "reweighted"]]
+    rows = []
+    for each in activations:
+        correct = readout_of(each)
+        for law in on_atoms if each.law.kind == REFERENCE else [each.law.label]:
+            if law not in weights:
+                continue
+            value = float(weights[law] @ correct)
+            # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
+            spread = math.sqrt(float(weights[law] ** 2 @ (correct * (1 - correct)) / each.stored_passes))
+            estimate = {
+                "value": value,
+                "stderr": spread,
+                "lower": value - WIDTH * spread,
+                "upper": value + WIDTH * spread,
+            }
+            sizes = {"n_passes": each.stored_passes, "n_atoms": len(correct)}
+            labels = {"law": law, "layer": 0, "quantity": "accuracy", "estimator": "noisy_forward", "status": "ok"}
+            rows.append({**_place(each), **labels, **estimate, **sizes})
+    return pd.DataFrame(rows)
+
+
+def _moved_deviations(table: pd.DataFrame, moved: set[str]) -> pd.DataFrame:
+    """Replace the deviation of a moved law, whose cell knows no reference, by the difference of two cells."""
+    keys = ["network", "beta", "seed", "epoch", "layer"]
+    values = table[(table.quantity == "I_X_T") & (table.status == "ok")]
+    ends = values.pivot(index=[*keys, "law"], columns="estimator", values=["value", "stderr"])
+    rows = (table.quantity == "dI_X_T") & table.law.isin(moved)
+    wanted = table.loc[rows, [*keys, "law"]]
+    ours = ends.reindex(pd.MultiIndex.from_frame(wanted))
+    theirs = ends.reindex(pd.MultiIndex.from_frame(wanted.assign(law="reference")))
+
+    def change(mine: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+        value = ours["value", mine].to_numpy() - theirs["value", other].to_numpy()
+        return value, np.hypot(ours["stderr", mine].to_numpy(), theirs["stderr", other].to_numpy())
+
+    # The cells share no draws, but for each end as for laws of one cell: lower less upper, and upper less lower end.
+    found = {
+        "lower": change("lower", "upper"),
+        "upper": change("upper", "lower"),
+        "plug_in": change("plug_in", "plug_in"),
+    }
+    low = found["lower"][0] - WIDTH * found["lower"][1]
+    high = found["upper"][0] + WIDTH * found["upper"][1]
+    found["bracket"] = (low + high) / 2, (high - low) / 2 / WIDTH
+    names = table.loc[rows, "estimator"].to_numpy()
+    for column, at in (("value", 0), ("stderr", 1)):
+        table.loc[rows, column] = np.select([names == name for name in found], [each[at] for each in found.values()])
+    value, stderr = table.loc[rows, "value"], table.loc[rows, "stderr"]
+    stored = names == "plug_in"
+    table.loc[rows, "lower"] = np.where(stored, value - WIDTH * stderr, low)
+    table.loc[rows, "upper"] = np.where(stored, value + WIDTH * stderr, high)
+    table.loc[rows & table.value.isna(), "status"] = "failed"  # the reference cell it is held against is missing
+    return table
+
+
+def _reference_rows(table: pd.DataFrame, laws: pd.DataFrame) -> pd.DataFrame:
+    """Size 0 of every family is the reference itself: the same numbers under the family's name."""
+    reference = table[table.law == "reference"]
+    zeros = [reference.assign(law=name) for name in laws.law[(laws["size"] == 0) & (laws.law != "reference")]]
+    return pd.concat([table, *zeros], ignore_index=True)
+
+
+def attribution_table(cells: Iterable[Information], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """Where the change of information of every reweighting comes from, one row for each layer and law."""
+    frames = [cell_table(cell, "attribution").assign(**_layer_place(cell)) for cell in cells]
+    table = pd.concat(frames, ignore_index=True).join(pd.DataFrame.from_dict(places, orient="index"), on="law")
+    found = table[[*COORDINATES, *ATTRIBUTION]]
+    return found.sort_values(["network", *PLACE, "shift", "size"], kind="stable").reset_index(drop=True)
+
+
+def pointwise(cells: Iterable[Information]) -> dict[tuple, tuple[np.ndarray, ...]]:
+    """i(x) under the reference law from above, its standard error and i(x) from below, each (N,), by beta, seed,
+    epoch and layer."""
+    tables = {_key(cell): cell_table(cell, "pointwise") for cell in cells if not cell.moved}
+    return {
+        place: tuple(table[name].to_numpy() for name in ("pointwise", "stderr", "low"))
+        for place, table in tables.items()
+    }
+
+
+def steps(cells: Iterable[Information]) -> dict[tuple, Steps]:
+    """How far the signals of each moved law moved, by law, beta, seed, epoch and layer."""
+    found = {}
+    for cell in cells:
+        if cell.moved:
+            (row,) = cell_table(cell, "steps").to_dict("records")
+            law = row.pop("law")
+            found[law, *_key(cell)] = Steps(**row)
+    return found
+
+
+def worst_case(searches: Iterable[WorstCase]) -> pd.DataFrame:
+    """What was found in every ball, and in which column of which file its maximising law stands."""
+    frames = []
+    for search in searches:
+        columns = [f"worst_case/{search.law_file}#{column_name(*ball)}" for ball in search.balls]
+        frames.append(worst_case_rows(search).assign(**_layer_place(search), law=columns))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def signals_table(activations: Iterable[Activations], labels: np.ndarray) -> pd.DataFrame:
+    """One stored pass per atom of the deepest layer at the last epoch, under the reference law: the scatter of S_L."""
+    clean = [each for each in activations if each.law.kind == REFERENCE]
+    last = max(each.epoch for each in clean)
+    frames = []
+    for each in clean:
+        if each.epoch == last:
+            deepest = len(each.network.hidden)
+            points = {"layer": deepest, "atom": np.arange(len(labels)), "label": labels}
+            stored = list(signals_of(each, deepest)[:, 0])
+            frames.append(pd.DataFrame({**_place(each), **points, "s": stored}))
+    return pd.concat(frames, ignore_index=True)

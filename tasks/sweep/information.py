@@ -1,0 +1,201 @@
+"""Stage `information`: sample propagation for one layer of one checkpoint, under all laws that share its atoms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+
+from ib_core.channels import attribution
+from ib_core.estimate import Estimate, centred, interval
+from ib_core.estimators.sample_propagation import LayerInformation, layer_information
+from ib_core.laws import coupling
+from ib_core.laws.input_law import InputLaw
+from tasks.engine.recipe import Cost, Recipe, draws_to_reach
+from tasks.store.parquet import read_table, write_table
+from tasks.sweep.activations import Activations, signals_of
+from tasks.sweep.data import REFERENCE, Law, law_of
+from tasks.sweep.sampling import MOVED, SHIFTED, Sampling
+from tasks.sweep.slices import Slices, slice_rows
+
+# "predicted" is the first order of "change", "divergence" what it is short of, D(P'_T || P_T): of upper ends on common
+# draws. The ends of the change, and of what the mass that leaves or arrives knows, are those of their brackets.
+ATTRIBUTION = [
+    "epsilon",
+    *(f"{part}{end}" for part in ("change", "predicted", "divergence", "mass", "mixing") for end in ("", "_stderr")),
+    *(f"{part}_{end}" for part in ("change", "removed", "added") for end in ("low", "high")),
+]
+
+SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
+SECONDS_PER_OWN_VALUE = 12e-9  # one signal value of own passes: propagated, held against some points, forgotten
+
+
+@dataclass(frozen=True, eq=False)
+class Information(Recipe):
+    """Sample propagation of one layer of one checkpoint under all laws on its atoms: the columns of one cell.
+
+    One evaluation of the kernel and the same draws serve all laws. The stored passes are the pooled ones of the
+    estimator; its own passes are propagated from the checkpoint, block by block.
+
+    Attributes:
+        activations: the stored passes.
+        layer: which, from 1.
+        laws: by name; changes are held against the first.
+        reference: activations of the reference law, which are the cell's own unless its law has moved.
+        sampling: how.
+        pointwise_draws: least draws of each atom for i(x).
+        slices: which projections are measured too.
+    """
+
+    stage: ClassVar[str] = "information"
+    activations: Activations
+    layer: int
+    laws: Mapping[str, Law]
+    reference: Activations
+    sampling: Sampling
+    pointwise_draws: int
+    slices: Slices
+
+    @property
+    def label(self) -> str:
+        return f"{self.activations.label}/L{self.layer}"
+
+    @property
+    def moved(self) -> bool:
+        """Whether its law has other atoms than the reference."""
+        return self.activations.law.kind == "moved"
+
+    def cost(self) -> Cost:
+        network, sampling = self.activations.network, self.sampling
+        n = self.activations.law.of.n_atoms
+        most = sampling.max_draws or max(64 * n, 2**18)
+        draws = 0.2 * draws_to_reach(sampling.target_stderr, 2 * most) / sampling.relaxed**2
+        draws = max(2 * n, draws)
+        draws += max(draws, self.pointwise_draws * n)
+        centres = n * (1 if self.layer == 1 else self.activations.stored_passes)
+        own = 0 if self.layer == 1 else n * sampling.own_passes * sum(network.hidden[: self.layer - 1])
+        seconds = SECONDS_PER_PAIR * draws * centres + SECONDS_PER_OWN_VALUE * own
+        return Cost(seconds * (1 + self.slices.share), 1e5)
+
+    def build(self, out: Path) -> None:
+        """Write what one cell knows, in nats.
+
+        estimates.parquet: law, quantity and estimator; I_X_UT, the information of slices, where the settings ask for
+        them or, "auto", where the layer is saturated under the first law. attribution.parquet: where the change of each
+        law comes from. pointwise.parquet: i(x) under the first law. steps.parquet, for moved atoms: how far their
+        signals moved.
+        """
+        torch.set_num_threads(1)
+        names, laws = list(self.laws), [law_of(law) for law in self.laws.values()]
+        stored, beta = signals_of(self.activations, self.layer), self.activations.network.beta
+        parts = [attribution.parts(laws[0].weights, law.weights) for law in laws[1:]]
+        # Mass that leaves and mass that arrives are columns too. They enter times eps, so that they may err more, and
+        # many laws move the same mass: rounded, such columns are equal and counted once.
+        moving = [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
+        targets = [1.0 if name == REFERENCE else MOVED if self.moved else SHIFTED for name in names]
+        information = layer_information(
+            stored,
+            beta,
+            own=self.sampling.own(self.activations, self.layer, laws[0].atoms, "own"),
+            deterministic=self.layer == 1,
+            weights=np.stack([*(law.weights for law in laws), *moving], axis=1),
+            labels=laws[0].labels,
+            pointwise_draws=self.pointwise_draws,
+            **self.sampling.options(targets + [SHIFTED / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]),
+        )
+        sizes = {"n_atoms": stored.shape[0], "n_passes": stored.shape[1]}
+        estimates = _estimates(information, names, self.moved).assign(**sizes, draws=information.draws)
+        if self.slices.wanted(information.saturation[0]):
+            here = dict(zip(names, laws, strict=True))
+            where = self.activations, self.reference, self.layer
+            rows = slice_rows(self.slices, self.sampling, *where, stored, here, targets)
+            estimates = pd.concat([estimates, rows.assign(**sizes)], ignore_index=True)
+        write_table(out / "estimates.parquet", estimates)
+        write_table(out / "attribution.parquet", _origins(information, laws, names, parts))
+        found = {
+            "pointwise": information.pointwise,
+            "stderr": information.pointwise_stderr,
+            "low": information.pointwise_low,
+        }
+        first = {name: np.ascontiguousarray(part[:, 0]) for name, part in found.items()}
+        write_table(out / "pointwise.parquet", pa.table({"atom": np.arange(len(stored)), **first}))
+        if self.moved:
+            steps = coupling.steps(signals_of(self.reference, self.layer), stored, laws[0].weights)
+            write_table(out / "steps.parquet", pd.DataFrame([{"law": names[0], **steps._asdict()}]))
+
+
+def cell_table(cell: Information, name: str) -> pd.DataFrame:
+    """A stored table of a cell: "estimates", "attribution", "pointwise" or "steps"."""
+    return read_table(cell.file(f"{name}.parquet")).to_pandas()
+
+
+def _estimates(information: LayerInformation, names: list[str], moved: bool) -> pd.DataFrame:
+    """One row for each law, quantity and estimator.
+
+    "upper" and "lower" are the two ends, both with the bracket that they make; "bracket", for a change, is its middle
+    with a third of its half width as standard error; "plug_in" is the information of the stored passes.
+
+    Args:
+        information: of the cell.
+        names: of its laws.
+        moved: whether they have other atoms than the reference.
+    """
+    rows: list[dict[str, Any]] = []
+    for k, law in enumerate(names):
+        facts = {"law": law, "reached": bool(np.atleast_1d(information.reached)[k])}
+        form = np.atleast_1d(information.lower_form)[k]
+
+        def add(quantity: str, estimator: str, estimate: Any, ends: Any = None, k=k, facts=facts, form=form) -> None:
+            value, stderr = (float(np.reshape(part, -1)[k if np.size(part) > 1 else 0]) for part in estimate)
+            low, high = interval(Estimate(value, stderr)) if ends is None else ends
+            row = {"quantity": quantity, "estimator": estimator, "value": value, "stderr": stderr}
+            saturation = float(information.saturation[k]) if quantity == "I_X_T" else float("nan")
+            chosen = form if (quantity, estimator) == ("I_X_T", "lower") else ""
+            rows.append({**facts, **row, "lower": low, "upper": high, "saturation": saturation, "form": chosen})
+
+        ends = tuple(float(end[k]) for end in information.bracket)
+        add("I_X_T", "upper", information.upper, ends)
+        add("I_X_T", "lower", information.lower, ends)
+        add("I_X_T", "plug_in", information.plug_in)
+        ends = tuple(float(end[k]) for end in information.label_bracket or ())
+        add("I_T_Y", "upper", information.label_upper, ends)
+        add("I_T_Y", "lower", information.label_lower, ends)
+        add("h_T", "upper", information.entropy)
+        add("h_T_given_X", "upper", information.conditional_entropy)
+        low, high = information.change(k, 0)
+        ends = information.change_bracket(k, 0)
+        add("dI_X_T", "upper", high, ends)
+        add("dI_X_T", "lower", low, ends)
+        add("dI_X_T", "bracket", centred(*ends), ends)
+        if moved:  # whose changes are those from another cell, which the tables put here
+            add("dI_X_T", "plug_in", Estimate(0.0, 0.0))
+    return pd.DataFrame(rows)
+
+
+def _origins(
+    information: LayerInformation, laws: list[InputLaw], names: list[str], parts: list[attribution.Parts]
+) -> pd.DataFrame:
+    """One row for each law but the first: its change as predicted - divergence, and as mass + mixing."""
+    reference, i, errors = laws[0].weights, information.pointwise[:, 0], information.pointwise_stderr[:, 0]
+    rows = []
+    for k, (law, part) in enumerate(zip(laws[1:], parts, strict=True), start=1):
+        removed = len(laws) + 2 * (k - 1)
+        mass = {removed: -part.epsilon, removed + 1: part.epsilon}
+        moved = law.weights != reference
+        error = np.sqrt(float(np.square((law.weights - reference)[moved]) @ np.square(errors[moved])))
+        found = {
+            "change": information.difference(k, 0),
+            "predicted": (attribution.first_order(i, reference, law.weights), error),
+            "divergence": tuple(each[k] for each in information.output_divergence),
+            "mass": information.combination(mass),
+            "mixing": information.combination({k: 1.0, 0: -1.0} | {at: -share for at, share in mass.items()}),
+        }
+        numbers = [float(number) for estimate in found.values() for number in estimate]
+        numbers += information.change_bracket(k, 0)
+        numbers += [float(end[at]) for at in (removed, removed + 1) for end in information.bracket]
+        rows.append((names[k], part.epsilon, *numbers))
+    return pd.DataFrame(rows, columns=["law", *ATTRIBUTION])

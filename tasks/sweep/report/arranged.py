@@ -1,0 +1,241 @@
+"""The tables of a sweep, arranged as its figures and its report look at them."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ib_core.estimate import WIDTH
+from tasks.sweep.tables import SweepTables
+
+UNIT = ["network", "beta", "seed", "epoch", "layer", "shift", "size"]
+MEAN = [key for key in UNIT if key != "seed"]
+
+WIDEST = 4  # families side by side in one figure
+METRICS = {"tv": "TV", "kl": "KL", "w2": "W₂"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network at one noise level: one row of panels, one group of tables."""
+
+    network: str
+    beta: float
+    label: str
+    slug: str
+
+    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of `frame` that belong to this case."""
+        return frame[(frame["network"] == self.network) & (frame["beta"] == self.beta)]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Families that share a figure: all of them, or those whose sizes are set in one metric."""
+
+    families: dict[str, str]
+    label: str
+    slug: str
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """The tables of a sweep, arranged as figures and page look at them; failed cells are absent from the numbers."""
+
+    tables: SweepTables
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        pairs = self.tables.information[["network", "beta"]].drop_duplicates().sort_values(["network", "beta"])
+        prefix = "{}, " if pairs["network"].nunique() > 1 else ""
+        return [
+            Case(network, beta, f"{prefix.format(network)}β = {beta:g}", f"{k}_beta_{beta:g}")
+            for k, (network, beta) in enumerate(pairs.itertuples(index=False), start=1)
+        ]
+
+    @cached_property
+    def epoch(self) -> int:
+        return int(self.tables.information["epoch"].max())
+
+    @cached_property
+    def layers(self) -> list[int]:
+        layers = self.tables.information["layer"].unique()
+        return [int(layer) for layer in np.sort(layers) if layer > 0]
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        return [int(seed) for seed in np.sort(self.tables.information["seed"].unique())]
+
+    @cached_property
+    def families(self) -> dict[str, str]:
+        """Each shift family with the metric of its size."""
+        shifted = self.tables.laws[self.tables.laws["shift"] != "reference"]
+        return dict(zip(shifted["shift"], shifted["metric"], strict=True))
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The families as they fit side by side: together while they are few, else metric by metric."""
+        if len(self.families) <= WIDEST:
+            return [Group(self.families, "", "")]
+        groups = []
+        for metric in dict.fromkeys(self.families.values()):
+            names = [name for name, other in self.families.items() if other == metric]
+            parts = [names[start : start + WIDEST] for start in range(0, len(names), WIDEST)]
+            for k, part in enumerate(parts, start=1):
+                count = f" {k}" if len(parts) > 1 else ""
+                label = f"sizes in {METRICS.get(metric, metric)}{count}"
+                groups.append(Group(dict.fromkeys(part, metric), label, f"_{metric}{count.strip()}"))
+        return groups
+
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """The law of the clean inputs: entropy, number of atoms, share of label 1."""
+        laws = self.tables.laws
+        return {str(key): value for key, value in laws[laws["shift"] == "reference"].iloc[0].items()}
+
+    def laws_of(self, family: str) -> pd.DataFrame:
+        laws = self.tables.laws
+        return laws[laws["shift"] == family].sort_values("size")
+
+    def brackets(self, quantity: str) -> pd.DataFrame:
+        """One row for each unit and law: the ends `low` and `high`, the bracket from `lower` to `upper`, its `middle`,
+        of which three times `stderr` is half the width, and saturation."""
+        table = self.tables.information
+        table = table[(table["quantity"] == quantity) & (table["status"] == "ok")]
+        upper, lower = (table[table["estimator"] == name].set_index(UNIT) for name in ("upper", "lower"))
+        columns = upper[["lower", "upper", "saturation"]].assign(
+            low=lower["value"],
+            high=upper["value"],
+            form=lower["form"],
+            middle=(upper["lower"] + upper["upper"]) / 2,
+            stderr=(upper["upper"] - upper["lower"]) / 2 / WIDTH,
+        )
+        return columns.reset_index().sort_values(UNIT, ignore_index=True)
+
+    @cached_property
+    def information(self) -> pd.DataFrame:
+        return self.brackets("I_X_T")
+
+    @cached_property
+    def projected(self) -> pd.DataFrame:
+        """Of I(X; U T), for the layers that were projected."""
+        return self.brackets("I_X_UT")
+
+    @cached_property
+    def label_information(self) -> pd.DataFrame:
+        return self.brackets("I_T_Y")
+
+    @cached_property
+    def deviation(self) -> pd.DataFrame:
+        return self.brackets("dI_X_T")
+
+    @cached_property
+    def smallest(self) -> pd.DataFrame:
+        """The smallest bound on the deviation for each unit and law: bound, theorem, cap, vacuous."""
+        bounds = self.tables.bounds
+        bounds = bounds[bounds["concerns"] == "deviation"]
+        columns = [*UNIT, "theorem", "bound", "measured", "cap", "vacuous"]
+        return bounds.sort_values([*UNIT, "bound", "theorem"])[columns].drop_duplicates(UNIT)
+
+    @cached_property
+    def audit(self) -> pd.DataFrame:
+        """Each deviation at the final epoch and sizes above 0 with its smallest valid bound: theorem, bound, cap,
+        vacuous, how many theorems there are and say nothing, and tightness = measured / bound; NaN where none is valid.
+        """
+        bounds = self.tables.bounds
+        bounds = self.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
+        counts = bounds.groupby([*UNIT, "metric"], as_index=False, dropna=False).agg(
+            theorems=("theorem", "size"),
+            saying_nothing=("vacuous", "sum"),
+            broken=("holds", lambda holds: holds.eq(False).sum()),
+        )
+        valid = bounds[bounds["holds"].eq(True)].sort_values([*UNIT, "bound", "theorem"]).drop_duplicates(UNIT)
+        table = counts.merge(valid[[*UNIT, "theorem", "bound", "cap", "vacuous"]], on=UNIT, how="left")
+        table["vacuous"] = table["vacuous"].fillna(True).astype(bool)
+        change = self.deviation[[*UNIT, "middle", "stderr", "lower", "upper"]]
+        change = change.assign(measured=change["middle"].abs(), clear=(change["lower"] > 0) | (change["upper"] < 0))
+        change = change.rename(columns={"stderr": "measured_stderr"})
+        table = table.merge(change[[*UNIT, "measured", "measured_stderr", "clear"]], on=UNIT)
+        return table.assign(tightness=table["measured"] / table["bound"])
+
+    @cached_property
+    def violated(self) -> pd.DataFrame:
+        """Every violated bound of every epoch, on a deviation or on the worst law of a ball."""
+        bounds, balls = self.tables.bounds, self.tables.worst_case
+        balls = balls[balls["holds"].eq(False)]
+        rises = balls["rise"] - WIDTH * balls["rise_stderr"] > balls["fall"] - WIDTH * balls["fall_stderr"]
+        measured = balls["rise"].where(rises, balls["fall"])
+        balls = balls.assign(
+            shift="worst_case",
+            measured=measured,
+            measured_stderr=balls["rise_stderr"].where(rises, balls["fall_stderr"]),
+            slack=balls["bound"] - measured,
+        )
+        columns = ["network", "beta", "seed", "epoch", "layer", "shift", "size", "metric", "theorem"]
+        columns += ["measured", "measured_stderr", "bound", "slack"]
+        return pd.concat([bounds.loc[bounds["holds"].eq(False), columns], balls[columns]], ignore_index=True)
+
+    @cached_property
+    def beside_worst(self) -> pd.DataFrame:
+        """The rows of `audit` whose size is the radius of a ball that was searched, with its extremes beside them.
+
+        `share` is the measured change over the largest rise (or fall) found in the ball, where the bracket of that one
+        excludes 0; `ball_bound` the smallest bound that knows of the ball only.
+        """
+        place = ["network", "beta", "seed", "epoch", "layer", "metric", "size"]
+        names = {"bound": "ball_bound", "vacuous": "ball_vacuous"}
+        balls = self.tables.worst_case
+        clear = [balls[name] > WIDTH * balls[f"{name}_stderr"] for name in ("rise", "fall")]
+        columns = [*place, "rise", "fall", "gap", *names]
+        found = balls[columns].rename(columns=names).assign(rise_clear=clear[0], fall_clear=clear[1])
+        found["found_clear"] = clear[0] | clear[1]
+        table = self.audit.merge(self.deviation[[*UNIT, "middle"]], on=UNIT).merge(found, on=place)
+        rising = table["middle"] > 0
+        extreme = table["rise"].where(rising, table["fall"])
+        known = table["rise_clear"].where(rising, table["fall_clear"]).astype(bool)
+        return table.assign(share=table["measured"] / extreme.where(known))
+
+    @cached_property
+    def relative(self) -> pd.DataFrame:
+        """Relative change of I(X;T_l) at the final epoch, sizes above 0, mean over seeds; `clear`: without 0."""
+        change = self.final(self.deviation[self.deviation["size"] > 0])
+        clean = self.final(self.information[self.information["shift"] == "reference"])
+        keys = ["network", "beta", "seed", "layer"]
+        change = change.merge(clean[[*keys, "middle"]], on=keys, suffixes=("", "_clean"))
+        change["percent"] = 100 * change["middle"] / change["middle_clean"]
+        change["clear"] = (change["lower"] > 0) | (change["upper"] < 0)
+        groups = change.groupby([key for key in MEAN if key != "epoch"], as_index=False)
+        return groups.agg(
+            percent=("percent", "mean"), change=("middle", "mean"), least=("middle", "min"), most=("middle", "max"),
+            stderr=("stderr", "max"), clear=("clear", "all"),
+        )  # fmt: skip
+
+    @cached_property
+    def processing(self) -> pd.DataFrame:
+        """For each layer after the first: the margin of its lower end under the upper ends of all layers before it."""
+        table = self.information
+        law = [table[key] for key in UNIT if key != "layer"]
+        before = table["upper"].groupby(law).cummin().groupby(law).shift()
+        return table.assign(margin=before - table["lower"]).dropna(subset="margin")
+
+    @property
+    def label_entropy(self) -> float:
+        """H(Y) under the reference law, in nats."""
+        p = self.reference["p_label_1"]
+        return -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
+
+    def final(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["epoch"] == self.epoch]
+
+
+def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """The mean over seeds of every numeric column."""
+    return frame.groupby(MEAN, as_index=False).mean(numeric_only=True)
+
+
+def title(family: str) -> str:
+    """The family's name for people, without the module of one's own that it may come from."""
+    return family.rpartition(".")[2].replace("_", " ")

@@ -1,0 +1,234 @@
+"""The audit in words and tables: which theorem is tightest, how far from tight, and how far the worst law goes."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from ib_core.estimate import WIDTH
+from tasks.page.tables import Table, number
+from tasks.sweep.report.arranged import METRICS, Arranged, title
+from tasks.sweep.report.tables import at_size
+
+STATES = {"holds": "", "vacuous": "faint", "violated": "bad"}
+KINDS = {"tv": "sizes set in TV", "kl": "sizes set in KL", "w2": "moved atoms"}
+
+
+def percent(share: float) -> str:
+    """A share for people: "<0.1 %", "3.4 %", "87 %", on one line."""
+    if pd.isna(share):
+        return "–"
+    value = 100 * share
+    digits = "0" if value == 0 else "<0.1" if value < 0.1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    return f"{digits}\N{NO-BREAK SPACE}%"
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """ "1 layer", "5 layers"."""
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def words(arranged: Arranged) -> list[tuple[str, list[str]]]:
+    """Paragraphs for each noise level, made from the numbers at the final epoch alone."""
+    found = []
+    for case in arranged.cases:
+        audit = case.of(arranged.audit)
+        if len(audit):
+            parts = (
+                _tightness_words(arranged, audit),
+                _worst_words(case.of(arranged.beside_worst)),
+                _origin_words(case.of(arranged.final(arranged.tables.attribution))),
+            )
+            found.append((case.label, [text for text in map(" ".join, parts) if text]))
+    return found
+
+
+def _tightness_words(arranged: Arranged, audit: pd.DataFrame) -> Iterator[str]:
+    """What the bounds say: how many are broken or silent, how tight the smallest are, and which those are."""
+    scope = [
+        count(audit["layer"].nunique(), "layer"),
+        count(audit["shift"].nunique(), "family", "families"),
+        count(audit["seed"].nunique(), "seed"),
+    ]
+    yield (
+        f"At epoch {arranged.epoch}, {count(len(audit), 'deviation')} ({', '.join(scope)}) were held against "
+        f"{count(int(audit['theorems'].sum()), 'bound')}."
+    )
+    broken, silent = int(audit["broken"].sum()), int(audit["vacuous"].sum())
+    if broken:
+        yield (
+            f"Violated, with all of the bracket beyond the bound: {broken}. An estimate, a distance or the code is "
+            "wrong there, and what follows rests on the other bounds."
+        )
+    else:
+        half = WIDTH * audit["measured_stderr"].median()
+        yield (
+            "None of them is violated: no bracket lies wholly beyond its bound. Brackets reach "
+            f"{number(half)} nats to either side in the median, so that smaller violations would not show."
+        )
+    nothing = int(audit["saying_nothing"].sum())
+    every = (
+        f"for {silent} of the {len(audit)} deviations every one is"
+        if silent
+        else "no deviation is left without a bound"
+    )
+    yield f"{nothing} of the bounds are vacuous; {every}."
+    useful = audit[~audit["vacuous"] & audit["tightness"].notna()]
+    clear = useful[useful["clear"]]
+    if clear.empty:
+        yield "No deviation that a bound limits has a bracket without 0, so tightness was not measured."
+        return
+    most = clear.loc[clear["tightness"].idxmax()]
+    yield (
+        f"Of the {len(clear)} deviations that are limited and whose bracket excludes 0, the median is "
+        f"{percent(clear['tightness'].median())} of its smallest bound and the tightest {percent(most['tightness'])}: "
+        f"{number(most['measured'])} of {number(most['bound'])} nats by {most['theorem']}, layer {most['layer']} under "
+        f"{at_size(most['shift'], most['size'], most['metric'])}."
+    )
+    parts = []
+    for metric, rows in useful.groupby("metric", sort=False):
+        theorems = rows["theorem"].value_counts()
+        parts.append(f"for {KINDS.get(str(metric), metric)}, {theorems.index[0]} ({theorems.iloc[0]} of {len(rows)})")
+    yield f"Most often the smallest bound is, {'; '.join(parts)}."
+
+
+def _worst_words(beside: pd.DataFrame) -> Iterator[str]:
+    """How near the swept families come to the worst law found in a ball of their size, and whose the slack is."""
+    if beside.empty:
+        yield "No ball of these sizes was searched for its worst law, so it is open whose the slack is."
+        return
+    clear = beside[beside["clear"] & beside["share"].notna()]
+    if len(clear):
+        top = clear.loc[clear["share"].idxmax()]
+        yield (
+            "Of the largest change in their direction found in the ball of their size, the swept families reach "
+            f"{percent(clear['share'].median())} in the median and {percent(top['share'])} at most "
+            f"({at_size(top['shift'], top['size'], top['metric'])}, layer {top['layer']})."
+        )
+        if top["share"] > 1:
+            yield (
+                "Above all of it means that the search, on passes of its own, found less than there is, or that the "
+                "middle of a bracket is off by what the bracket allows."
+            )
+    balls = beside.drop_duplicates(["seed", "layer", "metric", "size"])
+    balls = balls[balls["found_clear"]]
+    slack = balls["ball_bound"] / balls[["rise", "fall"]].max(axis=1)
+    slack = slack[~balls["ball_vacuous"] & (slack < math.inf)]
+    if len(slack):
+        yield (
+            f"A bound that is not vacuous is {number(slack.median(), 1)} times the largest change found in its ball in "
+            f"the median, {number(slack.min(), 1)} times at least: that much of the slack is the theorem's or the "
+            "search's, the rest is due to the shift."
+        )
+    yield f"The searches end with a duality gap of at most {beside['gap'].max():.1g} nats for the largest information."
+
+
+def _origin_words(table: pd.DataFrame) -> Iterator[str]:
+    """How well clean data predict the change under reweightings, and what of it is mass."""
+    table = table[(table["change_low"] > 0) | (table["change_high"] < 0)]
+    if table.empty:
+        return
+    miss = ((table["change"] - table["predicted"]).abs() / table["change"].abs()).median()
+    mass = int((table["mass"].abs() > table["mixing"].abs()).sum())
+    yield (
+        f"Under reweightings ({count(len(table), 'change')} whose bracket excludes 0) the first-order prediction from "
+        f"clean data misses the change by {percent(miss)} in the median; the moved mass itself outweighs its mixing "
+        f"with the rest in {mass} of {len(table)}."
+    )
+
+
+def summary(arranged: Arranged) -> list[Table]:
+    """A row for each family: how tight, by which theorem, how much is vacuous, how near the worst; by noise level."""
+    head = ["family", "largest |ΔI| ± 1 s.e.", "smallest bound, most often", "median tightness", "largest"]
+    head += ["vacuous", "all vacuous", "of the worst found"]
+    found = []
+    for case in arranged.cases:
+        rows: list[list[Any]] = []
+        beside = case.of(arranged.beside_worst)
+        for family, metric in arranged.families.items():
+            here = case.of(arranged.audit)
+            here = here[here["shift"] == family]
+            if here.empty:
+                continue
+            largest = here.loc[here["measured"].idxmax()]
+            useful = here[~here["vacuous"] & here["tightness"].notna()]
+            clear = useful[useful["clear"]]
+            best = useful["theorem"].value_counts()
+            most = clear.loc[clear["tightness"].idxmax()] if len(clear) else None
+            share = beside.loc[(beside["shift"] == family) & beside["clear"], "share"]
+            rows.append(
+                [f"{title(family)} ({METRICS.get(metric, metric)})",
+                 f"{number(largest['measured'])} ± {number(largest['measured_stderr'])}",
+                 f"{best.index[0]}, {best.iloc[0]} of {len(useful)}" if len(best) else "–",
+                 percent(clear["tightness"].median()),
+                 "–" if most is None else f"{percent(most['tightness'])}, L{most['layer']} at {most['size']:g}",
+                 percent(here["saying_nothing"].sum() / here["theorems"].sum()),
+                 (f"{int(here['vacuous'].sum())} of {len(here)}", "faint" if here["vacuous"].all() else ""),
+                 percent(share.max())]
+            )  # fmt: skip
+        found.append(Table(head, rows, case.label))
+    return [table for table in found if table.rows]
+
+
+def tables(arranged: Arranged) -> list[Table]:
+    """The final epoch's bounds, the worst over seeds: a table per noise level and family, a row per layer and size."""
+    bounds = arranged.final(arranged.tables.bounds)
+    bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
+    keys = ["network", "beta", "shift", "layer", "size"]
+    worst = bounds.groupby([*keys, "theorem"], as_index=False).agg(
+        bound=("bound", "min"), vacuous=("vacuous", "all"), holds=("holds", "all"), cap=("cap", "min"),
+        measured=("measured", "max"), stderr=("measured_stderr", "max"),
+    )  # fmt: skip
+    balls = arranged.beside_worst.groupby(keys)[["rise", "fall"]].mean()
+    tightest = arranged.audit.groupby(keys)["tightness"].max()
+    labels = {(case.network, case.beta): case.label for case in arranged.cases}
+    theorems = sorted(bounds["theorem"].unique())
+    head = ["layer", "size", "|ΔI|", "± 1 s.e.", "smallest bound", "tightness", "worst found", *theorems]
+    head += ["cap", "state"]
+    found = {
+        (network, beta, family): Table(head, [], f"{label}, {title(family)} ({METRICS.get(metric, metric)})")
+        for (network, beta), label in labels.items()
+        for family, metric in arranged.families.items()
+    }
+    for place, group in worst.groupby(keys):
+        network, beta, family, layer, size = place
+        by_name = {row.theorem: row for row in group.itertuples()}
+        valid = [row for row in by_name.values() if row.holds]
+        least = min(valid, key=lambda row: row.bound) if valid else None
+        cells = [_bound_cell(by_name[name], least) if name in by_name else "–" for name in theorems]
+        state = "violated" if len(valid) < len(by_name) else "vacuous" if group["vacuous"].all() else "holds"
+        ends = f"−{number(balls['fall'][place])} to +{number(balls['rise'][place])}" if place in balls.index else "–"
+        first = group.iloc[0]
+        found[network, beta, family].rows.append(
+            [str(layer), f"{size:g}", number(first["measured"]), number(first["stderr"], 4),
+             "–" if least is None else least.theorem, percent(tightest.get(place, float("nan"))), ends, *cells,
+             number(first["cap"]), (state, STATES[state])]
+        )  # fmt: skip
+    return [table for table in found.values() if table.rows]
+
+
+def _bound_cell(row: Any, least: Any) -> tuple[str, str]:
+    """A bound and how it is set: violated, vacuous, smallest or plain."""
+    look = "bad" if not row.holds else "faint" if row.vacuous else "best" if row is least else ""
+    return number(row.bound), look
+
+
+def _ball_look(ball: pd.DataFrame) -> str:
+    return "bad" if not ball["holds"].all() else "faint" if ball["vacuous"].all() else ""
+
+
+def ball_table(arranged: Arranged) -> Table:
+    """The extremes over every ball at the final epoch, the mean over seeds."""
+    found = arranged.final(arranged.tables.worst_case)
+    rows = [
+        [case.label, METRICS.get(metric, metric), str(layer), f"{size:g}", number(ball["reference"].mean()),
+         f"{number(ball['largest'].mean())} ± {number(ball['largest_stderr'].max())}", number(ball["upper"].mean()),
+         f"{number(ball['smallest'].mean())} ± {number(ball['smallest_stderr'].max())}", number(ball["lower"].mean()),
+         (f"± {number(ball['bound'].mean())}", _ball_look(ball)), ball["theorem"].mode()[0],
+         f"{ball['gap'].max():.0e}"]
+        for case in arranged.cases
+        for (metric, layer, size), ball in case.of(found).groupby(["metric", "layer", "size"])
+    ]  # fmt: skip
+    head = ["noise", "ball", "layer", "radius", "I(reference)", "largest found", "certified ≤", "smallest found"]
+    return Table([*head, "certified ≥", "smallest bound", "theorem", "gap"], rows)

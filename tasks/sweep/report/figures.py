@@ -1,0 +1,343 @@
+"""The figures of a sweep, drawn from its tables: each function returns one matplotlib figure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
+
+from tasks.page.figure_style import DASH_DOT, DASHED, DOTTED, FAINT, INK, VACUOUS, Label
+from tasks.page.page import figure_style as style
+from tasks.sweep.report.arranged import Arranged, Case, Group, over_seeds, title
+from tasks.sweep.report.audit_figures import draw_audit
+
+CURVES: list[dict[str, Any]] = [{"color": INK, "lw": 1.6}, {"color": FAINT, "lw": 1.4, "ls": DASHED}]
+RESPONSE = 3.2  # inches, the height of a panel of the central figure
+
+
+def shift_response(arranged: Arranged, group: Group) -> Figure:
+    """I(X;T_l) against the size of the shift: a column per family, a row per noise level, a line per layer."""
+    top = 0.64 + style.LINE * bool(len(arranged.projected))
+    figure, panels = style.sheet(len(arranged.cases), len(group.families), RESPONSE, (0.2, 0.62), top=top, sharey="row")
+    for row, case in enumerate(arranged.cases):
+        for column, family in enumerate(group.families):
+            _response_panel(panels[row, column], arranged, case, family)
+            if row == 0:
+                panels[row, column].set_title(title(family))
+        panels[row, 0].set_ylabel(f"{case.label}\nI(X; T) in nats")
+    handles = [
+        *style.layer_handles(arranged.layers),
+        Line2D([], [], color=INK, lw=0.9, ls=DASHED, label="I(reference) ± smallest bound"),
+        Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X′)"),
+        Patch(**VACUOUS, label="every bound vacuous"),
+    ]
+    if len(arranged.projected):
+        label = "I(X; UT), projected (lower bound of I(X; T))"
+        handles.append(Line2D([], [], color=INK, lw=1.0, ls=DASH_DOT, label=label))
+    style.legend(figure, handles)
+    return figure
+
+
+def _response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> None:
+    """The layers' lines from the reference on, brackets, projections, the entropy of the law and the vacuous sizes."""
+    information = arranged.final(case.of(arranged.information))
+    reference, shifted = (information[information["shift"] == name] for name in ("reference", family))
+    lines = over_seeds(pd.concat([reference.assign(shift=family), shifted[shifted["size"] > 0]]))
+    limits = arranged.final(case.of(arranged.smallest))
+    limits = over_seeds(limits[(limits["shift"] == family) & (limits["size"] > 0)])
+    laws = arranged.laws_of(family)
+    if 0 not in laws["size"].values:
+        laws = pd.concat([arranged.laws_of("reference"), laws])
+    grid = laws["size"].to_numpy()
+    style.size_axis(axes, grid, arranged.families[family])
+    entropy = arranged.reference["entropy"]
+    axes.set_ylim(0, min(1.06 * entropy, 1.4 * reference["middle"].max()) if len(reference) else 1.06 * entropy)
+    axes.plot(style.place(grid, grid), laws["entropy"], color=INK, lw=0.9, ls=DOTTED)
+    vacuous = limits.groupby("size")["vacuous"].min() >= 1
+    vacuous = vacuous[vacuous[::-1].cummin()[::-1]]  # from the first of these sizes on, for every layer
+    if len(vacuous):
+        style.shade_vacuous(axes, x0=float(style.place([vacuous.index[0]], grid)[0]))
+    labels = []
+    for layer, line in lines.groupby("layer"):
+        ink, x = style.colour(layer), style.place(line["size"], grid)
+        style.band(axes, x, line, ink)
+        axes.plot(x, line["middle"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
+        labels.append(Label(line["middle"].iloc[-1], f"L{layer}", ink))
+        start = line.loc[line["size"] == 0, "middle"].mean()
+        envelope = limits[(limits["layer"] == layer) & (limits["vacuous"] < 1)]
+        for sign in (1, -1):
+            edge = np.clip(start + sign * envelope["bound"], 0, envelope["cap"])
+            ended = ((edge <= 0) | (edge >= envelope["cap"])).cummax().shift(fill_value=False)
+            at = style.place([0, *envelope["size"]], grid)
+            axes.plot(at, [start, *edge.where(~ended)], color=ink, lw=0.8, ls=DASHED, alpha=0.55)
+    style.end_labels(axes, float(style.place(grid, grid).max()), labels, RESPONSE)
+    projected = arranged.final(case.of(arranged.projected))
+    reference, shifted = (projected[projected["shift"] == name] for name in ("reference", family))
+    projected = pd.concat([reference, shifted[shifted["size"] > 0]])
+    for layer, line in over_seeds(projected.assign(shift=family)).groupby("layer"):
+        ink, x = style.colour(layer), style.place(line["size"], grid)
+        axes.fill_between(x, line["lower"], line["upper"], color=ink, alpha=0.08, lw=0)
+        axes.plot(x, line["middle"], color=ink, lw=1.0, ls=DASH_DOT)
+
+
+def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Figure:
+    """|I(X') - I(X)| and every theorem's bound on it: a row per layer, a column per family; logarithmic height."""
+    bounds = arranged.tables.bounds
+    bounds = case.of(arranged.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]))
+    theorems = sorted(bounds["theorem"].unique())
+    top = 0.64 + style.LINE * (len(theorems) > 6)
+    figure, panels = style.sheet(
+        len(arranged.layers), len(group.families), 1.45, (0.2, 0.17), top=top, sharex="col", sharey="row"
+    )
+    looks = {
+        name: {"color": style.THEOREM_COLOURS[k % 6], "ls": style.THEOREM_DASHES[(k + k // 6) % 6], "lw": 1.4}
+        for k, name in enumerate(theorems)
+    }
+    floor = 1e-3
+    for row, layer in enumerate(arranged.layers):
+        for column, (family, metric) in enumerate(group.families.items()):
+            axes = panels[row, column]
+            grid = [size for size in arranged.laws_of(family)["size"] if size > 0]
+            here = bounds[(bounds["layer"] == layer) & (bounds["shift"] == family)]
+            style.size_axis(axes, grid or [0.0], metric if row == len(arranged.layers) - 1 else "", room=0.06)
+            axes.set_yscale("log")
+            axes.set_ylim(floor, 20)
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter("{x:g}")
+            if len(here):
+                style.shade_vacuous(axes, y0=float(here["cap"].mean()))
+            for name, curve in here.groupby("theorem"):
+                curve = curve.groupby("size")["bound"].min()
+                axes.plot(style.place(curve.index, grid), curve, marker=".", ms=4, **looks[str(name)])
+            measured = here.drop_duplicates(["seed", "size"])
+            for _, seed in measured.groupby("seed"):
+                x, ink = style.place(seed["size"], grid), style.colour(layer)
+                axes.errorbar(x, seed["measured"].clip(lower=floor), 3 * seed["measured_stderr"], color=ink, lw=1.6,
+                              marker=style.marker(layer), ms=4, elinewidth=0.8)  # fmt: skip
+            if row == 0:
+                axes.set_title(title(family))
+        panels[row, 0].set_ylabel(f"layer {layer}\nnats")
+    handles = [
+        Line2D([], [], color=INK, marker="o", ms=4, lw=1.6, label="measured |ΔI|"),
+        *(Line2D([], [], label=name, **look) for name, look in looks.items()),
+        Patch(**VACUOUS, label="vacuous"),
+    ]
+    style.legend(figure, handles, case.label)
+    return figure
+
+
+def epoch_axis(axes: Axes, epochs: np.ndarray) -> None:
+    """Logarithmic epochs with ticks at those that were kept; epoch 0, when it is there, left of epoch 1."""
+    axes.set_xscale("symlog", linthresh=1) if (epochs == 0).any() else axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(epochs[style.apart(np.log1p(epochs))])
+    axes.xaxis.set_major_formatter("{x:g}")
+
+
+def information_plane(arranged: Arranged) -> Figure:
+    """(I(X;T_l), I(T_l;Y)) over training under the reference law; the filling of the points is the epoch."""
+    top = 0.64 + style.LINE
+    figure, panels = style.sheet(1, len(arranged.cases), 3.6, (0.2, 0), bar=True, top=top, sharey=True)
+    keys = ["network", "beta", "seed", "epoch", "layer"]
+    clean = [table[table["shift"] == "reference"] for table in (arranged.information, arranged.label_information)]
+    both = clean[0].merge(clean[1], on=keys, suffixes=("", "_y"))
+    epochs = both["epoch"] if len(both) else arranged.tables.history["epoch"]  # every reference cell may have failed
+    norm = LogNorm(max(epochs.min(), 1), max(epochs.max(), 2))
+    curves = {rule: curve for rule, curve in arranged.tables.bottleneck.groupby("rule", sort=False)}
+    for axes, case in zip(panels[0], arranged.cases, strict=True):
+        axes.axvline(arranged.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
+        axes.axhline(arranged.label_entropy, color=INK, lw=0.9, ls=DOTTED)
+        for curve, look in zip(curves.values(), CURVES, strict=False):
+            end = [arranged.reference["entropy"]], [curve["relevance"].max()]  # more I(X;T) than it needs is never less
+            points = ([0.0, *curve[name], *last] for name, last in zip(("compression", "relevance"), end, strict=True))
+            axes.plot(*points, **look)
+        for layer, paths in case.of(both).groupby("layer"):
+            for _, path in paths.groupby("seed"):
+                axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=0.7, alpha=0.7)
+            path = paths.groupby("epoch").mean(numeric_only=True)
+            axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=1.8)
+            axes.scatter(path["middle"], path["middle_y"], c=np.maximum(path.index, 1), norm=norm, cmap="Greys",
+                         edgecolors=style.colour(layer), marker=style.marker(layer), s=36, zorder=3)  # fmt: skip
+        axes.set(title=case.label, xlabel="I(X; T) in nats", xlim=(0, arranged.reference["entropy"] * 1.05))
+        axes.set_ylim(top=arranged.label_entropy * 1.04)
+    panels[0, 0].set_ylabel("I(T; Y) in nats")
+    style.colour_bar(figure, panels, ScalarMappable(norm, "Greys"), "epoch")
+    bottlenecks = [
+        Line2D([], [], label=f"bottleneck, {rule}", **look) for rule, look in zip(curves, CURVES, strict=False)
+    ]
+    caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X) and H(Y)")
+    style.legend(figure, [*style.layer_handles(arranged.layers), caps, *bottlenecks])
+    return figure
+
+
+def information_by_epoch(arranged: Arranged) -> Figure:
+    """I(X;T_l) by epoch under the reference law, and below it the loss: a column per noise level."""
+    shared: dict[str, Any] = {"sharex": True, "sharey": "row", "height_ratios": [1.7, 1]}
+    figure, panels = style.sheet(2, len(arranged.cases), 2.6, (0.2, 0.15), **shared)
+    clean = arranged.information[arranged.information["shift"] == "reference"]
+    for column, case in enumerate(arranged.cases):
+        top, bottom = panels[:, column]
+        lines = case.of(clean)
+        for layer, line in over_seeds(lines).groupby("layer"):
+            ink = style.colour(layer)
+            style.band(top, line["epoch"], line, ink)
+            top.plot(line["epoch"], line["middle"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
+        for (layer, _), line in lines.groupby(["layer", "seed"]):
+            top.plot(line["epoch"], line["middle"], color=style.colour(layer), lw=0.7, alpha=0.7)
+        top.axhline(arranged.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
+        top.set(title=case.label, ylim=(0, arranged.reference["entropy"] * 1.06))
+        history = case.of(arranged.tables.history)
+        history = history[history["epoch"] >= lines["epoch"].min()]
+        for name, ls in (("train_loss", "-"), ("test_loss", DASHED)):
+            for _, seed in history.groupby("seed"):
+                bottom.plot(seed["epoch"], seed[name], color=INK, lw=0.6, ls=ls, alpha=0.6)
+            bottom.plot(history.groupby("epoch")[name].mean(), color=INK, lw=1.6, ls=ls)
+        bottom.set_xlabel("epoch")
+        epoch_axis(bottom, np.sort(arranged.tables.history["epoch"].unique()))
+    panels[0, 0].set_ylabel("I(X; T) in nats")
+    panels[1, 0].set(ylabel="cross-entropy in nats", ylim=(0, None))
+    losses = [
+        Line2D([], [], color=INK, lw=1.6, ls=ls, label=label)
+        for label, ls in (("train loss", "-"), ("test loss", "--"))
+    ]
+    caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X)")
+    handles = [*style.layer_handles(arranged.layers), caps, *losses]
+    style.legend(figure, handles)
+    return figure
+
+
+def signal_scatter(arranged: Arranged) -> Figure:
+    """The deepest layer's signals by class, in pairs of coordinates, with a bar of length 2 beta above the panels."""
+    signals = arranged.tables.signals
+    width = len(signals["s"].iloc[0])
+    pairs = [(0, min(1, width - 1))] if width < 3 else [(0, 1), (0, 2), (1, 2)]
+    figure, panels = style.sheet(len(arranged.cases), len(pairs), 3.0, (0.55, 0.75))
+    every = np.stack(signals["s"].to_list())
+    low, high = every.min() - 0.05, every.max() + 0.05
+    for row, case in enumerate(arranged.cases):
+        cloud = case.of(signals)
+        cloud = cloud[cloud["seed"] == cloud["seed"].min()]
+        if cloud.empty:
+            continue
+        points, labels = np.stack(cloud["s"].to_list()), cloud["label"].to_numpy()
+        for axes, (i, j) in zip(panels[row], pairs, strict=True):
+            for share in range(8):  # the classes take turns, so that neither hides the other
+                for k, ink in enumerate(style.CLASS_COLOURS):
+                    turn = points[(labels % 2 == k) & (np.arange(len(points)) % 8 == share)]
+                    axes.plot(turn[:, i], turn[:, j], ls="", marker="o", ms=2, mew=0, color=ink, alpha=0.4)
+            above = axes.get_xaxis_transform()
+            if 2 * case.beta > high - low:  # a bar as long would leave the page
+                axes.text(high, 1.03, "2β is wider than this", transform=above, ha="right", va="center")
+            else:
+                axes.plot([high - 2 * case.beta, high], [1.03, 1.03], color=INK, lw=2, transform=above, clip_on=False)
+                axes.text(high - 2.1 * case.beta, 1.03, "2β", transform=above, ha="right", va="center")
+            axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=f"S[{i + 1}]", ylabel=f"S[{j + 1}]")
+            axes.locator_params(nbins=5)
+        panels[row, 0].set_ylabel(f"{case.label}, seed {cloud['seed'].iloc[0]}\nS[{pairs[0][1] + 1}]")
+    handles = [
+        Line2D([], [], color=ink, marker="o", ms=5, ls="", label=f"label {k}")
+        for k, ink in enumerate(style.CLASS_COLOURS)
+    ]
+    bar = Line2D([], [], color=INK, lw=2, label="noise: two standard deviations")
+    style.legend(figure, [*handles, bar])
+    return figure
+
+
+def relative_deviation(arranged: Arranged, group: Group) -> Figure:
+    """(I(X') - I(X)) / I(X) in percent: layer by size, a column per family, a row per noise level."""
+    height = 0.34 * max(len(arranged.layers), 2)
+    figure, panels = style.sheet(
+        len(arranged.cases), len(group.families), height, (0.2, 0.4), bar=True, top=0.35, sharey=True
+    )
+    change = arranged.relative
+    reach = float(np.fmax(change["percent"].abs().max(), 1.0))  # NaN where no deviation is known
+    scale = Normalize(-reach, reach)
+    for row, case in enumerate(arranged.cases):
+        for column, family in enumerate(group.families):
+            axes = panels[row, column]
+            here = case.of(change[change["shift"] == family])
+            sizes = [size for size in arranged.laws_of(family)["size"] if size > 0] or [0.0]
+            table = here.pivot(index="layer", columns="size", values="percent").reindex(arranged.layers, columns=sizes)
+            axes.imshow(table.to_numpy(dtype=float), cmap="PuOr_r", norm=scale, aspect="auto")
+            axes.grid(False)
+            axes.set_xticks(range(len(sizes)), [f"{size:g}" for size in sizes])
+            axes.set_yticks(range(len(arranged.layers)), [f"L{layer}" for layer in arranged.layers])
+            for _, cell in here.iterrows():
+                at = sizes.index(cell["size"]), arranged.layers.index(cell["layer"])
+                dark = abs(cell["percent"]) > 0.6 * reach
+                text = f"{cell['percent']:+.1f}".replace("-", "−").replace("−0.0", "+0.0")
+                text += "" if cell["clear"] else " ○"
+                axes.text(*at, text, ha="center", va="center", fontsize=8, color="white" if dark else INK)
+            if row == 0:
+                axes.set_title(title(family))
+            if row == len(arranged.cases) - 1:
+                axes.set_xlabel(style.METRIC_LABELS.get(arranged.families[family], arranged.families[family]))
+        panels[row, 0].set_ylabel(case.label)
+    style.colour_bar(figure, panels, ScalarMappable(scale, "PuOr_r"), "change of I(X; T), %")
+    return figure
+
+
+def reference_brackets(arranged: Arranged) -> Figure:
+    """The bracket of I(X;T_l) under the reference law by layer and seed, with the caps: a panel per noise level."""
+    figure, panels = style.sheet(1, len(arranged.cases), 3.4, (0.2, 0), sharey=True)
+    final = arranged.final(arranged.information)
+    final = final[final["shift"] == "reference"]
+    caps = arranged.final(arranged.tables.bounds).groupby(["network", "beta", "layer"], as_index=False)["cap"].min()
+    spots = dict(zip(arranged.seeds, np.linspace(-0.22, 0.22, len(arranged.seeds) + 2)[1:-1], strict=True))
+    for axes, case in zip(panels[0], arranged.cases, strict=True):
+        for seed, bars in case.of(final).groupby("seed"):
+            x, inks = bars["layer"] + spots[seed], [style.colour(layer) for layer in bars["layer"]]
+            axes.vlines(x, bars["lower"], bars["upper"], color=inks, lw=1)
+            axes.vlines(x, bars["low"], bars["high"], color=inks, lw=6, alpha=0.55)
+            axes.hlines(bars["high"], x - 0.09, x + 0.09, color=inks, lw=2)
+            axes.hlines(bars["low"], x - 0.09, x + 0.09, color=inks, lw=2)
+            ceiling = bars["upper"].cummin()
+            axes.plot(
+                bars["layer"].iloc[1:] + spots[seed], ceiling.iloc[:-1], ls="", marker="_", ms=15, color=INK, mew=0.9
+            )
+        cap = case.of(caps)
+        axes.hlines(cap["cap"], cap["layer"] - 0.4, cap["layer"] + 0.4, color=INK, lw=1.2, ls=DASHED)
+        axes.axhline(arranged.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
+        axes.set(title=case.label, xlabel="layer", xlim=(min(arranged.layers) - 0.6, max(arranged.layers) + 0.6),
+                 ylim=(0, arranged.reference["entropy"] * 1.06))  # fmt: skip
+        axes.set_xticks(arranged.layers)
+    panels[0, 0].set_ylabel("I(X; T) in nats")
+    handles = [
+        Patch(fc=FAINT, alpha=0.55, label="lower to upper end"),
+        Line2D(
+            [], [], color=INK, ls="", marker="_", ms=15, label="data processing: least upper end of the layers before"
+        ),
+        Line2D([], [], color=INK, lw=1.2, ls=DASHED, label="cap: min(ln N, capacity)"),
+        Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X)"),
+    ]
+    style.legend(figure, handles)
+    return figure
+
+
+def draw(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+    """Every figure that the tables have numbers for, with its name."""
+    if len(arranged.information):
+        if arranged.families:
+            for group in arranged.groups:
+                yield f"shift_response{group.slug}", shift_response(arranged, group)
+        if len(arranged.label_information):
+            yield "information_plane", information_plane(arranged)
+        yield "information_by_epoch", information_by_epoch(arranged)
+    if len(arranged.tables.signals):
+        yield "signals", signal_scatter(arranged)
+    if len(arranged.relative):
+        for group in arranged.groups:
+            yield f"relative_deviation{group.slug}", relative_deviation(arranged, group)
+    if len(arranged.information):
+        yield "reference_brackets", reference_brackets(arranged)
+    yield from draw_audit(arranged)
+    for case in arranged.cases if len(arranged.audit) else []:
+        for group in arranged.groups:
+            yield f"deviation_{case.slug}{group.slug}", deviation_against_bounds(arranged, case, group)

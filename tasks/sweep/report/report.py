@@ -1,0 +1,170 @@
+"""Stage `report`: figures as PNG files and one self-contained HTML page, made from the tables of a sweep alone."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import pandas as pd
+
+from ib_core.estimate import WIDTH
+from tasks.engine.recipe import Cost, Recipe
+from tasks.page.page import write_page
+from tasks.page.tables import number, span
+from tasks.sweep.bounds import Bounds
+from tasks.sweep.report import audit
+from tasks.sweep.report import tables as parts
+from tasks.sweep.report.arranged import Arranged, Case, title
+from tasks.sweep.report.figures import draw
+from tasks.sweep.report.tables import at_size
+from tasks.sweep.tables import SweepTables, load_tables
+
+TITLES = {
+    "shift_response": "Information against the size of the shift",
+    "deviation": "Deviation against its bounds",
+    "information_plane": "Information plane over training",
+    "information_by_epoch": "Information and loss by epoch",
+    "signals": "Signals of the deepest layer by class",
+    "tightness": "How tight the bounds are",
+    "worst_case": "The worst law in a ball",
+    "attribution": "Where the change comes from",
+    "relative_deviation": "Relative change by layer and size",
+    "reference_brackets": "Brackets, caps and data processing under the reference law",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Report(Recipe):
+    """The report of a sweep.
+
+    Attributes:
+        tables: what it is made from.
+    """
+
+    stage: ClassVar[str] = "report"
+    tables: Bounds
+
+    @property
+    def label(self) -> str:
+        return self.tables.label
+
+    def cost(self) -> Cost:
+        return Cost(8.0, 4e6)
+
+    def without(self, lost: frozenset[str]) -> Self:
+        return replace(self, tables=self.tables.without(lost)) if lost else self
+
+    def build(self, out: Path) -> None:
+        """Write report.html and figures/*.png."""
+        self.tables.result.verify()
+        write_report(load_tables(self.tables.result.folder), out)
+
+
+def write_report(tables: SweepTables, out: Path) -> None:
+    """Write out/report.html and out/figures/*.png; the same tables give the same bytes."""
+    arranged = Arranged(tables)
+    write_page(
+        out,
+        Path(__file__).with_suffix(".html"),
+        tables.sweep,
+        draw(arranged),
+        TITLES,
+        arranged=arranged,
+        facts=parts.facts(arranged),
+        findings=findings(arranged),
+        violated=parts.violated(arranged),
+        failed=parts.failed(arranged),
+        brackets=parts.bracket_table(arranged),
+        processing=parts.processing_table(arranged),
+        laws=parts.law_table(arranged),
+        audit=audit.words(arranged),
+        summary=audit.summary(arranged),
+        bounds=audit.tables(arranged),
+        balls=audit.ball_table(arranged),
+        risks=parts.risk_table(arranged),
+        accuracy=parts.accuracy_table(arranged),
+        curves=set(arranged.tables.bottleneck["rule"]),
+        gap=f"{arranged.tables.bottleneck['gap'].max():.1g}",
+        settings=json.dumps(arranged.tables.config, indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def findings(arranged: Arranged) -> list[tuple[str, list[str]]]:
+    """What the numbers say: a heading and its sentences for the whole sweep and for each noise level."""
+    said = [("Overall", overall_findings(arranged))]
+    for case in arranged.cases:
+        said.append((case.label, clean_findings(arranged, case) + shift_findings(arranged, case)))
+    return said
+
+
+def overall_findings(arranged: Arranged) -> list[str]:
+    """Bounds, zero shifts and data processing, counted over all epochs."""
+    said = []
+    bounds = arranged.tables.bounds
+    bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
+    smallest = arranged.smallest[arranged.smallest["size"] > 0]
+    if len(bounds):
+        broken = len(arranged.violated)
+        said.append(
+            f"Over all epochs, {bounds['vacuous'].sum()} of {len(bounds)} bounds on the deviation are vacuous; for "
+            f"{smallest['vacuous'].sum()} of {len(smallest)} deviations even the smallest bound is."
+        )
+        said.append(f"Violated bounds: {broken}, see above." if broken else _unviolated(arranged))
+    still = arranged.deviation[arranged.deviation["size"] == 0]
+    if len(still):
+        zero = ((still["lower"] == 0) & (still["upper"] == 0)).sum()
+        said.append(f"A shift of size 0 gives a deviation of exactly 0 in {zero} of {len(still)} estimates.")
+    margins = arranged.processing["margin"]
+    if len(margins):
+        said.append(
+            "Data processing (no layer above an earlier one) is respected within the brackets in "
+            f"{(margins >= 0).sum()} of {len(margins)} comparisons over all epochs and laws."
+        )
+    return said
+
+
+def _unviolated(arranged: Arranged) -> str:
+    """What it means that no bound was violated: a bracket shows only what goes beyond it."""
+    change = arranged.deviation[arranged.deviation["size"] > 0]
+    half = (change["upper"] - change["lower"]).median() / 2
+    return (
+        "No bracket of a deviation lies wholly beyond a bound. Half their width is "
+        f"{number(half)} nats in the median: a violation smaller than that could not have been seen."
+    )
+
+
+def clean_findings(arranged: Arranged, case: Case) -> list[str]:
+    """The information of the first and the last layer under the reference law."""
+    clean = arranged.final(case.of(arranged.information))
+    clean = clean[clean["shift"] == "reference"]
+    ends = [rows for layer, rows in clean.groupby("layer") if layer in (clean["layer"].min(), clean["layer"].max())]
+    words = [
+        f"{span(pd.Series([rows['lower'].min(), rows['upper'].max()]), 2)} nats in layer {rows['layer'].iloc[0]} "
+        f"({100 * rows['saturation'].mean():.0f} % of H(X))"
+        for rows in ends
+    ]
+    return [f"Clean inputs, epoch {arranged.epoch}, brackets over seeds: {' and '.join(words)}."] if words else []
+
+
+def shift_findings(arranged: Arranged, case: Case) -> list[str]:
+    """The largest relative change under each family, with the smallest bound on it."""
+    relative, limits = case.of(arranged.relative), case.of(arranged.final(arranged.smallest))
+    said = []
+    for family, metric in arranged.families.items():
+        changes = relative[relative["shift"] == family]
+        clear = changes[changes["clear"]]
+        if clear.empty:
+            if len(changes):
+                said.append(f"No change under {title(family)} exceeds three standard errors in every seed.")
+            continue
+        most = clear.loc[clear["percent"].abs().idxmax()]
+        same = (limits[["shift", "size", "layer"]] == most[["shift", "size", "layer"]].values).all(axis=1)
+        best = limits[same].sort_values("bound").iloc[0]
+        spread = f"by seed {span(pd.Series([most['least'], most['most']]))}; " if len(arranged.seeds) > 1 else ""
+        limit = f"{number(best['bound'])} nats ({best['theorem']}{', vacuous' if best['vacuous'] else ''})"
+        said.append(
+            f"Layer {most['layer']} {'lost' if most['change'] < 0 else 'gained'} {number(abs(most['change']))} nats "
+            f"({abs(most['percent']):.1f} %; {spread}brackets reach ± {number(WIDTH * most['stderr'])}) under "
+            f"{at_size(family, most['size'], metric)}; smallest bound {limit}."
+        )
+    return said

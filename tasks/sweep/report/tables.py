@@ -1,0 +1,152 @@
+"""The tables of the report: numbers as people read them, in nats, with their doubt."""
+
+from typing import Any
+
+import pandas as pd
+
+from tasks.page.tables import Table, number, series, span
+from tasks.sweep.report.arranged import METRICS, Arranged, title
+
+SATURATED = 0.95
+PROJECTED = (
+    " Rows UT are I(X; UT) of projections on few directions: their low end is below I(X; T) too, their high end bounds "
+    "I(X; UT) alone, and how they change says nothing of how the layer changes."
+)
+
+
+def at_size(family: str, size: float, metric: str) -> str:
+    return f"{title(family)} at {METRICS.get(metric, metric)} {size:g}" + (" nats" if metric == "kl" else "")
+
+
+def facts(arranged: Arranged) -> list[tuple[str, str]]:
+    """What was run, as pairs of a name and a value."""
+    table, reference = arranged.tables.information, arranged.reference
+    cells = table[["network", "beta", "seed", "epoch", "layer", "shift", "size", "status"]].drop_duplicates()
+    states = cells.loc[cells["layer"] > 0, "status"]
+    shifts = "; ".join(
+        f"{title(family)} ({METRICS.get(metric, metric)} {series(arranged.laws_of(family)['size'])})"
+        for family, metric in arranged.families.items()
+    )
+    return [
+        ("Network", series(table["network"])),
+        ("Noise, standard deviation β", series(table["beta"])),
+        ("Seeds", series(table["seed"])),
+        ("Epochs", series(table["epoch"])),
+        ("Inputs", f"{int(reference['n_atoms'])} atoms, H(X) = {number(reference['entropy'])} nats, "
+                   f"H(Y) = {number(arranged.label_entropy)} nats"),
+        ("Shifts", shifts or "none"),
+        ("Passes for each atom", series(table.loc[table["layer"] > 0, "n_passes"])),
+        ("Monte Carlo draws", series(table.loc[table["layer"] > 0, "draws"])),
+        ("Estimates (layer, law, epoch)", f"{(states == 'ok').sum()} computed, {(states != 'ok').sum()} failed"),
+        ("Device", series(table["device"])),
+        ("Code", series(table["code"])),
+    ]  # fmt: skip
+
+
+def violated(arranged: Arranged) -> Table:
+    """Every violated bound of every epoch."""
+    return Table(
+        ["network", "β", "seed", "epoch", "layer", "shift", "theorem", "measured |ΔI|", "± 1 s.e.", "bound", "slack"],
+        [
+            [row.network, f"{row.beta:g}", str(row.seed), str(row.epoch), str(row.layer),
+             at_size(row.shift, row.size, row.metric), row.theorem, number(row.measured),
+             number(row.measured_stderr, 4), number(row.bound), (number(row.slack), "bad")]
+            for row in arranged.violated.itertuples()
+        ],
+    )  # fmt: skip
+
+
+def failed(arranged: Arranged) -> Table:
+    """Every cell without numbers, the layers and laws of a network's epoch together."""
+    table = arranged.tables.information
+    groups = table[table["status"] != "ok"].groupby(["network", "beta", "seed", "epoch", "shift"], sort=True)
+    return Table(
+        ["network", "β", "seed", "epoch", "shift", "sizes", "layers"],
+        [
+            [network, f"{beta:g}", str(seed), str(epoch), title(shift), series(rows["size"]), series(rows["layer"])]
+            for (network, beta, seed, epoch, shift), rows in groups
+        ],
+    )
+
+
+def bracket_table(arranged: Arranged) -> Table:
+    """The brackets of every layer, and of its projection where there is one, under the reference law at the end."""
+    keys = ["network", "beta", "seed", "layer"]
+    frames = (arranged.information, arranged.label_information, arranged.projected)
+    clean = [arranged.final(frame[frame["shift"] == "reference"]) for frame in frames]
+    both = clean[0].merge(clean[1], on=keys, how="left", suffixes=("", "_y")).assign(projected="")
+    both = pd.concat([both, clean[2].assign(projected=", UT")]) if len(clean[2]) else both
+    both = both.sort_values([*keys, "projected"])
+    labels = {(case.network, case.beta): case.label for case in arranged.cases}
+    head = ["noise", "seed", "layer", "lower end", "low", "high", "width", "bracket of I(X; T)", "of H(X)"]
+    return Table(
+        [*head, "bracket of I(T; Y)"],
+        [
+            [labels[row.network, row.beta], str(row.seed), f"{row.layer}{row.projected}", row.form, number(row.low),
+             number(row.high), number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
+             (f"{100 * row.saturation:.0f} %", "faint" if row.saturation > SATURATED else ""),
+             "" if row.projected else f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
+            for row in both.itertuples()
+        ],
+        f"Nats, reference law, epoch {arranged.epoch}. A share of H(X) in grey is above {100 * SATURATED:g} %: it says "
+        "only that hardly any two inputs overlap." + (PROJECTED if len(clean[2]) else ""),
+    )  # fmt: skip
+
+
+def processing_table(arranged: Arranged) -> Table:
+    """How far each layer's lower end stays under the upper ends of the layers before it."""
+    margins = arranged.final(arranged.processing[arranged.processing["shift"] == "reference"])
+    later = arranged.layers[1:]
+    rows = []
+    for case in arranged.cases:
+        for seed, here in case.of(margins).groupby("seed"):
+            margin = here.set_index("layer")["margin"]
+            cells = [(number(margin.get(layer)), "bad" if margin.get(layer, 0) < 0 else "") for layer in later]
+            rows.append([case.label, str(seed), *cells])
+    head = ["noise", "seed", *(f"layer {layer}" for layer in later)]
+    caption = f"Nats, reference law, epoch {arranged.epoch}: least upper end of the layers before, minus own lower end."
+    return Table(head, rows, caption)
+
+
+def law_table(arranged: Arranged) -> Table:
+    """Every law with its entropy and its divergences from the reference; a letter says how each was obtained."""
+    ways: dict[str, str] = {}
+    rows: list[list[Any]] = []
+    for law in arranged.tables.laws.itertuples():
+        name = "reference" if law.shift == "reference" else at_size(law.shift, law.size, law.metric)
+        row: list[Any] = [name, law.kind, number(law.parameter), str(law.n_atoms), number(law.entropy)]
+        row.append(number(law.p_label_1))
+        for distance in ("tv", "kl", "w1", "w2"):
+            letter = ways.setdefault(getattr(law, f"{distance}_how"), chr(ord("a") + len(ways)))
+            row.append((number(getattr(law, distance)), "mark", letter))
+        rows.append(row)
+    head = ["law", "kind", "parameter", "atoms", "H(X′), nats", "P(label 1)", "TV", "KL, nats", "W₁", "W₂"]
+    return Table(head, rows, "; ".join(f"{letter}: {way}" for way, letter in ways.items()))
+
+
+def risk_table(arranged: Arranged) -> Table:
+    """The bound on the estimation risk by layer, under the laws of all families: least and largest."""
+    bounds = arranged.final(arranged.tables.bounds)
+    bounds = bounds[bounds["concerns"] == "estimation"]
+    rows = [
+        [case.label, str(layer), str(theorem), span(group["bound"]), number(group["cap"].min()),
+         f"{int(group['vacuous'].sum())} of {len(group)}"]
+        for case in arranged.cases
+        for (layer, theorem), group in case.of(bounds).groupby(["layer", "theorem"])
+    ]  # fmt: skip
+    return Table(["noise", "layer", "theorem", "bound on E|estimate − I|, nats", "cap, nats", "vacuous"], rows)
+
+
+def accuracy_table(arranged: Arranged) -> Table:
+    """Probability of a correct read-out under each law at the final epoch: mean over seeds, least and largest."""
+    table = arranged.final(arranged.tables.information)
+    table = table[(table["quantity"] == "accuracy") & (table["status"] == "ok")]
+    rows = []
+    for law in arranged.tables.laws.itertuples():
+        here = table[(table["shift"] == law.shift) & (table["size"] == law.size)]
+        cells: list[Any] = []
+        for case in arranged.cases:
+            values = 100 * case.of(here)["value"]
+            cells.append((number(values.mean(), 1), "", span(values, 1) if values.nunique() > 1 else ""))
+        rows.append(["reference" if law.shift == "reference" else at_size(law.shift, law.size, law.metric), *cells])
+    return Table(["law", *(f"{case.label}, %" for case in arranged.cases)], rows)

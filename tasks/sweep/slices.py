@@ -1,0 +1,116 @@
+"""The information of a layer's projections on few directions: not saturated where that of the layer is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ib_core.estimators.sample_propagation import LayerInformation
+from ib_core.estimators.sliced import (
+    SlicedInformation,
+    discriminant_directions,
+    mean_sliced_information,
+    principal_directions,
+    random_directions,
+    sliced_information,
+)
+from ib_core.laws.input_law import InputLaw
+from ib_core.networks.passes import noisy_passes
+from tasks.sweep.activations import Activations
+from tasks.sweep.data import law_of
+from tasks.sweep.sampling import Sampling
+from tasks.sweep.training import checkpoint
+
+SATURATED = 0.95  # of H(X): above it "auto" slices are measured
+DIRECTION_PASSES, DIRECTION_ATOMS = 8, 2048  # that directions are found from
+AUTO_SHARE = 0.2  # of the cells, perhaps, have a saturated layer
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Which projections of a layer are measured too.
+
+    Attributes:
+        kind: of directions; "auto": principal ones where the layer is saturated.
+        k: directions; layers of fewer units take them all.
+        n: random slices, over which the mean is taken.
+    """
+
+    kind: Literal["auto", "none", "principal", "discriminant", "random"]
+    k: int
+    n: int
+
+    def wanted(self, saturation: float) -> bool:
+        """Whether a layer is projected."""
+        return saturation > SATURATED if self.kind == "auto" else self.kind != "none"
+
+    @property
+    def share(self) -> float:
+        """Roughly how many projections there are for each cell."""
+        return AUTO_SHARE if self.kind == "auto" else self.n
+
+
+def slice_rows(
+    slices: Slices,
+    sampling: Sampling,
+    activations: Activations,
+    reference: Activations,
+    layer: int,
+    stored: np.ndarray,
+    laws: dict[str, InputLaw],
+    targets: Sequence[float],
+) -> pd.DataFrame:
+    """The ends of I(X; U T) for each law, of the mean over slices where there are several; columns of the estimates.
+
+    Args:
+        slices: which.
+        sampling: how.
+        activations: of the cell, whose own passes are used too.
+        reference: of the reference law, whose signals show where to look.
+        layer: which.
+        stored: its signals (N, n_passes, d).
+        laws: by name, on these atoms.
+        targets: times the target standard error that each may err.
+    """
+    atoms = next(iter(laws.values())).atoms
+    options = {
+        "own": sampling.own(activations, layer, atoms, "own"),
+        "deterministic": layer == 1,
+        "weights": np.stack([law.weights for law in laws.values()], axis=1),
+        **sampling.options(targets),
+    }
+    beta = activations.network.beta
+    directions = _directions(slices, sampling.seed, reference, layer, stored.shape[2])
+    measure = sliced_information if directions.ndim == 2 else mean_sliced_information
+    found: LayerInformation | SlicedInformation = measure(stored, beta, directions, **options)
+    rows = []
+    for k, law in enumerate(laws):
+        low, high = (float(end[k]) for end in found.bracket)
+        facts = {"law": law, "reached": bool(found.reached[k]), "quantity": "I_X_UT"}
+        for estimator, end, form in (("upper", found.upper, ""), ("lower", found.lower, found.lower_form[k])):
+            assert end is not None  # a cell has own passes, or a deterministic layer
+            estimate = {"estimator": estimator, "value": float(end.value[k]), "stderr": float(end.stderr[k])}
+            bracket = {"lower": low, "upper": high, "saturation": float(found.saturation[k]), "form": form}
+            rows.append({**facts, **estimate, **bracket, "draws": found.draws})
+    return pd.DataFrame(rows)
+
+
+def _directions(slices: Slices, seed: int, reference: Activations, layer: int, d: int) -> np.ndarray:
+    """U (k, d), or (n, k, d) for random slices: the same for all cells of a layer, whatever law moves the atoms.
+
+    Those that look at signals come from passes of their own of the reference law's atoms. In the first layer, where
+    signals are a function of X, they are those of the estimator; U knows nothing of the noise there either.
+    """
+    k = min(slices.k, d)
+    if slices.kind == "random":
+        return random_directions(d, k, slices.n, seed)
+    law = law_of(reference.law)
+    some = np.unique(np.linspace(0, len(law.atoms) - 1, min(len(law.atoms), DIRECTION_ATOMS)).astype(int))
+    network = checkpoint(reference.network, reference.epoch)
+    passes = noisy_passes(network, law.atoms[some], DIRECTION_PASSES, reference.network.seed, "directions")
+    signals = passes.signals[layer - 1]
+    if slices.kind == "discriminant":
+        return discriminant_directions(signals, law.labels[some], k)
+    return principal_directions(signals, k)

@@ -1,0 +1,1 @@
+"""What every MLflow record has in common; knows no study."""

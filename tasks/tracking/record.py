@@ -1,0 +1,122 @@
+"""What MLflow is asked to show of a finished study, as plain data: runs, views, files, data sets."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from tasks.tracking.views import View
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One MLflow run: `key` finds it again within its sweep, `content` tells whether what is there is still true.
+
+    Attributes:
+        points: metric name, step, value; every value finite.
+        laws: ids of the input laws this run used, the reference law first.
+        failed: some estimates of this run are missing.
+    """
+
+    kind: str
+    key: str
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    points: tuple[tuple[str, int, float], ...]
+    laws: tuple[str, ...] = ()
+    failed: bool = False
+
+    @property
+    def content(self) -> str:
+        """Digest of everything above."""
+        return hashlib.sha256(json.dumps(vars(self), sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
+
+
+class DataSet(NamedTuple):
+    """One of MLflow's data sets: `digest` identifies its content, `kind` says how a run used it."""
+
+    name: str
+    digest: str
+    source: str
+    profile: dict[str, Any]
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord(ABC):
+    """What `sync` shows of one finished study.
+
+    Attributes:
+        title, reading: heading and guide of the landing page.
+        files: name -> settings, tables, figures and report; from the store: the sweep's folder may be another run's.
+        plan: identities by stage and label.
+        identity: of the results; another identity makes runs of its own beside the old ones.
+        created_ms: when these results were first finished; the same at every sync.
+        environment: python, package versions, device: anything that JSON can hold.
+        checkpoints: artifact name -> file, copied: the final epoch's.
+        references: everything else, named and not copied: dicts with path, sha256, bytes.
+    """
+
+    title: ClassVar[str]
+    reading: ClassVar[str]
+
+    files: Mapping[str, Path]
+    plan: Mapping[str, Mapping[str, str]]
+    identity: str
+    created_ms: int
+    environment: Mapping[str, Any]
+    git_commit: str | None = None
+    checkpoints: Mapping[str, Path] = field(default_factory=dict)
+    references: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    @abstractmethod
+    def sweep(self) -> str:
+        """The name in the settings, and of the experiment."""
+
+    @abstractmethod
+    def runs(self) -> list[RunRecord]:
+        """All runs, the study's own run last."""
+
+    @abstractmethod
+    def views(self, metrics: set[str]) -> list[View]:
+        """The preset views; `metrics` are the names of all metrics on the runs."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, str]:
+        """What the study covers, for the landing page."""
+
+    def data_set_of(self, law: str) -> DataSet | None:
+        """The data set behind one of the laws of a run, where there is one."""
+        return None
+
+    @property
+    def sweep_id(self) -> str:
+        """The tag `sweep` of all its runs."""
+        return f"{self.sweep}-{self.identity[:8]}"
+
+    def own_run(
+        self, params: dict[str, str], totals: dict[str, float], laws: tuple[str, ...] = (), failed: bool = False
+    ) -> RunRecord:
+        """The run that holds the totals, and later the files; its content covers them all."""
+        files = {name: sha256(path) for name, path in self.files.items()}
+        return RunRecord(
+            kind="sweep",
+            key=self.sweep_id,
+            name=f"sweep {self.sweep_id}",
+            params={"identity": self.identity} | params,
+            tags={"files": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]},
+            points=tuple((name, 0, value) for name, value in totals.items()),
+            laws=laws,
+            failed=failed,
+        )
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

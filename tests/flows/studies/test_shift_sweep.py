@@ -1,0 +1,267 @@
+"""A whole small sweep, in this process: what its tables promise, and how it stops."""
+
+import math
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from tiny import TINY, run_tiny, tiny
+
+from flows.execution.plan import build_plan
+from flows.execution.run import open_run, run_study
+from flows.settings.load import load_config
+from ib_core.laws.divergences import kl_divergence
+from ib_core.laws.family import shifted
+from ib_core.sources import szt
+from tasks.engine.make import make
+from tasks.engine.progress import Observer, Stopped
+from tasks.store.laws import read_law
+from tasks.store.store import Store
+from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.report.tables import bracket_table
+from tasks.sweep.slices import Slices
+from tasks.sweep.tables import load_tables
+from tasks.sweep.tracking.points import cell_points
+
+CELL = ["network", "beta", "seed", "epoch", "layer", "shift", "size"]
+
+
+@pytest.fixture(scope="module")
+def tables(finished_once):
+    return load_tables(finished_once / "workspace" / "sweeps" / "tiny")
+
+
+def test_a_shift_of_size_zero_deviates_by_exactly_zero(tables):
+    deviations = tables.information[tables.information.quantity == "dI_X_T"]
+    zero = deviations[deviations["size"] == 0]
+    assert set(zero["shift"]) == {"reference", "contamination", "gaussian_displacement"}
+    assert (zero.value == 0).all() and (zero.stderr == 0).all()
+
+
+def test_every_estimate_has_its_bracket_and_stays_under_its_cap(tables):
+    found = tables.information[tables.information.quantity == "I_X_T"].set_index([*CELL, "estimator"])
+    ends = found.value.unstack("estimator")
+    errors = found.stderr.unstack("estimator")
+    assert (ends.lower <= ends.upper + 4 * errors.max(axis=1)).all()
+    high, low = (end.xs("upper", level="estimator").unstack("layer") for end in (found.upper, found.lower))
+    assert (low.to_numpy() <= high.to_numpy()).all() and (high <= math.log(4096) + 1e-9).all().all()
+    assert (low[2] <= high[1] + 1e-9).all()  # data processing within brackets
+    forms = tables.information[tables.information.estimator == "lower"].query("quantity == 'I_X_T'")
+    assert set(forms.form[forms.layer == 1]) == {"exact"} and "exact" not in set(forms.form[forms.layer == 2])
+
+
+def test_deviations_are_differences_of_opposite_ends(tables):
+    found = tables.information[tables.information.layer > 1].set_index([*CELL, "estimator"])
+    values = found[found.quantity == "I_X_T"].value.unstack("estimator")
+    changes = found[(found.quantity == "dI_X_T") & (found.index.get_level_values("size") > 0)].value.unstack(
+        "estimator"
+    )
+    reference = values.xs("reference", level="shift").droplevel("size")
+    reference = reference.reindex(changes.index.droplevel(["shift", "size"])).set_index(changes.index)
+    values = values.reindex(changes.index)
+    assert (values.lower - reference.upper - changes.lower).abs().max() < 1e-12
+    assert (values.upper - reference.lower - changes.upper).abs().max() < 1e-12
+    rows = found[found.quantity == "dI_X_T"].xs("bracket", level="estimator")
+    assert ((rows.lower + rows.upper) / 2 - rows.value).abs().max() < 1e-12
+    assert ((rows.upper - rows.lower) / 6 - rows.stderr).abs().max() < 1e-12
+
+
+def test_no_bound_is_violated_and_every_deviation_has_every_theorem(tables):
+    bounds = tables.bounds
+    deviations = bounds[bounds.concerns == "deviation"]
+    assert deviations.holds.all() and bounds[bounds.concerns != "deviation"].holds.isna().all()
+    kl = {"kl_seed", "kl_capacity", "kl_pointwise", "kl_golden"}
+    every = {"tv_seed", "tv_capacity", "tv_golden", "wasserstein", "polyanskiy_wu"} | kl
+    directional = {"tv_directional", "tv_directional_measured"}
+    theorems = deviations.groupby(CELL).theorem.agg(frozenset)
+    moved = (bounds["shift"] == "gaussian_displacement") & (bounds["size"] > 0)
+    assert set(theorems) == {
+        frozenset(every),
+        frozenset(every | directional),
+        frozenset(every | {"wasserstein_coupled"}),
+    }
+    assert bounds[moved & bounds.theorem.isin(["tv_seed", "tv_golden", *kl])].vacuous.all()
+    after = bounds[moved & (bounds.concerns == "deviation")].pivot(
+        index=["epoch", "layer"], columns="theorem", values="bound"
+    )
+    assert (after.wasserstein_coupled <= after.wasserstein).all() and (after.wasserstein < after.polyanskiy_wu).all()
+
+
+def test_certificates_enclose_the_shifted_information(tables):
+    certified = tables.bounds[tables.bounds.upper.notna()].set_index(CELL)
+    estimates = tables.information[(tables.information.quantity == "I_X_T") & (tables.information.estimator == "upper")]
+    shifted = estimates.set_index(CELL).loc[certified.index]
+    assert len(certified) and (certified.lower <= shifted.upper).all() and (shifted.lower <= certified.upper).all()
+    part = certified[certified.monte_carlo.notna()]
+    assert len(part) and part.monte_carlo.between(0, part.bound + 1e-12).all()
+    assert (part.bound[part.index.get_level_values("size") == 0] == 0).all()
+
+
+def test_an_estimate_on_clean_data_is_off_by_shift_and_risk(tables):
+    found = tables.bounds.pivot(index=CELL, columns="theorem", values="bound")
+    tightest = tables.bounds[tables.bounds.tightest].groupby(CELL).bound.min()
+    assert (found.shift_and_risk - found.enumerated_risk - tightest).abs().max() < 1e-12
+
+
+def test_a_change_is_predicted_from_clean_data_and_split_in_two(tables):
+    found = tables.attribution
+    assert set(found["shift"]) == {"contamination"} and np.allclose(found.epsilon, 0.2)
+    change = tables.information.query("quantity == 'dI_X_T' and estimator == 'bracket'").set_index(CELL)
+    change = change.loc[pd.MultiIndex.from_frame(found[CELL])]
+    assert (change.lower.to_numpy() == found.change_low).all() and (change.upper.to_numpy() == found.change_high).all()
+    assert (found.mass + found.mixing - found.change).abs().max() < 1e-12
+    # Each term has controls of its own, so that the identity holds within the Monte Carlo error.
+    error = np.sqrt(found.predicted_stderr**2 + found.divergence_stderr**2 + found.change_stderr**2)
+    assert ((found.predicted - found.divergence - found.change).abs() < 4 * error).all()
+    assert (found.divergence > -4 * found.divergence_stderr).all()
+    # The atom that gains the mass knows nothing by itself.
+    assert (found.mass < 0).all()
+
+
+def test_the_worst_case_is_an_ordinary_law_within_every_bound(tables, finished_once):
+    found = tables.worst_case
+    assert list(found["layer"]) == [1, 2] and (found.epoch == 2).all() and found.holds.all()
+    assert (found.gap < 1e-6).all()
+    assert (found.rise + 3 * found.rise_stderr > 0).all() and (found.fall + 3 * found.fall_stderr > 0).all()
+    assert (found.lower <= found.smallest + 3 * found.smallest_stderr).all() and (
+        found.largest - 3 * found.largest_stderr <= found.upper
+    ).all()
+    for row in found.itertuples():
+        file, column = row.law.split("#")
+        weights = pd.read_parquet(finished_once / "workspace" / "sweeps" / "tiny" / file)[column].to_numpy()
+        assert weights.shape == (4096,) and weights.sum() == pytest.approx(1)
+        assert kl_divergence(weights, np.full(4096, 1 / 4096)) == pytest.approx(0.1)
+
+
+def test_a_law_from_a_file_is_pinned_by_its_numbers(finished_once, tmp_path):
+    (source,) = (finished_once / "workspace" / "sweeps" / "tiny" / "worst_case").glob("*L2.parquet")
+    table = pd.read_parquet(source).assign(last=np.eye(4096)[-1])
+    table.to_csv(tmp_path / "law.csv", index=False)
+    shifts = [
+        {"family": "information_tilt", "sizes": [0.1], "parameters": {"pointwise": "law.csv#pointwise"}},
+        {"family": "law_mixture", "sizes": [0.1], "parameters": {"weight": "law.csv#last"}},
+    ]
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**TINY, "shifts": shifts}))
+    config = load_config(str(tmp_path / "sweep.yaml"))
+    made = {unit.label: unit for unit in build_plan(config).stages["data"]}
+    mixture = made["law_mixture/0.1"]
+    assert make(mixture, str(tmp_path)).state == "computed"
+    found = read_law(Store(tmp_path).get("data", mixture.identity).file("law.parquet"))
+    np.testing.assert_allclose(found.weights, shifted("contamination", szt.law(), 0.1).law.weights, atol=1e-15)
+    table.assign(pointwise=table.pointwise**2).to_csv(tmp_path / "law.csv", index=False)
+    again = {unit.label: unit for unit in build_plan(config).stages["data"]}
+    assert again["information_tilt/0.1"].identity != made["information_tilt/0.1"].identity
+    assert again["law_mixture/0.1"].identity == mixture.identity
+    assert "changed" in make(made["information_tilt/0.1"], str(tmp_path)).message
+
+
+def test_laws_carry_their_distances_and_how_they_were_obtained(tables):
+    laws = tables.laws.set_index("law")
+    assert laws.loc["contamination/0.2"].tv == pytest.approx(0.2)
+    assert laws.loc["gaussian_displacement/0.1"].w2 == pytest.approx(0.1)
+    assert math.isinf(laws.loc["gaussian_displacement/0.1"].kl)
+    assert laws.filter(like="_how").map(lambda how: how.startswith("exact")).all(axis=None)
+
+
+def test_stored_laws_are_the_enumerated_atoms(finished_once):
+    store = Store(finished_once / "workspace")
+    for unit in build_plan(tiny()).stages["data"]:
+        law = read_law(store.get("data", unit.identity).file("law.parquet"))
+        assert law.atoms.shape == (4096, 12) and law.weights.sum() == pytest.approx(1)
+
+
+def test_information_is_the_same_whatever_the_order_of_the_work(finished_once, tmp_path):
+    run_tiny(tmp_path, stages=("data", "training", "activations"))
+    run = open_run(tiny(), tmp_path)
+    for unit in reversed(run.plan().stages["information"]):
+        (ended,) = run.pool.map([unit], run.stop)
+        assert ended.state == "computed"
+    run_tiny(tmp_path)
+    ours, theirs = (
+        pd.read_parquet(folder / "sweeps" / "tiny" / "information.parquet")
+        for folder in (tmp_path, finished_once / "workspace")
+    )
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_training_goes_on_from_its_last_checkpoint_with_the_same_bits(finished_once, tmp_path):
+    (unit,) = build_plan(tiny()).stages["training"]
+    whole = Store(finished_once / "workspace").get("training", unit.identity)
+    run_tiny(tmp_path, stages=("data",))
+    store = Store(tmp_path)
+    store.scratch(unit.identity).mkdir(parents=True)
+    shutil.copy(whole.file("epoch_0000001.safetensors"), store.scratch(unit.identity))
+    (store.scratch(unit.identity) / "epoch_0000002.safetensors").write_bytes(b"torn")
+    run_tiny(tmp_path, stages=("data", "training"))
+    again = store.get("training", unit.identity)
+    assert again.manifest["files"] == whole.manifest["files"]
+    assert not store.scratch(unit.identity).exists()
+
+
+def test_a_request_to_stop_ends_between_two_units(tmp_path):
+    run = open_run(tiny(), tmp_path)
+
+    class StopAfterOneCell(Observer):
+        def advance(self, stage, label, state, seconds):
+            if stage == "information":
+                run.stop("SIGTERM")
+
+    run.observer = StopAfterOneCell()
+    with pytest.raises(Stopped, match="SIGTERM"):
+        run_study(run, lambda _, work: work())
+    assert len(run.store.published("information")) == 1
+    assert (tmp_path / "sweeps" / "tiny" / "plan.json").exists()
+
+
+def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):
+    assert "I_X_UT" not in set(tables.information.quantity)  # no layer is saturated: "auto" measures no projection
+    config = tiny(estimator={**TINY["estimator"], "slices": {"kind": "random", "k": 3, "n": 2}})
+    stages = build_plan(config).stages
+    assert all(cell.slices == Slices("random", 3, 2) for cell in stages["information"])
+    assert run_tiny(tmp_path, config).counts["failed"] == 0
+    table = load_tables(tmp_path / "sweeps" / "tiny").information
+    found = table[table.quantity == "I_X_UT"]
+    layer = table[table.quantity == "I_X_T"]
+    assert set(found.estimator) == {"upper", "lower"}
+    assert len(found) == 2 * layer.drop_duplicates(CELL).shape[0]
+    assert found[["lower", "upper", "stderr", "saturation", "draws", "n_passes", "reached"]].notna().all().all()
+    assert set(found.form[(found.layer == 1) & (found.estimator == "lower")]) == {"exact"}
+    before, after = (
+        frame[frame.quantity != "I_X_UT"].drop(columns="code").reset_index(drop=True)
+        for frame in (tables.information, table)
+    )
+    pd.testing.assert_frame_equal(before, after, check_exact=True)
+    ends = [frame[frame.estimator == "upper"].set_index(CELL) for frame in (found, layer)]
+    # Layers of three and of two units: their projections on three, or all, directions are rotations.
+    assert (ends[0].lower <= ends[1].upper.reindex(ends[0].index)).all()
+    assert (ends[0].upper >= ends[1].lower.reindex(ends[0].index)).all()
+
+
+@pytest.mark.parametrize("kind", ["auto", "none", "discriminant"])
+def test_slices_are_measured_where_they_are_asked_for(kind, tmp_path):
+    config = tiny(
+        network={"betas": [0.004]},
+        training={"epochs": 1, "checkpoints": 1},
+        # A discriminant direction of two classes, and a principal one.
+        estimator={"slices": {"kind": kind, "k": 2 if kind == "discriminant" else 1}},
+        worst_case={"kl": []},
+    )
+    run_tiny(tmp_path, config)
+    view = Arranged(load_tables(tmp_path / "sweeps" / "tiny"))
+    saturated = view.information.groupby("layer").saturation.max() > 0.95
+    assert saturated[1] and not saturated[2]
+    expected = {"auto": {1}, "none": set(), "discriminant": {1, 2}}[kind]
+    assert set(view.projected.layer) == expected
+    assert set(view.projected["shift"]) == (set(view.information["shift"]) if expected else set())
+    assert (view.projected.saturation < 0.96).all()
+    table = bracket_table(view)
+    assert [row[2] for row in table.rows if row[2].endswith("UT")] == [f"{layer}, UT" for layer in sorted(expected)]
+    assert ("I(X; UT)" in table.caption) == bool(expected)
+    names = {name for name in cell_points(*_good(view.tables)).name if "UT" in name}
+    assert names == {f"I_X_UT/L{layer}" for layer in expected}
+
+
+def _good(tables):
+    return tables.information[tables.information.status == "ok"], tables.bounds, tables.history

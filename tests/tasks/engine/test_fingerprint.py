@@ -1,0 +1,182 @@
+"""The fingerprint of a class of recipes: it hears code, not prose, and only what its numbers come from."""
+
+import shutil
+import sys
+
+import pytest
+
+from tasks.engine import fingerprint as module
+from tasks.engine.fingerprint import fingerprint
+from tasks.sweep.activations import Activations
+from tasks.sweep.bounds import Bounds
+from tasks.sweep.data import Law
+from tasks.sweep.information import Information
+from tasks.sweep.report.report import Report
+from tasks.sweep.training import Training
+from tasks.sweep.worst_case import WorstCase
+
+KINDS = (Law, Training, Activations, Information, WorstCase, Bounds, Report)
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A copy of the code that may be edited; what was remembered of files is forgotten."""
+    for room in ("ib_core", "tasks"):
+        shutil.copytree(module._ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "_ROOT", tmp_path)
+
+    def forget():
+        module._remembered.cache_clear()
+        module._source.cache_clear()
+
+    forget()
+    yield tmp_path, forget
+    monkeypatch.undo()
+    forget()
+
+
+def changed(house, path, edit):
+    """The stages whose fingerprint an edit of a file changes."""
+    root, forget = house
+    before = {kind: fingerprint(kind) for kind in KINDS}
+    file = root / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(edit(file.read_text() if file.exists() else ""))
+    forget()
+    return {kind.stage for kind in KINDS if fingerprint(kind) != before[kind]}
+
+
+def replaced(old, new):
+    def edit(text):
+        assert old in text
+        return text.replace(old, new)
+
+    return edit
+
+
+def test_prose_and_layout_change_nothing(house):
+    path = "ib_core/streams.py"
+    assert not changed(house, path, lambda text: text.replace('"""', '"""Anew: ', 1) + "\n\n# said again\n")
+    assert not changed(
+        house, path, replaced("def stream(seed: int, *key: int | str)", "def stream(seed:int,*key:int|str)")
+    )
+
+
+def test_what_is_added_beside_counts_for_nothing(house):
+    added = "\n\ndef something_else():\n    return 3\n\n\nSOMETHING = 4\n"
+    for path in (
+        "ib_core/laws/family.py",
+        "ib_core/networks/mlp.py",
+        "tasks/sweep/collect.py",
+        "ib_core/bounds/reweighting.py",
+    ):
+        assert not changed(house, path, lambda text: text + added), path
+    for path in (
+        "ib_core/sources/mine.py",
+        "ib_core/shifts/mine.py",
+        "ib_core/networks/activations/mine.py",
+        "tasks/sweep/mine.py",
+    ):
+        assert not changed(house, path, lambda _: added), path
+
+
+def test_what_is_reached_counts_where_it_is_reached(house):
+    half = replaced("return np.random.Generator(np.random.SFC64(", "return np.random.Generator(np.random.PCG64(")
+    after = {"activations", "information", "worst_case", "bounds", "report"}  # these hang on activations
+    assert changed(house, "ib_core/streams.py", half) == after
+    wide = replaced("WIDTH = 3.0", "WIDTH = 4.0")
+    assert {"information", "bounds", "report"} <= changed(house, "ib_core/estimate.py", wide)
+    statement = "\nassert 1 < 2\n"  # it may do anything
+    changes = changed(house, "ib_core/worst_case/balls.py", lambda text: text + statement)
+    assert changes == {"worst_case", "bounds", "report"}
+
+
+def test_what_a_result_costs_changes_nothing(house):
+    assert not changed(house, "tasks/sweep/training.py", replaced("1e4 * self.checkpoints", "2e4 * self.checkpoints"))
+    assert not changed(house, "tasks/sweep/training.py", replaced("SECONDS_PER_STEP = 0.8e-3", "SECONDS_PER_STEP = 1"))
+
+
+def test_a_page_is_part_of_what_fills_it(house):
+    assert changed(house, "tasks/sweep/report/report.html", lambda text: text + "<p>") == {"report"}
+
+
+def test_members_count_where_they_are_chosen(house):
+    root, forget = house
+    chosen = (("ib_core.shifts.contamination", "contamination"),), (("ib_core.shifts.class_prior", "class_prior"),), ()
+    before = [fingerprint(Law, members) for members in chosen]
+    path = root / "ib_core/shifts/contamination.py"
+    path.write_text(path.read_text().replace("contaminant[atom] = 1", "contaminant[atom] = 1.0"))
+    forget()
+    after = [fingerprint(Law, members) for members in chosen]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [False, True, True]
+
+
+def test_a_module_of_ones_own_counts_with_what_it_imports(house, tmp_path_factory, monkeypatch):
+    _, forget = house
+    place = tmp_path_factory.mktemp("own")
+    (place / "my_families.py").write_text(
+        "import my_helper\n\n\ndef mine(law, size):\n    return my_helper.twice(size)\n"
+    )
+    (place / "my_helper.py").write_text("def twice(x):\n    return 2 * x\n\n\ndef other(x):\n    return x\n")
+    monkeypatch.syspath_prepend(str(place))
+    members = (("my_families", "mine"),)
+    before = fingerprint(Law, members)
+    assert {"my_families", "my_helper"} <= set(before.code)
+    helper = place / "my_helper.py"
+    helper.write_text(helper.read_text().replace("return x", "return -x"))
+    forget()
+    assert fingerprint(Law, members) == before
+    helper.write_text(helper.read_text().replace("2 * x", "3 * x"))
+    forget()
+    assert fingerprint(Law, members) != before
+
+
+def test_libraries_that_make_the_numbers_count(house, monkeypatch):
+    _, forget = house
+    of_laws = fingerprint(Law).libraries
+    assert {"numpy", "scipy", "POT"} <= set(of_laws) and "numba" not in of_laws
+    assert set(fingerprint(Training).libraries) == set(of_laws) | {"torch"}
+    assert set(fingerprint(Information).libraries) == set(of_laws) | {"torch", "numba"}
+    before = {kind: fingerprint(kind) for kind in KINDS}
+    real = module._version
+    monkeypatch.setattr(module, "_version", lambda name: "9.9" if name == "numba" else real(name))
+    forget()
+    changed = {kind.stage for kind in KINDS if fingerprint(kind) != before[kind]}
+    assert changed == {"information", "worst_case", "bounds", "report"}
+
+
+def test_a_stage_counts_the_mathematics_it_reaches_and_no_machinery():
+    information = fingerprint(Information).code
+    assert {"tasks.sweep.information", "ib_core.estimators.sample_propagation", "ib_core.mixture.atoms"} <= set(
+        information
+    )
+    assert not {
+        "tasks.store.store",
+        "tasks.engine.recipe",
+        "tasks.engine.pool",
+        "tasks.tracking.sync",
+        "ib_core.bounds.risk",
+    } & set(information)
+    assert "ib_core.bounds.risk" in fingerprint(Bounds).code
+
+
+def test_everything_that_a_stage_imports_while_it_runs_is_known(monkeypatch):
+    """What `data` executes of the house is in its fingerprint, function for function."""
+    from ib_core.laws.family import find_family
+    from ib_core.sources.szt import law
+
+    members = (("ib_core.sources.szt", "szt"), ("ib_core.shifts.hamming_tilt", "hamming_tilt"))
+    known = set(fingerprint(Law, members).code)
+    executed = set()
+
+    def trace(frame, event, _):
+        name = frame.f_globals.get("__name__", "")
+        if event == "call" and name.startswith(("ib_core", "tasks")):
+            executed.add(name)
+
+    sys.setprofile(trace)
+    try:
+        find_family("hamming_tilt").apply(law(), 0.1)
+    finally:
+        sys.setprofile(None)
+    assert len(executed) > 3 and executed <= known | {"tasks.engine.fingerprint"}

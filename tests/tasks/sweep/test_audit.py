@@ -1,0 +1,147 @@
+"""The audit says what the tables hold, and no more than that when they hold little."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
+from synthetic_sweep import ALL_FAMILIES, NETWORK, synthetic_tables
+from test_report import only
+
+from ib_core.sources import szt
+from tasks.page.page import figure_style
+from tasks.sweep.bottleneck import bottleneck_table
+from tasks.sweep.report import audit
+from tasks.sweep.report.arranged import METRICS, WIDEST, Arranged
+
+PLACE = {"network": NETWORK, "beta": 0.1, "layer": 2, "shift": "contamination", "size": 0.1}
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return synthetic_tables(betas=(0.1,), epochs=(64, 1000))
+
+
+def said(tables):
+    return " ".join(text for _, texts in audit.words(Arranged(tables)) for text in texts)
+
+
+def row_of(frame, **place):
+    for column, value in place.items():
+        frame = frame[frame[column] == value]
+    (found,) = frame.to_dict("records")
+    return found
+
+
+def unclear(information):
+    """Brackets of changes so wide that each holds 0."""
+    return information.assign(lower=information["lower"] - 1e3, upper=information["upper"] + 1e3)
+
+
+def test_tightness_is_the_measured_change_over_the_smallest_bound_that_holds(tables):
+    bounds = tables.bounds.copy()
+    here = (bounds["seed"] == 1) & (bounds["epoch"] == 1000) & (bounds["concerns"] == "deviation")
+    for column, value in PLACE.items():
+        here &= bounds[column] == value
+    ordered = bounds[here].sort_values("bound")
+    found = row_of(Arranged(tables).audit, seed=1, **PLACE)
+    assert found["theorem"] == ordered["theorem"].iloc[0] and found["theorems"] == len(ordered)
+    assert found["tightness"] == pytest.approx(ordered["measured"].iloc[0] / ordered["bound"].iloc[0], rel=1e-9)
+    bounds.loc[ordered.index[0], "holds"] = False
+    found = row_of(Arranged(replace(tables, bounds=bounds)).audit, seed=1, **PLACE)
+    assert (found["theorem"], found["broken"]) == (ordered["theorem"].iloc[1], 1)
+    assert "Violated, with all of the bracket beyond the bound: 1." in said(replace(tables, bounds=bounds))
+
+
+def test_a_change_is_held_against_the_extreme_in_its_own_direction(tables):
+    information = tables.information.copy()
+    risen = (information["quantity"] == "dI_X_T") & (information["shift"] == "contamination")
+    information.loc[risen, ["lower", "upper"]] = -information.loc[risen, ["upper", "lower"]].to_numpy()
+    ball = row_of(tables.worst_case, beta=0.1, seed=0, layer=2, metric="tv", size=0.1)
+    for table, extreme in ((tables, ball["fall"]), (replace(tables, information=information), ball["rise"])):
+        found = row_of(Arranged(table).beside_worst, seed=0, **PLACE)
+        assert found["share"] == pytest.approx(found["measured"] / extreme, rel=1e-12)
+
+
+def test_the_words_name_the_tightest_case_and_the_counts(tables):
+    view, text = Arranged(tables), said(tables)
+    clear = view.audit[view.audit["clear"] & ~view.audit["vacuous"]]
+    most = clear.loc[clear["tightness"].idxmax()]
+    assert f"the tightest {100 * most['tightness']:.0f}\N{NO-BREAK SPACE}%" in text
+    assert f"by {most['theorem']}, layer {most['layer']} under {most['shift'].replace('_', ' ')}" in text
+    bounds = view.final(tables.bounds)
+    bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
+    assert f"were held against {len(bounds)} bounds" in text
+    assert f"{bounds['vacuous'].sum()} of the bounds are vacuous" in text
+    assert "None of them is violated" in text and "moved atoms" in text and "2 seeds" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "present", "absent"),
+    [
+        (lambda t: only(t, seed=[1]), "1 seed)", "seeds"),
+        (lambda t: only(t, shift=["reference", "contamination", "hamming_tilt"]), "2 families", "moved atoms"),
+        (lambda t: replace(t, worst_case=t.worst_case.iloc[:0]), "No ball of these sizes was searched", "duality gap"),
+        (lambda t: only(t, shift=["reference", "gaussian_displacement"]), "1 family", "sizes set in"),
+        (lambda t: replace(t, attribution=t.attribution.iloc[:0]), "duality gap", "first-order"),
+        (lambda t: replace(t, information=unclear(t.information)), "tightness was not measured", "tightest"),
+        (lambda t: replace(t, bounds=t.bounds.assign(vacuous=True)), "tightness was not measured", "Most often"),
+    ],
+    ids=["one seed", "nothing moved", "no balls", "only moved", "no attribution", "no clear change", "all vacuous"],
+)
+def test_the_words_are_right_where_little_was_measured(tables, change, present, absent):
+    changed = change(tables)
+    text, view = said(changed), Arranged(changed)
+    assert present in text and absent not in text
+    cells = [
+        cell for table in (*audit.summary(view), *audit.tables(view), audit.ball_table(view)) for cell in table.rows
+    ]
+    assert "nan" not in text and "nan" not in str(cells).lower()
+
+
+def test_nothing_is_said_of_a_sweep_without_shifts(tables):
+    nothing = Arranged(only(tables, shift=["reference"]))
+    assert audit.words(nothing) == [] and audit.summary(nothing) == [] and audit.tables(nothing) == []
+
+
+def test_many_families_share_figures_metric_by_metric():
+    view = Arranged(synthetic_tables(betas=(0.1,), seeds=(0,), epochs=(1000,), families=ALL_FAMILIES))
+    names = [name for group in view.groups for name in group.families]
+    assert sorted(names) == sorted(ALL_FAMILIES) and len(view.groups) == len(METRICS)
+    for group in view.groups:
+        assert len(group.families) <= WIDEST and len(set(group.families.values())) == 1
+
+
+def test_the_bottleneck_of_the_labels_ends_in_its_corner_and_that_of_the_soft_rule_below_it():
+    law = szt.law()
+    table = bottleneck_table(szt.szt, law)
+    p = np.bincount(law.labels) / len(law.labels)
+    entropy = -float(p @ np.log(p))
+    hard, soft = (table[table["rule"] == rule] for rule in ("labels", "soft rule"))
+    assert hard[["compression", "relevance"]].to_numpy() == pytest.approx(np.array([[entropy, entropy]]), abs=1e-9)
+    assert soft["relevance"].max() == pytest.approx(0.99 * math.log(2), abs=1e-3)
+    assert (soft["relevance"] <= soft["compression"]).all() and table["gap"].max() < 1e-6
+    # The curve is concave: its slope is 1 / multiplier.
+    slope = soft["relevance"].diff() / soft["compression"].diff()
+    assert (slope.dropna().diff().dropna() < 1e-6).all()
+    assert list(pd.unique(bottleneck_table(szt.szt._replace(soft_joint=None), law)["rule"])) == ["labels"]
+
+
+@pytest.mark.parametrize("families", [3, 9])
+def test_the_keys_of_a_figure_leave_room_for_its_title(families):
+    lines = [
+        "largest and smallest found",
+        "certified for every law of the ball",
+        "± seed or capacity form, the smaller",
+    ]
+    names = [*lines, *(["class tilt", "information tilt"] * families)[:families]]
+    with figure_style.house_style():
+        figure, _ = figure_style.sheet(1, 1, 1.0, (0.0, 0.0))
+        figure_style.legend(figure, [Line2D([], [], label=name) for name in names], "β = 0.1")
+        renderer = FigureCanvasAgg(figure).get_renderer()
+    (title,), (keys,) = figure.texts, figure.legends
+    box = keys.get_window_extent(renderer)
+    assert title.get_window_extent(renderer).x1 < box.x0 and box.x1 <= figure.bbox.width

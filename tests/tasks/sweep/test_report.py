@@ -1,0 +1,185 @@
+"""The report shows everything the tables hold, needs nothing from elsewhere, and is the same every time."""
+
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic_sweep import synthetic_tables
+
+from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.report.report import write_report
+from tasks.sweep.report.tables import number
+from tasks.sweep.tables import TABLES, SweepTables
+
+
+class Page(HTMLParser):
+    """What a page refers to, and the text that a reader sees."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "srcset", "data", "poster")]
+        self.links += [value or "" for name, value in attrs if name == "href"]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self.tags[-1:] != ["style"] else ""
+
+
+def report(tables: SweepTables, folder: Path) -> Page:
+    write_report(tables, folder)
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def only(tables: SweepTables, **chosen: list) -> SweepTables:
+    """The part of every table whose columns hold the chosen values."""
+    parts = {}
+    for name in TABLES:
+        frame = getattr(tables, name)
+        for column, values in chosen.items():
+            if column in frame:
+                frame = frame[frame[column].isin(values)]
+        parts[name] = frame.reset_index(drop=True)
+    return replace(tables, **parts)
+
+
+@pytest.fixture(scope="module")
+def whole() -> SweepTables:
+    return synthetic_tables()
+
+
+@pytest.fixture(scope="module")
+def small(whole: SweepTables) -> SweepTables:
+    families = ["reference", "contamination", "gaussian_displacement"]
+    return only(whole, beta=[0.1], epoch=[64, 1000], layer=[0, 1, 2, 3, 5], size=[0.0, 0.1, 0.2], shift=families)
+
+
+def test_the_page_is_self_contained_and_shows_every_figure(whole, tmp_path):
+    page = report(whole, tmp_path)
+    drawn = sorted(path.name for path in (tmp_path / "figures").glob("*.png"))
+    assert len(page.sources) == len(drawn) == 14
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert all(link.startswith("#") or link == "data:," or re.fullmatch(r"[\w./]+", link) for link in page.links)
+    assert sorted(link.removeprefix("figures/") for link in page.links if link.startswith("figures/")) == drawn
+    assert not {"script", "iframe", "object"} & set(page.tags)
+    assert "No bracket of a deviation lies wholly beyond a bound." in page.text
+
+
+def test_the_same_tables_give_the_same_bytes(small, tmp_path):
+    for name in ("first", "second"):
+        write_report(only(small, layer=[0, 1]), tmp_path / name)
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.*")} for name in ("first", "second")
+    )
+    assert first == second
+
+
+def test_a_violated_bound_and_a_failed_cell_are_never_dropped(small, tmp_path):
+    bounds, information = small.bounds.copy(), small.information.copy()
+    broken = bounds.index[(bounds["epoch"] == 64) & (bounds["theorem"] == "kl_seed")][0]
+    bounds.loc[broken, ["holds", "bound", "slack"]] = [False, 0.0123, -0.5]
+    lost = (information["epoch"] == 1000) & (information["seed"] == 1) & (information["shift"] == "contamination")
+    numbers = ["value", "stderr", "lower", "upper", "saturation"]
+    information.loc[lost, numbers] = math.nan
+    information.loc[lost, "status"] = "failed"
+    page = report(replace(small, bounds=bounds, information=information), tmp_path)
+    assert "1 violated bound" in page.text and "0.012" in page.text and "lies wholly beyond a bound" not in page.text
+    assert "Failed cells" in page.text and "contamination" in page.text
+    assert not re.search(r"\bnan\b", page.text, re.IGNORECASE)
+
+
+def test_a_ball_whose_worst_law_breaks_a_bound_is_as_loud(small, tmp_path):
+    worst_case = small.worst_case.copy()
+    worst_case.loc[worst_case.index[0], ["holds", "bound"]] = [False, 0.0123]
+    page = report(replace(small, worst_case=worst_case), tmp_path)
+    assert "1 violated bound" in page.text and "0.012" in page.text and "lies wholly beyond a bound" not in page.text
+
+
+def test_a_noise_level_of_which_nothing_was_computed_is_reported_too(whole, tmp_path):
+    tables = only(whole, epoch=[1000], layer=[0, 1, 2], shift=["reference", "contamination"])
+    lost = tables.information["beta"] == 0.5
+    failed = tables.information[lost & (tables.information["quantity"] == "I_X_T")]
+    failed = failed.assign(status="failed", value=math.nan, stderr=math.nan, n_passes=pd.NA, draws=pd.NA)
+    information = pd.concat([tables.information[~lost], failed.astype({"n_passes": "Int64", "draws": "Int64"})])
+    bounds, signals = (frame[frame["beta"] == 0.1] for frame in (tables.bounds, tables.signals))
+    page = report(replace(tables, information=information, bounds=bounds, signals=signals), tmp_path)
+    assert "Failed cells" in page.text and not re.search(r"\bnan\b|<NA>", page.text, re.IGNORECASE)
+
+
+def test_a_layer_above_an_earlier_one_is_a_negative_margin(small):
+    information = small.information.copy()
+    third = (information["quantity"] == "I_X_T") & (information["layer"] == 3) & (information["seed"] == 0)
+    information.loc[third, ["lower", "upper"]] += 20.0
+    margin = Arranged(replace(small, information=information)).processing.set_index(["seed", "layer"])["margin"]
+    assert (margin[0, 3] < 0).all() and (margin[0, 5] > 0).all() and (margin[1] > 0).all()
+
+
+def test_names_are_text_and_never_markup(small, tmp_path):
+    hostile = "<script>alert(1)</script> $\\frac$ {{ 7 * 7 }}"
+    page = report(replace(only(small, layer=[0, 1]), sweep=hostile, config={"name": hostile}), tmp_path)
+    assert "script" not in page.tags and hostile in page.text
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"layer": [0, 1]},
+        {"size": [0.1]},
+        {"size": [0.0]},
+        {"shift": ["reference", "contamination"]},
+        {"shift": ["reference"]},
+        {"seed": [1]},
+        {"epoch": [1000]},
+    ],
+    ids=str,
+)
+def test_a_sweep_with_one_of_a_kind_has_a_report_too(small, chosen, tmp_path):
+    tables = only(small, **chosen)
+    if "size" in chosen:  # the reference law has size 0 and stays
+        tables = replace(tables, information=_with_reference(small, tables, "information"))
+        tables = replace(tables, laws=_with_reference(small, tables, "laws"))
+    page = report(tables, tmp_path)
+    assert page.sources and not re.search(r"\bnan\b", page.text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("beta", [1e-300, 1e6, 1e300])
+def test_noise_of_any_size_has_a_report(small, beta, tmp_path):
+    frames = {name: getattr(small, name) for name in TABLES}
+    noisy = {name: frame.assign(beta=beta) for name, frame in frames.items() if "beta" in frame}
+    page = report(replace(small, **noisy), tmp_path)
+    assert page.sources and not re.search(r"\bnan\b", page.text, re.IGNORECASE)
+
+
+def _with_reference(small: SweepTables, tables: SweepTables, name: str) -> pd.DataFrame:
+    whole, part = getattr(small, name), getattr(tables, name)
+    return pd.concat([whole[whole["shift"] == "reference"], part[part["shift"] != "reference"]], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((math.nan, "–"), (math.inf, "∞"), (0.0, "0"), (-0.0, "0"), (1e-9, "<0.001"), (-1e-9, ">−0.001")),
+        *((-1.5, "−1.500"), (9.59, "9.590"), (4040.6, "4041")),
+    ],
+)
+def test_numbers_are_written_for_people(value, text):
+    assert number(value) == text
+
+
+def test_relative_change_is_the_mean_over_seeds_of_each_seeds_own(small):
+    rows = small.information[(small.information["epoch"] == 1000) & (small.information["layer"] == 2)]
+    rows = rows[rows["estimator"] == "upper"].set_index(["quantity", "shift", "size", "seed"])
+    rows = (rows["lower"] + rows["upper"]) / 2
+    expected = sum(rows["dI_X_T", "contamination", 0.2, s] / rows["I_X_T", "reference", 0.0, s] for s in (0, 1)) / 2
+    relative = Arranged(small).relative.set_index(["layer", "shift", "size"])["percent"]
+    assert math.isclose(relative[2, "contamination", 0.2], 100 * expected, rel_tol=1e-12)

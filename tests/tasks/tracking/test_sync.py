@@ -1,0 +1,346 @@
+"""MLflow's runs are a projection of the tables: complete, finite, the same after any interruption."""
+
+import base64
+import fcntl
+import hashlib
+import json
+import math
+import re
+import shutil
+import socket
+import sqlite3
+import time
+import zlib
+from dataclasses import replace
+
+import pytest
+from synthetic_sweep import FAMILIES, synthetic_tables, write_synthetic_sweep
+
+from tasks.sweep.tracking.runs import SweepRecord, plan_runs
+from tasks.tracking import sync as tracking
+from tasks.tracking.sync import TrackingError, prepare, sync
+from tasks.tracking.ui import serve_ui
+from tasks.tracking.views import TAG
+
+SHIFTS = ("contamination", "gaussian_displacement")
+N_CELLS = 1 + sum(len(FAMILIES[shift][1]) for shift in SHIFTS)
+N_RUNS = N_CELLS + len(SHIFTS) + 1
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """One network, two epochs, one reweighting and one moved law: writing runs is what takes time."""
+    return only(synthetic_tables(betas=(0.1,), seeds=(0,), epochs=(1, 100)), *SHIFTS)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A workspace whose database is there but empty: creating one takes seconds."""
+    workspace = tmp_path_factory.mktemp("empty")
+    prepare(workspace)
+    return workspace
+
+
+@pytest.fixture
+def workspace(empty, tmp_path):
+    return shutil.copytree(empty, tmp_path / "workspace")
+
+
+@pytest.fixture(scope="module")
+def synced(empty, tables, tmp_path_factory):
+    """A workspace synced once, to be read only: (workspace, its record)."""
+    workspace = shutil.copytree(empty, tmp_path_factory.mktemp("synced") / "workspace")
+    record = record_in(workspace, tables)
+    sync(record, workspace)
+    return workspace, record
+
+
+def record_in(workspace, tables, **changes):
+    folder = write_synthetic_sweep(workspace / "sweeps" / "szt", tables)
+    checkpoint = workspace / "b0.100-s0.safetensors"
+    checkpoint.write_bytes(b"weights")
+    record = SweepRecord(
+        tables=tables,
+        files={path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.*"))},
+        plan={"data": {"reference": "0" * 24}},
+        identity="0123456789abcdef",
+        created_ms=1_790_000_000_000,
+        data_set="szt",
+        environment={"python": "3.11"},
+        git_commit="a" * 40,
+        law_digests={law: hashlib.sha256(law.encode()).hexdigest() for law in tables.laws["law"]},
+        checkpoints={checkpoint.name: checkpoint},
+        references=({"path": "store/training/0", "sha256": "0" * 64, "bytes": 7},),
+    )
+    return replace(record, **changes)
+
+
+def query(workspace, statement):
+    with sqlite3.connect(workspace / "mlflow" / "mlflow.db") as database:
+        return database.execute(statement).fetchall()
+
+
+def only(tables, *shifts):
+    """The tables of a sweep over these shifts alone."""
+    names = ("information", "bounds", "laws")
+    return replace(
+        tables,
+        **{name: (table := getattr(tables, name))[table["shift"].isin(("reference", *shifts))] for name in names},
+    )
+
+
+def contents(workspace):
+    """Everything that a reader can see of the runs that are not deleted, without MLflow's random ids."""
+    parts = {
+        "metrics": "m.key, m.step, m.timestamp, m.value from runs r join metrics m on m.run_uuid = r.run_uuid",
+        "latest": "m.key, m.step, m.value from runs r join latest_metrics m on m.run_uuid = r.run_uuid",
+        "params": "p.key, p.value from runs r join params p on p.run_uuid = r.run_uuid",
+        "inputs": "d.digest from runs r join inputs i on i.destination_id = r.run_uuid"
+        " join datasets d on d.dataset_uuid = i.source_id",
+        "runs": "r.status, r.start_time, r.end_time from runs r",
+    }
+    active = "where r.lifecycle_stage = 'active'"
+    return {part: sorted(query(workspace, f"select r.name, {what} {active}")) for part, what in parts.items()}
+
+
+def params_of(workspace, kind):
+    """name -> params of all runs of one kind."""
+    found = {}
+    for name, key, value in query(
+        workspace,
+        "select r.name, p.key, p.value from runs r join params p on p.run_uuid = r.run_uuid"
+        f" join tags t on t.run_uuid = r.run_uuid and t.key = 'kind' and t.value = '{kind}'",
+    ):
+        found.setdefault(name, {})[key] = value
+    return found
+
+
+def test_every_cell_and_curve_has_a_run_and_the_sweep_has_one(synced):
+    kinds = dict(query(synced[0], "select value, count(*) from tags where key = 'kind' group by 1"))
+    assert kinds == {"cell": N_CELLS, "curve": len(SHIFTS), "sweep": 1}
+    assert query(synced[0], "select distinct status from runs") == [("FINISHED",)]
+
+
+def test_all_cells_have_the_same_params_and_write_infinity_as_text(synced):
+    cells = params_of(synced[0], "cell")
+    assert len({tuple(sorted(params)) for params in cells.values()}) == 1
+    moved = cells["szt b0.100 gaussian_displacement 0.400 s0"]
+    assert (moved["kl"], moved["tv"], moved["w2"], moved["shift_size"]) == ("inf", "1.0", "0.4", "0.4")
+
+
+def test_metrics_are_the_numbers_of_the_tables(synced):
+    workspace, record = synced
+    found = query(
+        workspace,
+        "select m.key, m.step, m.value from metrics m join runs r on r.run_uuid = m.run_uuid"
+        " where r.name = 'szt b0.100 contamination 0.200 s0'",
+    )
+    logged = {(key, step): value for key, step, value in found}
+    table = record.tables.information
+    rows = table[(table["shift"] == "contamination") & (table["size"] == 0.2) & (table["estimator"] == "upper")]
+    for row in rows[rows["quantity"] == "I_X_T"].to_dict("records"):
+        assert logged[f"I_X_T/L{row['layer']}", row["epoch"]] == (row["lower"] + row["upper"]) / 2
+        assert logged[f"I_X_T_high/L{row['layer']}", row["epoch"]] == row["upper"]
+        assert logged[f"I_X_T_low/L{row['layer']}", row["epoch"]] == row["lower"]
+    change = logged["dI_X_T/L2", 100]
+    clean = table[(table["shift"] == "reference") & (table["quantity"] == "I_X_T") & (table["epoch"] == 100)]
+    clean = clean[(clean["layer"] == 2) & (clean["estimator"] == "upper")][["lower", "upper"]].mean(axis=1).item()
+    assert logged["rel_dev/L2", 100] == pytest.approx(abs(change) / clean)
+    assert logged["by_layer/rel_dev", 2] == logged["rel_dev/L2", 100]
+    assert logged["rel_dev_max", 100] == max(logged[f"rel_dev/L{layer}", 100] for layer in range(1, 6))
+
+
+def test_a_curve_runs_along_the_sizes_of_its_family(synced):
+    found = query(
+        synced[0],
+        "select m.step, m.value from metrics m join runs r on r.run_uuid = m.run_uuid"
+        " where r.name = 'curve szt b0.100 contamination s0' and m.key = 'shift_size' order by m.step",
+    )
+    assert found == list(enumerate(FAMILIES["contamination"][1]))
+
+
+def test_nothing_logged_is_infinite_or_missing(synced):
+    assert all(math.isfinite(value) for run in plan_runs(synced[1]) for _, _, value in run.points)
+    assert query(synced[0], "select count(*) from metrics where is_nan or abs(value) > 1e300") == [(0,)]
+
+
+def test_a_run_has_few_enough_metrics_for_its_page(synced):
+    assert max(len({name for name, _, _ in run.points}) for run in plan_runs(synced[1])) < 80
+
+
+def test_the_sweep_run_holds_report_figures_tables_and_references(synced):
+    workspace, record = synced
+    (run_id,) = query(workspace, "select run_uuid from tags where key = 'kind' and value = 'sweep'")[0]
+    root = workspace / "mlflow" / "artifacts" / run_id / "artifacts"
+    artifacts = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert {"report.html", "config.yaml", "plan.json", "environment.json"} <= artifacts
+    assert {f"tables/{name}.csv" for name in ("bounds", "attribution", "worst_case", "bottleneck")} <= artifacts
+    assert {"figures/information_vs_shift.png", "checkpoints/b0.100-s0.safetensors"} <= artifacts
+    assert not any(name.endswith(".parquet") for name in artifacts)
+    references = {each["path"]: each for each in json.loads((root / "references.json").read_text())}
+    table = record.files["information.parquet"]
+    assert references["sweeps/szt/information.parquet"]["bytes"] == table.stat().st_size
+    assert "store/training/0" in references
+
+
+def test_every_cell_names_its_input_laws_by_digest(synced):
+    found = query(synced[0], "select distinct name, digest from datasets")
+    assert {name for name, _ in found} == {f"szt {law}" for law in synced[1].tables.laws["law"]}
+    assert len({digest for _, digest in found}) == N_CELLS
+
+
+def test_times_come_from_the_sweep_so_that_a_replay_writes_equal_points(synced):
+    wrong = f"select count(*) from metrics where timestamp != {synced[1].created_ms} + step"
+    assert query(synced[0], wrong) == [(0,)]
+
+
+def test_a_second_sync_writes_nothing(synced):
+    workspace, record = synced
+    before = contents(workspace)
+    result = sync(record, workspace)
+    assert (result.written, result.whole) == (0, N_RUNS)
+    assert contents(workspace) == before
+
+
+@pytest.mark.parametrize("calls", [0, 7])
+def test_an_interrupted_sync_is_completed_without_duplicates(workspace, synced, tables, monkeypatch, calls):
+    from mlflow import MlflowClient
+
+    record, log_batch, left = record_in(workspace, tables), MlflowClient.log_batch, [calls]
+
+    def killed(client, run_id, metrics=(), params=(), **others):
+        if left[0] == 0:
+            log_batch(client, run_id, metrics=metrics[: len(metrics) // 2])
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return log_batch(client, run_id, metrics=metrics, params=params, **others)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, "log_batch", killed)
+        sync(record, workspace)
+    assert query(workspace, "select count(*) from runs where status = 'RUNNING'") == [(1,)]
+    sync(record, workspace)
+    assert contents(workspace) == contents(synced[0])
+
+
+def test_what_a_killed_writer_left_of_an_older_sweep_is_closed(workspace, tables, monkeypatch):
+    old = record_in(workspace, tables, identity="f" * 16)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(tracking._Projection, "_data_set", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        sync(old, workspace)
+    assert sync(record_in(workspace, tables), workspace).reaped == 1
+    assert query(workspace, "select count(*) from runs where status = 'RUNNING'") == [(0,)]
+
+
+def test_a_changed_number_replaces_the_runs_that_show_it(synced, tables, tmp_path):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(synced[0], workspace)
+    information = tables.information.copy()
+    wanted = (information["shift"] == "contamination") & (information["size"] == 0.2) & (information["layer"] == 5)
+    information.loc[wanted & (information["quantity"] == "I_T_Y"), ["lower", "upper"]] += 0.01
+    # The copy's database names artifacts at the old place: point it to the new one, as a rebuilt one would.
+    with sqlite3.connect(workspace / "mlflow" / "mlflow.db") as database:
+        new = (workspace / "mlflow" / "artifacts").as_uri()
+        database.execute("update experiments set artifact_location = ? where name = 'ibshift/szt'", (new,))
+    result = sync(record_in(workspace, replace(tables, information=information)), workspace)
+    assert result.written == 3  # the cell, its curve, and the sweep
+    active = query(workspace, "select count(*) from runs where lifecycle_stage = 'active'")
+    assert active == [(N_RUNS,)]
+
+
+def test_a_moved_workspace_says_how_to_go_on(synced, tables, tmp_path):
+    workspace = shutil.copytree(synced[0], tmp_path / "moved")
+    with pytest.raises(TrackingError, match="remove its mlflow folder"):
+        sync(record_in(workspace, tables), workspace)
+
+
+def test_failed_estimates_leave_a_failed_run_and_no_numbers(tables, tmp_path):
+    information = tables.information.copy()
+    lost = (information["shift"] == "contamination") & (information["size"] == 0.2) & (information["epoch"] == 100)
+    information.loc[lost, "status"] = "failed"
+    information.loc[lost, ["value", "stderr", "lower", "upper", "saturation", "n_passes", "draws"]] = math.nan
+    runs = plan_runs(record_in(tmp_path, replace(tables, information=information)))
+    failed = [run for run in runs if run.failed]
+    assert [run.kind for run in failed] == ["curve", "cell", "sweep"]
+    assert {step for name, step, _ in failed[1].points if name == "I_X_T/L1"} == {1}
+    assert all(math.isfinite(value) for run in runs for _, _, value in run.points)
+
+
+def test_views_are_short_valid_and_show_metrics_that_exist(synced):
+    workspace, record = synced
+    views = query(workspace, f"select key, value from experiment_tags where key like '{TAG}%'")
+    assert len(views) == len(SHIFTS) + 4
+    runs = plan_runs(record)
+    metrics = {name for run in runs for name, _, _ in run.points}
+    known = {f"metrics.`{name}`" for name in metrics} | {"tags.`vacuous`"}
+    known |= {f"params.`{name}`" for run in runs for name in run.params}
+    for key, value in views:
+        assert re.fullmatch(r"\d{13}[0-9a-f]{6}", key.removeprefix(TAG))
+        assert len(value) < 20_000
+        state = json.loads(zlib.decompress(base64.b64decode(json.loads(value)["state"].removeprefix("deflate;"))))
+        assert set(state["selectedColumns"]) <= known
+        sections = {section["uuid"] for section in state["compareRunSections"]}
+        for chart in state["compareRunCharts"]:
+            used = {chart.get("metricKey"), chart.get("selectedXAxisMetricKey"), *chart.get("selectedMetrics", ())}
+            used |= {axis["key"] for name, axis in chart.items() if name.endswith("axis") and axis["type"] == "METRIC"}
+            assert used - {None, ""} <= metrics
+            assert chart["metricSectionId"] in sections
+
+
+def test_a_taken_port_is_refused_though_its_server_answers(synced):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(TrackingError, match=f"port {port} is taken"):
+            serve_ui(synced[0], port)
+
+
+def test_the_landing_page_links_to_every_view_and_to_the_report(synced):
+    workspace, _ = synced
+    tags = dict(query(workspace, "select key, value from experiment_tags"))
+    first_line, page = tags["mlflow.note.content"].split("\n", 1)
+    keys = {key.removeprefix(TAG) for key in tags if key.startswith(TAG)}
+    (run_id,) = query(workspace, "select run_uuid from tags where key = 'kind' and value = 'sweep'")[0]
+    for text in (first_line, page):
+        assert set(re.findall(r"viewStateShareKey=(\w+)", text)) == keys
+        assert f"/runs/{run_id}/artifacts/report.html" in text
+
+
+def test_tags_of_views_that_are_gone_are_removed(workspace, tables):
+    sync(record_in(workspace, tables), workspace)
+    sync(record_in(workspace, only(tables, "contamination"), identity="e" * 16), workspace)
+    views = query(workspace, f"select count(*) from experiment_tags where key like '{TAG}%'")
+    assert views == [(len(SHIFTS) + 3,)]
+
+
+def test_a_dead_tracking_server_is_one_clear_error_within_seconds(workspace, tables, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://me:secret@127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(TrackingError, match="could not be brought up to date") as raised:
+            sync(record_in(workspace, tables), workspace, address)
+    assert "secret" not in str(raised.value)
+    with pytest.raises(TrackingError):  # nobody listens there any more
+        sync(record_in(workspace, tables), workspace, address)
+    assert time.monotonic() - began < 15
+
+
+def test_one_process_writes_at_a_time(workspace, tables):
+    lock = workspace / "locks" / "mlflow.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(TrackingError, match="another process"):
+            sync(record_in(workspace, tables), workspace, patience=0.1)
+
+
+@pytest.mark.slow
+def test_the_pages_are_served_and_the_server_leaves_nothing_behind(synced):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    pages = serve_ui(synced[0], port)
+    assert "workflowType=machine_learning" in pages.studies["ibshift/szt"]
+    pages.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
