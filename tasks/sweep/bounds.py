@@ -73,7 +73,8 @@ class Bounds(Recipe):
         unknown = {cell.label for cell in failed}  # the bounds at a ball's radius need the cell's i(x)
         return replace(
             self,
-            laws={name: law for name, law in self.laws.items() if law.name not in lost},
+            # Without the reference there is nothing to tell.
+            laws={name: law for name, law in self.laws.items() if law.name not in lost or name == REFERENCE},
             networks=_left(self.networks, lost),
             activations=_left(self.activations, lost),
             cells=_left(self.cells, lost),

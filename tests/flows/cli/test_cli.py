@@ -59,7 +59,7 @@ def test_plan_as_json_lists_every_unit(finished_once):
 
 def test_plan_says_why(finished_once):
     done = ibshift("plan", "tiny.yaml", "--set", "estimator.target_stderr=0.05", cwd=finished_once)
-    assert "8 x information stale: setting target_stderr 0.1 -> 0.05" in done.stdout
+    assert "8 x information stale: setting sampling.target_stderr 0.1 -> 0.05" in done.stdout
 
 
 def test_status_and_why_know_a_finished_sweep(finished_once):
