@@ -8,7 +8,9 @@ from typing import Any, ClassVar, Self, TypeVar
 import pandas as pd
 
 from ib_core.members import place
-from ib_core.networks.activation import ROOM, activation
+from ib_core.networks.activation import ROOM as ACTIVATIONS
+from ib_core.networks.network import ROOM as ARCHITECTURES
+from ib_core.networks.network import half_width
 from tasks.engine.fingerprint import Definition, fingerprint
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.store import copy_file, identity
@@ -17,6 +19,7 @@ from tasks.sweep.activations import Activations
 from tasks.sweep.bottleneck import bottleneck_table
 from tasks.sweep.data import REFERENCE, Law, Shifts, law_of
 from tasks.sweep.information import Information
+from tasks.sweep.measures import Measured
 from tasks.sweep.tables import SweepTables, write_tables
 from tasks.sweep.theorems import Network, bounds_table, clean_layers, worst_case_table
 from tasks.sweep.training import Training
@@ -33,11 +36,12 @@ class Bounds(Recipe):
         sweep: its name.
         config: its resolved settings, to be shown beside the tables.
         device: that made the estimates.
+        architecture: of the networks.
         widths: of the networks, from the inputs to the classes.
         activation: of their hidden layers.
         shifts: families and sizes, in the order of the rows.
         laws: by name.
-        networks, activations, cells, worst_cases: what is gathered.
+        networks, activations, cells, worst_cases, measures: what is gathered.
         failed: cells without a result.
     """
 
@@ -45,6 +49,7 @@ class Bounds(Recipe):
     sweep: str
     config: Mapping[str, Any]
     device: str
+    architecture: str
     widths: tuple[int, ...]
     activation: str
     shifts: tuple[Shifts, ...]
@@ -53,6 +58,7 @@ class Bounds(Recipe):
     activations: tuple[Activations, ...]
     cells: tuple[Information, ...]
     worst_cases: tuple[WorstCase, ...]
+    measures: tuple[Measured, ...]
     failed: tuple[collect.Lost, ...] = ()
 
     @property
@@ -61,7 +67,8 @@ class Bounds(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        return (place(ROOM, self.activation), *self.laws[REFERENCE].members)
+        chosen = place(ARCHITECTURES, self.architecture), place(ACTIVATIONS, self.activation)
+        return (*chosen, *self.laws[REFERENCE].members)
 
     def cost(self) -> Cost:
         return Cost(4.0, 2e6)
@@ -79,6 +86,7 @@ class Bounds(Recipe):
             activations=_left(self.activations, lost),
             cells=_left(self.cells, lost),
             worst_cases=tuple(each for each in _left(self.worst_cases, lost) if each.label not in unknown),
+            measures=_left(self.measures, lost),
             failed=(*self.failed, *map(collect.lost, failed)),
         )
 
@@ -92,7 +100,7 @@ class Bounds(Recipe):
         attribution = collect.attribution_table(self.cells, places)
         clean = clean_layers(information, collect.pointwise(self.cells), weights[REFERENCE])
         steps = collect.steps(self.cells)
-        network = Network(self.widths[1:-1], activation(self.activation).half_width)
+        network = Network(self.widths[1:-1], half_width(self.architecture, self.activation))
         reference = law_of(self.laws[REFERENCE])
         code = identity(fingerprint(Information)._asdict())[:12]
         information = information.assign(sweep=self.sweep, device=self.device, code=code)[collect.INFORMATION]
@@ -103,6 +111,7 @@ class Bounds(Recipe):
             bounds=self._named(bounds_table(network, information, laws, history, weights, clean, steps, attribution)),
             attribution=self._named(attribution),
             worst_case=self._named(worst_case_table(network, collect.worst_case(self.worst_cases), clean)),
+            measures=self._named(collect.measures_table(self.measures, places)),
             bottleneck=bottleneck_table(self.laws[REFERENCE].of, reference),
             laws=laws,
             history=history.drop(columns="lipschitz"),

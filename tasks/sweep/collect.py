@@ -13,6 +13,7 @@ from ib_core.laws.coupling import Steps
 from tasks.sweep.activations import Activations, readout_of, signals_of
 from tasks.sweep.data import REFERENCE, Law, Shifts, law_facts, law_name
 from tasks.sweep.information import ATTRIBUTION, Information, cell_table
+from tasks.sweep.measures import Measured, measured_rows
 from tasks.sweep.training import Training, history_of
 from tasks.sweep.worst_case import WorstCase, column_name, worst_case_rows
 
@@ -47,10 +48,10 @@ def _place(activations: Activations) -> dict[str, Any]:
 
 
 def _network_place(network: Training) -> dict[str, Any]:
-    return {"network": network.architecture, "beta": network.beta, "seed": network.seed}
+    return {"network": network.title, "beta": network.beta, "seed": network.seed}
 
 
-def _layer_place(unit: Information | WorstCase) -> dict[str, Any]:
+def _layer_place(unit: Information | WorstCase | Measured) -> dict[str, Any]:
     return {**_place(unit.activations), "layer": unit.layer}
 
 
@@ -225,6 +226,16 @@ def worst_case(searches: Iterable[WorstCase]) -> pd.DataFrame:
         columns = [f"worst_case/{search.law_file}#{column_name(*ball)}" for ball in search.balls]
         frames.append(worst_case_rows(search).assign(**_layer_place(search), law=columns))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def measures_table(units: Iterable[Measured], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """What the measures found, one row for each layer, law and quantity."""
+    frames = [measured_rows(unit).assign(**_layer_place(unit)) for unit in units]
+    columns = [*COORDINATES, "measure", "quantity", "value"]
+    if not frames:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(frames, ignore_index=True).join(pd.DataFrame.from_dict(places, orient="index"), on="law")
+    return table[columns]
 
 
 def signals_table(activations: Iterable[Activations], labels: np.ndarray) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ib_core.networks.mlp import NoisyNetwork
+from ib_core.networks.architectures.mlp import MLP
 from ib_core.networks.passes import noisy_passes, own_signals
 from ib_core.networks.training import evaluate, split, train_epoch
 from ib_core.sources import szt
@@ -15,7 +15,7 @@ LAW = szt.law()
 
 
 def network(beta=0.3, seed=0, activation="tanh"):
-    return NoisyNetwork([12, 6, 4, 2], activation, beta, seed)
+    return MLP([12, 6, 4, 2], activation, beta, seed)
 
 
 def test_the_first_signal_is_a_function_of_the_input():
@@ -29,7 +29,7 @@ def test_the_first_signal_is_a_function_of_the_input():
 
 def test_the_second_layer_hears_noise_of_standard_deviation_beta():
     # With the second layer's weights set to the identity on small signals, its passes spread like the noise.
-    net = NoisyNetwork([12, 4, 4, 2], "relu", 0.2, 0)
+    net = MLP([12, 4, 4, 2], "relu", 0.2, 0)
     with torch.no_grad():
         net.layers[1].weight.copy_(torch.eye(4))
         net.layers[1].bias.fill_(10)  # far from the kink
@@ -59,7 +59,7 @@ def test_own_passes_are_those_of_their_family_whatever_block_is_asked_for():
 
 
 def test_own_passes_of_a_few_atoms_do_not_depend_on_the_others_and_are_independent_families():
-    net = NoisyNetwork([12, 6, 5, 4, 2], "tanh", 0.3, 0)
+    net = MLP([12, 6, 5, 4, 2], "tanh", 0.3, 0)
     family = own_signals(net, LAW.atoms, 3, 5, seed=3)
     few, some = family.heavy(np.array([7]), 400, 0), family.heavy(np.array([2, 7, 600]), 400, 0)
     assert some.shape == (3, 400, 4)
