@@ -161,7 +161,7 @@ class Layer:
             there = pool.atoms.scaled(self.atoms.unscaled(points))
         own = pool.atoms.own(there, part, pool.groups.group_of[part])
         logs = log_totals(pool.atoms, there, pool.groups, own, self.counts[atom]) - passes
-        log_own = np.log(own.kernel) - own.shift - passes
+        log_own = np.log(own.kernel) - own.offset - passes
         if self.heavy is not None:
             place = self.heavy.place[atom]
             at = np.flatnonzero(place >= 0)
