@@ -113,7 +113,7 @@ def mean_sliced_information(
     lower, lower_spread = None, None
     if all(each.lower is not None for each in slices):
         lower, lower_spread = _mean([each.lower for each in slices if each.lower is not None])
-    weights = options.get("weights")
+    weights: Any = options.get("weights")
     most = np.array([entropy(law) for law in law_columns(weights, len(slices[0].pointwise)).T])
     most = most[0] if np.ndim(weights) != 2 else most
     least = np.zeros_like(most) if lower is None else np.clip(lower.value - WIDTH * lower.stderr, 0, most)

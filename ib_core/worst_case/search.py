@@ -81,6 +81,21 @@ def largest_information(
     columns = channel if inside.all() else channel[:, inside]
     ball = _ball(weights[inside], size, metric)
     self_term = negentropies(columns)
+    found = _mirror_ascent(columns, self_term, ball, tolerance)
+    if found.upper - found.value > tolerance:
+        if isinstance(ball, DivergenceBall):
+            found = _newton_kl(columns, self_term, ball, found, tolerance)
+        else:
+            found = _newton_tv(columns, self_term, ball, found, tolerance)
+    law = np.zeros(len(weights))
+    law[inside] = found.weights
+    return found._replace(weights=law, upper=max(found.upper, found.value))
+
+
+def _mirror_ascent(
+    columns: np.ndarray, self_term: np.ndarray, ball: TotalVariationBall | DivergenceBall, tolerance: float
+) -> WorstCase:
+    """At most MIRROR_STEPS steps from the middle of the ball."""
     law = ball.start()
     output = columns @ law
     step, upper = 1.0, np.inf
@@ -107,26 +122,37 @@ def largest_information(
         if iteration % 3 == 0:
             vertex = ball.best(i)
             law, output = _ascend(ball, self_term, law, output, vertex - law, columns @ vertex - output)
+    return WorstCase(law, _information(columns, self_term, law), upper, iteration)
+
+
+def _newton_kl(
+    columns: np.ndarray, self_term: np.ndarray, ball: DivergenceBall, found: WorstCase, tolerance: float
+) -> WorstCase:
+    """Newton steps from what mirror steps found."""
+    law, least, steps = newton_path(columns, self_term, ball, found.weights, tolerance, NEWTON_STEPS)
     value = _information(columns, self_term, law)
-    if upper - value > tolerance and isinstance(ball, DivergenceBall):
-        law, least, steps = newton_path(columns, self_term, ball, law, tolerance, NEWTON_STEPS)
-        value, upper, iteration = _information(columns, self_term, law), min(upper, least), iteration + steps
-    elif upper - value > tolerance and 0.5 * np.abs(law - weights).sum() < 0.999 * size:
+    return WorstCase(law, value, min(found.upper, least), found.iterations + steps)
+
+
+def _newton_tv(
+    columns: np.ndarray, self_term: np.ndarray, ball: TotalVariationBall, found: WorstCase, tolerance: float
+) -> WorstCase:
+    """Likewise in a TV ball."""
+    law, value, upper, iterations = found
+    if 0.5 * np.abs(law - ball.weights).sum() < 0.999 * ball.epsilon:
         # The ball does not hold the law back: it may contain the one of the channel's capacity.
-        n = len(weights)
+        n = len(law)
         everything = DivergenceBall(np.full(n, 1 / n), math.log(n))
         freest, least, steps = newton_path(columns, self_term, everything, law, tolerance, NEWTON_STEPS)
-        upper, iteration = min(upper, least), iteration + steps
+        upper, iterations = min(upper, least), iterations + steps
         if ball.contains(freest):
             law, value = freest, _information(columns, self_term, freest)
         else:
             law = _towards(ball, law, freest)
-    if upper - value > tolerance and metric == "tv":
-        law, least, steps = newton_ascent(columns, self_term, weights, size, law, tolerance, NEWTON_STEPS)
-        value, upper, iteration = _information(columns, self_term, law), min(upper, least), iteration + steps
-    found = np.zeros(len(weights))
-    found[inside] = law
-    return WorstCase(found, value, max(upper, value), iteration)
+    if upper - value > tolerance:
+        law, least, steps = newton_ascent(columns, self_term, ball.weights, ball.epsilon, law, tolerance, NEWTON_STEPS)
+        value, upper, iterations = _information(columns, self_term, law), min(upper, least), iterations + steps
+    return WorstCase(law, value, upper, iterations)
 
 
 def smallest_information(

@@ -63,19 +63,7 @@ def newton_ascent(
             worst = min(2 * worst, len(weights))
         least = min(gap, least)
         leave, arrive = _worst_atoms(i, weights, epsilon, leaving, arriving, worst, 1e-2 * tolerance / len(weights))
-        leave = leave[weights[leave] > 0]
-        if not 1e-9 < leaving[leave].sum() / weights[leave].sum() < 1 - 1e-9:  # no freedom
-            leave = leave[:0]
-        atoms, sign = np.concatenate([leave, arrive]), np.repeat([-1.0, 1.0], [len(leave), len(arrive)])
-        # float32 is enough for the curvature of a step, and a diagonal a little larger makes up for its rounding.
-        scaled = (channel[:, atoms] * (sign / np.sqrt(np.maximum(output, 1e-300))[:, None])).astype(np.float32)
-        curvature = (scaled.T @ scaled).astype(float)
-        curvature[np.diag_indices(len(atoms))] *= 1 + 1e-6
-        present = np.concatenate([leaving[leave], arriving[arrive]])
-        cap = np.concatenate([weights[leave], np.full(len(arrive), np.inf)])
-        # A gap is of first order in what is missing, the objective of second.
-        moved = best_move(sign * i[atoms], curvature, present, cap, sign, 1e-6 * tolerance)
-        out, into = np.split(moved - present, [len(leave)])
+        leave, out, into = _exchange(channel, weights, i, output, leaving, arriving, leave, arrive, tolerance)
         step = np.zeros(len(weights))
         step[leave] -= out
         step[arrive] += into
@@ -83,6 +71,34 @@ def newton_ascent(
         leaving[leave] += taken * out
         arriving[arrive] += taken * into
     return law, upper, iteration
+
+
+def _exchange(
+    channel: np.ndarray,
+    weights: np.ndarray,
+    i: np.ndarray,
+    output: np.ndarray,
+    leaving: np.ndarray,
+    arriving: np.ndarray,
+    leave: np.ndarray,
+    arrive: np.ndarray,
+    tolerance: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Newton's step on u at the atoms `leave` and on v at `arrive`: those of `leave` that may move, and both moves."""
+    leave = leave[weights[leave] > 0]
+    if not 1e-9 < leaving[leave].sum() / weights[leave].sum() < 1 - 1e-9:  # no freedom
+        leave = leave[:0]
+    atoms, sign = np.concatenate([leave, arrive]), np.repeat([-1.0, 1.0], [len(leave), len(arrive)])
+    # float32 is enough for the curvature of a step, and a diagonal a little larger makes up for its rounding.
+    scaled = (channel[:, atoms] * (sign / np.sqrt(np.maximum(output, 1e-300))[:, None])).astype(np.float32)
+    curvature = (scaled.T @ scaled).astype(float)
+    curvature[np.diag_indices(len(atoms))] *= 1 + 1e-6
+    present = np.concatenate([leaving[leave], arriving[arrive]])
+    cap = np.concatenate([weights[leave], np.full(len(arrive), np.inf)])
+    # A gap is of first order in what is missing, the objective of second.
+    moved = best_move(sign * i[atoms], curvature, present, cap, sign, 1e-6 * tolerance)
+    out, into = np.split(moved - present, [len(leave)])
+    return leave, out, into
 
 
 def _split(weights: np.ndarray, law: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
