@@ -14,7 +14,7 @@ from ib_core.sampling.until import Sampled
 
 @dataclass(frozen=True)
 class LayerInformation:
-    """What a layer knows of its input and of the label, in nats. With K laws every number is an array (K,).
+    """The ends of I(X; T_l) and I(T_l; Y) of a layer, in nats. With K laws every number is an array (K,).
 
     Standard errors count draws and passes, so that three of them cover as often as they do for a normal variable: few
     degrees of freedom, and rare events of which there was no instance, widen them.

@@ -73,6 +73,12 @@ def largest_information(
         weights: (N,) of P.
         tolerance: duality gap, nats, at which the search ends.
 
+    Example:
+        >>> channel = np.array([[0.9, 0.1], [0.1, 0.9]])
+        >>> found = largest_information(channel, np.array([0.7, 0.3]), 0.1, "tv")
+        >>> found.weights.round(6).tolist(), round(found.value, 6)
+        ([0.6, 0.4], 0.355209)
+
     Source: golden identity; Beck and Teboulle, Operations Research Letters 31 (2003); Bolte, Bauschke and Teboulle,
     relative smoothness, Mathematics of Operations Research 42 (2017).
     """
