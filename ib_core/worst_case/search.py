@@ -9,6 +9,7 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import xlogy
 
 from ib_core.bounds.pointwise import tv_interval
@@ -16,7 +17,7 @@ from ib_core.bounds.reweighting import kl_seed, tv_seed
 from ib_core.channels.finite import check, negentropies
 from ib_core.worst_case.balls import DivergenceBall, TotalVariationBall
 from ib_core.worst_case.kl_path import newton_path
-from ib_core.worst_case.tv_ascent import newton_ascent
+from ib_core.worst_case.tv_ascent import LENGTH_ERROR, newton_ascent
 
 MIRROR_STEPS, NEWTON_STEPS = 20, 60
 STARTS = 24  # of a search for the least information
@@ -294,14 +295,10 @@ def _ascend(
     def slope(t: float) -> float:
         return gain - float(produced @ np.log(np.maximum(output + t * produced, 1e-300)))
 
-    low, high = 0.0, reach
+    length = reach
     if slope(reach) < 0:
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    else:
-        low = high
-    law, output = np.maximum(law + low * direction, 0.0), np.maximum(output + low * produced, 0.0)
+        length = brentq(slope, 0.0, reach, xtol=LENGTH_ERROR) if slope(0.0) > 0 else 0.0
+    law, output = np.maximum(law + length * direction, 0.0), np.maximum(output + length * produced, 0.0)
     return law / law.sum(), output / output.sum()
 
 

@@ -8,12 +8,14 @@ the atoms depend on one another.
 """
 
 import numpy as np
+from scipy.optimize import brentq
 
 from ib_core.bounds.pointwise import largest_mean_tv, top_mass
 from ib_core.worst_case.quadratic import best_move
 
 WORST = 300  # atoms of the largest share of the gap, on either side; twice as many where those do not halve it
 NEAR = 60  # further ones that may come to matter: largest i(x) for v, next to the threshold for u
+LENGTH_ERROR = 1e-15  # of a step
 LIGHT = 1e-3  # of the mean u or v: less is too little to matter
 
 
@@ -144,10 +146,6 @@ def _line_search(gain: float, produced: np.ndarray, output: np.ndarray) -> float
     def slope(t: float) -> float:
         return gain - float(produced @ np.log(np.maximum(output + t * produced, 1e-300)))
 
-    low, high = 0.0, 1.0
-    if slope(high) >= 0:
+    if slope(1.0) >= 0:
         return 1.0
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    return low
+    return brentq(slope, 0.0, 1.0, xtol=LENGTH_ERROR) if slope(0.0) > 0 else 0.0
