@@ -156,6 +156,7 @@ def _newton_tv(
             law, value = freest, _information(columns, self_term, freest)
         else:
             law = _towards(ball, law, freest)
+            value = _information(columns, self_term, law)
     if upper - value > tolerance:
         law, least, steps = newton_ascent(columns, self_term, ball.weights, ball.epsilon, law, tolerance, NEWTON_STEPS)
         value, upper, iterations = _information(columns, self_term, law), min(upper, least), iterations + steps
