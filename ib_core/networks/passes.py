@@ -38,6 +38,12 @@ def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: 
         n_passes: noisy passes per atom.
         seed: key of the noise streams.
         purpose: names the family of passes: "stored" and "fresh" are independent.
+
+    Example:
+        >>> network = NoisyNetwork((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
+        >>> passes = noisy_passes(network, np.eye(12), n_passes=5, seed=0, purpose="stored")
+        >>> [signals.shape for signals in passes.signals]  # S_1 is a function of X: one pass is enough
+        [(12, 1, 4), (12, 5, 3)]
     """
     blocks = [
         _propagate(network, atoms[start : start + ATOM_BLOCK], n_passes, seed, purpose, start // ATOM_BLOCK)

@@ -21,6 +21,11 @@ class MLP(NoisyNetwork):
         activation: name of one, see `ib_core.networks.activation`.
         beta: standard deviation of the noise.
         seed: seed of the initial weights.
+
+    Example:
+        >>> network = NoisyNetwork((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
+        >>> network(torch.zeros(5, 12), torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 2])
     """
 
     def __init__(self, widths: Sequence[int], activation: str, beta: float, seed: int) -> None:

@@ -267,10 +267,12 @@ def test_every_kind_of_layer_is_within_1e_5_at_every_noise(d, n_x, laws):
                 truth = logsumexp(logs[:, :, None] + np.log(weights), axis=1)
             np.testing.assert_allclose(log_totals(atoms, points, ungrouped(weights))[0], truth, rtol=1e-12, atol=1e-5)
             near = np.delete(np.arange(m), range(3, 11))
-            shift = -logs[near].max(1)
-            kernel = atoms.kernel.matrix(points[near], shift)
-            counts = logs[near] + shift[:, None] > -15
-            np.testing.assert_allclose(np.log(kernel[counts]), (logs[near] + shift[:, None])[counts], rtol=0, atol=1e-5)
+            offset = -logs[near].max(1)
+            kernel = atoms.kernel.matrix(points[near], offset)
+            counts = logs[near] + offset[:, None] > -15
+            np.testing.assert_allclose(
+                np.log(kernel[counts]), (logs[near] + offset[:, None])[counts], rtol=0, atol=1e-5
+            )
 
 
 def test_equal_clusters_beside_an_outlier_have_their_entropy():
