@@ -71,8 +71,9 @@ def test_a_family_of_ones_own_is_entered_with_one_function_and_held_to_its_size(
 
     name = f"{__name__}.first_atoms"
     assert divergences(LAW, shifted(name, LAW, 0.2).law).tv.value == pytest.approx(0.2, rel=1e-12)
-    with pytest.raises(ArithmeticError, match=r"asked for tv = 0.2 and returned a law at 0.18"):
-        shifted(name, LAW, 0.2, honesty=0.9)
+    for apply in (shifted, check_shift):
+        with pytest.raises(ArithmeticError, match=r"asked for tv = 0.2 and returned a law at 0.18"):
+            apply(name, LAW, 0.2, honesty=0.9)
 
 
 def test_what_is_no_shift_of_its_kind_is_refused(monkeypatch):

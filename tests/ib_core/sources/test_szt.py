@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ib_core.laws.source import source, sources
 from ib_core.sources import szt
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "szt" / "szt_var_u.npz"
@@ -42,4 +43,12 @@ def test_labels_equal_the_published_ones_on_every_pattern():
 def test_the_soft_rule_tends_to_the_label():
     x = szt.patterns()
     assert (szt.label_probabilities(x, 1e4).round() == szt.labels(x)).all()
-    assert szt.soft_joint().sum() == pytest.approx(1, abs=1e-12)
+    joint = szt.soft_joint()
+    assert joint.sum() == pytest.approx(1, abs=1e-12) and (joint.argmax(axis=1) == szt.labels(x)).all()
+
+
+@pytest.mark.parametrize("name", sources())
+def test_what_a_source_says_of_itself_is_so(name):
+    law, found = source(name).law(), source(name)
+    assert law.atoms.shape == (found.n_atoms, found.n_inputs)
+    assert np.unique(law.labels).tolist() == list(range(found.n_classes))
