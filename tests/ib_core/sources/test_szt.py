@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ib_core.laws.input_law import entropy
 from ib_core.laws.source import source, sources
 from ib_core.sources import szt
 
@@ -40,10 +41,12 @@ def test_labels_equal_the_published_ones_on_every_pattern():
     assert (szt.labels(x) == y).all()
 
 
-def test_the_soft_rule_tends_to_the_label():
+def test_the_soft_rule_tends_to_the_label_and_carries_99_hundredths_of_a_bit():
     x = szt.patterns()
     assert (szt.label_probabilities(x, 1e4).round() == szt.labels(x)).all()
     joint = szt.soft_joint()
+    bits = entropy(joint.sum(axis=0)) + math.log(4096) - entropy(joint.ravel())
+    assert bits / math.log(2) == pytest.approx(0.99, abs=1e-4)
     assert joint.sum() == pytest.approx(1, abs=1e-12) and (joint.argmax(axis=1) == szt.labels(x)).all()
 
 
