@@ -7,7 +7,10 @@ import pytest
 from scipy.optimize import linprog, minimize, minimize_scalar
 from scipy.special import logsumexp, rel_entr
 
+from ib_core import bounds
+from ib_core.worst_case.balls import DivergenceBall, TotalVariationBall
 from ib_core.worst_case.search import largest_information, smallest_information
+from ib_core.worst_case.tv_ascent import _split
 
 METRICS = ["tv", "kl"]
 
@@ -71,6 +74,64 @@ def test_no_law_of_the_ball_has_more_than_the_largest_information(n, metric):
         most = largest_mean(metric, pointwise(channel, found.weights), p, size)
         assert found.value <= found.upper <= found.value + 6e-7
         assert found.value - 1e-7 <= most <= found.value + 2e-5  # of first order in what Q* is off, I(Q*) of second
+
+
+@pytest.mark.parametrize(("metric", "ball_of"), [("tv", TotalVariationBall), ("kl", DivergenceBall)])
+def test_projections_on_a_ball_meet_the_conditions_of_optimality(metric, ball_of):
+    rng = np.random.default_rng(0)
+    held = 0
+    for k in range(40):
+        n = int(rng.integers(2, 6))
+        p, f = rng.dirichlet(np.ones(n)) * 0.99 + 0.01 / n, rng.normal(size=n)
+        size = float(rng.choice([1e-3, 0.1, 0.4]))
+        if metric == "tv" and k % 2:
+            p = np.append(p, 0.0)
+            f = np.append(f, rng.normal())
+        ball = ball_of(p, size)
+        best, most = ball.best(f), largest_mean(metric, f, p, size)
+        assert best @ f == pytest.approx(most, abs=1e-8) and ball.largest_mean(f) == pytest.approx(most, abs=1e-8)
+        # At the law of least D(Q || V) no other law of the ball has a larger mean of -ln(Q / V).
+        log_v = 3 * rng.normal(size=len(p))
+        nearest = ball.nearest(log_v)
+        for law in (best, nearest, ball.start()):
+            assert law.min() >= 0 and law.sum() == pytest.approx(1, abs=1e-12) and ball.contains(law)
+            assert distance(metric, law, p) <= size * (1 + 1e-9)
+        slope = log_v - np.log(nearest)
+        assert nearest @ slope == pytest.approx(largest_mean(metric, slope, p, size), abs=1e-7)
+        held += distance(metric, nearest, p) > 0.999 * size
+        assert not ball.contains(p + 1.01 * (best - p)) or distance(metric, best, p) < 0.99 * size
+    assert held > 30  # by the ball, not only by the simplex
+
+
+def test_mass_that_stays_inside_a_ball_leaves_and_arrives_again():
+    p, law = np.array([0.5, 0.3, 0.2, 0.0]), np.array([0.45, 0.3, 0.2, 0.05])
+    for size in (0.05, 0.2, 0.9):
+        leaving, arriving = _split(p, law, size)
+        assert (leaving >= 0).all() and (leaving <= p).all() and (arriving >= 0).all()
+        assert leaving.sum() == pytest.approx(size) == arriving.sum()
+        assert p - leaving + arriving == pytest.approx(law, abs=1e-15)
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_the_proven_lower_end_is_the_better_one_of_the_certificate_and_the_seed_form(n):
+    used = set()
+    for metric in METRICS:
+        for channel, p, size in [*instances(n, 12), (np.eye(n), np.full(n, 1 / n), 0.95)]:
+            i = pointwise(channel, p)
+            inside, now = int((p > 0).sum()), information(channel, p)
+            if metric == "kl":
+                certificate = -largest_mean("kl", -i, p, size) - size
+                seed = bounds.kl_seed(size, inside)
+            else:  # what is kept: the mass 1 - eps of the smallest i(x)
+                order = np.argsort(i[p > 0])
+                kept = np.diff(np.minimum(np.append(0, np.cumsum(p[p > 0][order])), 1 - size))
+                certificate = kept @ i[p > 0][order] + (1 - size) * math.log(1 - size)
+                seed = math.log(inside) if size > 1 - 1 / inside else bounds.tv_seed(size, inside)
+            found = smallest_information(channel, p, size, metric)
+            lower = max(certificate, now - seed, 0.0)
+            assert found.lower == pytest.approx(min(lower, found.value), abs=1e-7)
+            used.add(lower > 0)
+    assert used == {False, True}
 
 
 def descent(channel, p, size, start):

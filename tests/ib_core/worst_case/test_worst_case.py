@@ -107,6 +107,14 @@ def test_a_layer_becomes_a_finite_channel_whose_information_converges():
     assert found.upper - found.value < 1e-6 and found.value > information(channel, uniform)
 
 
+def test_draws_in_the_proportions_of_their_proposal_give_the_channel_itself():
+    # Of 16 draws from u = (1/4, 3/4) the first output comes 5 times.
+    channel, u = np.array([[0.5, 0.25], [0.5, 0.75]]), np.array([0.25, 0.75])
+    found = from_log_kernel(np.log(channel[np.repeat([0, 1], [5, 11])]) + 7.0, u)
+    for p in (u, np.array([0.9, 0.1])):
+        assert pointwise(found, p) == pytest.approx(pointwise(channel, p), rel=1e-12)
+
+
 def test_a_layer_keeps_its_information_as_a_finite_channel():
     rng = np.random.default_rng(0)
     passes = np.tanh(rng.standard_normal((300, 1, 1)) + 0.3 * rng.standard_normal((300, 8, 1)))
