@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from scipy.special import rel_entr
 
 from ib_core import bounds
 from ib_core.channels.closed_forms import finite_input_information
@@ -43,7 +44,7 @@ def grid_information(channel, laws):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_both_ends_agree_with_brute_force(metric):
-    for seed in range(20):
+    for seed in range(10):
         channel, p, size = instance(seed)
         values = grid_information(channel, grid_laws(p, size, metric))
         most = largest_information(channel, p, size, metric)
@@ -252,16 +253,15 @@ def test_the_smallest_information_of_a_kl_ball_is_at_its_boundary(n):
         angles = np.linspace(0, 2 * np.pi, 1500, endpoint=False)
         basis = np.array([[1, -1]]) if n == 2 else np.array([[1, -1, 0], [1, 1, -2]])
         directions = np.array([[1.0], [-1.0]]) if n == 2 else np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        laws = []
-        for direction in directions @ basis:
-            falling = direction < 0
-            low, high = 0.0, float((p[falling] / -direction[falling]).min())
-            for _ in range(60):
-                middle = (low + high) / 2
-                law = p + middle * direction
-                inside = (law > 0).all() and float(law @ np.log(law / p)) <= kappa
-                low, high = (middle, high) if inside else (low, middle)
-            laws.append(p + low * direction)
+        steps = directions @ basis
+        with np.errstate(divide="ignore"):
+            high = np.where(steps < 0, -p / steps, np.inf).min(1)
+        low = np.zeros(len(steps))
+        for _ in range(60):
+            middle = (low + high) / 2
+            inside = rel_entr(np.maximum(p + middle[:, None] * steps, 0), p).sum(1) <= kappa
+            low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+        laws = np.maximum(p + low[:, None] * steps, 0)
         least = smallest_information(channel, p, kappa, "kl")
         truth = min(information(channel, law) for law in laws)
         assert truth - 1e-4 < least.value < truth + 1e-9 and least.lower <= truth + 1e-12
