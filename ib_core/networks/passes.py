@@ -40,7 +40,8 @@ def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: 
         purpose: names the family of passes: "stored" and "fresh" are independent.
 
     Example:
-        >>> network = NoisyNetwork((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
+        >>> from ib_core.networks.architectures.mlp import MLP
+        >>> network = MLP((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
         >>> passes = noisy_passes(network, np.eye(12), n_passes=5, seed=0, purpose="stored")
         >>> [signals.shape for signals in passes.signals]  # S_1 is a function of X: one pass is enough
         [(12, 1, 4), (12, 5, 3)]

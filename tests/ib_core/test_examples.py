@@ -18,7 +18,7 @@ SHOWN = [
     "laws.family.shifted",
     "laws.input_law.InputLaw",
     "laws.wasserstein.wasserstein",
-    "networks.mlp.NoisyNetwork",
+    "networks.architectures.mlp.MLP",
     "networks.passes.noisy_passes",
     "worst_case.search.largest_information",
 ]

@@ -23,7 +23,7 @@ class MLP(NoisyNetwork):
         seed: seed of the initial weights.
 
     Example:
-        >>> network = NoisyNetwork((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
+        >>> network = MLP((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
         >>> network(torch.zeros(5, 12), torch.Generator().manual_seed(0)).shape
         torch.Size([5, 2])
     """
