@@ -18,12 +18,13 @@ from flows.settings.study import entrypoint, studies, study_named
 from flows.studies.calibration.settings import CalibrationConfig
 from ib_core.bounds import theorems
 from ib_core.bounds.theorem import Bound, Theorem
-from tasks.calibration.figures import draw
+from tasks.calibration.figures import risk_against_bounds, sampled_information
 from tasks.calibration.report import theorem_table
 from tasks.calibration.risk import Risk
 from tasks.calibration.tables import load_calibration
 from tasks.calibration.tracking import CalibrationRecord
 from tasks.engine.recipe import reading
+from tasks.page.figure_style import house_style
 from tasks.store.store import Result, Store
 
 SMALL = {
@@ -122,9 +123,9 @@ def test_a_theorem_that_is_added_to_the_table_is_everywhere(workspace, tmp_path,
     assert {run.key.split("/")[0] for run in runs if ("bound_trial" in [name for name, *_ in run.points])} == {
         *("entropy", "sampled")
     }
-    figures = dict(draw(tables))
-    for name in ("risk_against_bounds", "sampled_information"):
-        assert "Trial: 3/2" in [text.get_text() for legend in figures[name].legends for text in legend.get_texts()]
+    with house_style():
+        legends = [legend for draw in (risk_against_bounds, sampled_information) for legend in draw(tables).legends]
+    assert [text.get_text() for legend in legends for text in legend.get_texts()].count("Trial: 3/2") == 2
 
 
 def test_the_spread_falls_like_one_over_root_n_and_the_plain_gap_like_one_over_n_x(tables):
