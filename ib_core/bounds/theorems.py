@@ -243,7 +243,7 @@ THEOREMS: tuple[Theorem, ...] = (
         distance="tv",
         form="golden",
         uses_data=True,
-        label="TV: certificate from i(x)",
+        label="TV: from i(x)",
         statement="I(X';T_l) lies between the least and the largest value that i(x) of clean data allows at TV(P, P') "
         f"up to eps on the atoms of P; both ends of i(x) are widened by {IN_WORDS}.",
         source=GOLDEN,
@@ -284,7 +284,7 @@ THEOREMS: tuple[Theorem, ...] = (
         distance="kl",
         form="pointwise",
         uses_data=True,
-        label="KL: M ε* + κ, M the range of i(x)",
+        label="KL: M ε* + κ",
         statement="|I(X';T_l) - I(X;T_l)| is at most M eps* + kappa at D(P' || P) up to kappa, M the range of i(x) of "
         f"clean data on the support of P, widened by {IN_WORDS}, eps* as for kl_seed.",
         source=GOLDEN,
@@ -298,7 +298,7 @@ THEOREMS: tuple[Theorem, ...] = (
         distance="kl",
         form="golden",
         uses_data=True,
-        label="KL: certificate from i(x)",
+        label="KL: from i(x)",
         statement="I(X';T_l) lies between the smallest mean of i(x) of clean data at D(P' || P) up to kappa, less "
         f"kappa, and the largest; both ends of i(x) are widened by {IN_WORDS}.",
         source=f"{GOLDEN}; Donsker and Varadhan's variational formula",
@@ -310,7 +310,7 @@ THEOREMS: tuple[Theorem, ...] = (
         concerns=("deviation",),
         quantity="change",
         distance="wasserstein",
-        label="W: √d L W₂ / β, or with W₁",
+        label="W: √d L W₂ / β",
         statement="|I(X';T'_l) - I(X;T_l)| is at most (sqrt(d) L / beta)(W_2 + W_1 above the first layer), and for "
         "signals in a box of diameter D at most (D L / beta^2) W_1, twice that above the first layer; L is a Lipschitz "
         "constant of the input's way to the signal, W_1 and W_2 are distances of the input laws or bounds of them.",
@@ -337,7 +337,7 @@ THEOREMS: tuple[Theorem, ...] = (
         quantity="change",
         distance="wasserstein",
         uses_data=True,
-        label="W: from the signals under common noises",
+        label="W: from the signals",
         statement="The forms of wasserstein after the fact, with the root mean square or the mean of how far the "
         "signals moved under common noises in place of L W. It is exact for the channel that the stored passes make "
         "up, whose change it is held against; in the first layer that is the true one.",
@@ -351,7 +351,7 @@ THEOREMS: tuple[Theorem, ...] = (
         concerns=("deviation",),
         quantity="change",
         distance="tv",
-        label="TV: by direction, from H",
+        label="TV: by sign, from H",
         statement="The fall is at most eps min(H(A), C) + H_b(eps), A the law of the mass that P loses, and the rise "
         "the same with the law B of the mass that P' gains; for reweightings. Where the bracket of the change excludes "
         "0 the one of its sign counts, else the larger.",
@@ -365,7 +365,7 @@ THEOREMS: tuple[Theorem, ...] = (
         quantity="change",
         distance="tv",
         uses_data=True,
-        label="TV: by direction, from I",
+        label="TV: by sign, from I",
         statement="The change lies between eps (I(B) - I(A)) - H_b(eps) and eps (I(B) - I(A)) + H_b(eps), for "
         "reweightings, with the brackets of I(A) and I(B), the information of the removed and of the added mass.",
         source="here, by common and moved mass: ib_core.bounds.directional",

@@ -124,12 +124,12 @@ def sheet(
     return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid, **options)
 
 
-def legend(figure: Figure, handles: Sequence[Any], text: str = "") -> None:
-    """Keys at the top of the sheet, after a bold `text`: on one line where they fit, else on two."""
+def legend(figure: Figure, handles: Sequence[Any], text: str = "", lines: int = 2) -> None:
+    """Keys at the top of the sheet, after a bold `text`: on one line where they fit, else on two, or on `lines`."""
     needed = sum(KEY + LETTER * len(handle.get_label()) for handle in handles)
     fits = len(handles) <= 8 and needed <= PAGE - bool(text)
-    height, columns = figure.get_figheight(), len(handles) if fits else (len(handles) + 1) // 2
-    middle = 1 - (0.2 + LINE / 2 * (columns < len(handles))) / height
+    height, columns = figure.get_figheight(), len(handles) if fits else -(-len(handles) // lines)
+    middle = 1 - (0.2 + LINE / 2 * (-(-len(handles) // columns) - 1)) / height
     start = figure.text(0.012, 1 - 0.2 / height, text, fontweight="bold", fontsize=10, va="center")
 
     def draw(centre: float, **spacing: float) -> Legend:

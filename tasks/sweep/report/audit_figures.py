@@ -27,8 +27,9 @@ def tightness(arranged: Arranged, case: Case) -> Figure:
     families = list(arranged.families)
     rows = -(-len(families) // ACROSS)
     height = 0.3 * max(len(arranged.layers), 2)
-    figure, panels = style.sheet(rows, min(ACROSS, len(families)), height, (0.35, 0.75), bar=True)
     here = case.of(arranged.audit)
+    top = 0.64 + style.LINE
+    figure, panels = style.sheet(rows, min(ACROSS, len(families)), height, (0.35, 0.75), bar=True, top=top)
     letters = {name: chr(ord("a") + k) for k, name in enumerate(sorted(here["theorem"].dropna().unique()))}
     scale = LogNorm(1e-3, 1)
     for k, axes in enumerate(panels.ravel()):

@@ -95,7 +95,8 @@ def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Fi
     bounds = arranged.tables.bounds
     bounds = case.of(arranged.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]))
     looks = style.theorem_looks(among(bounds["theorem"]))
-    top = 0.64 + style.LINE * (len(looks) > 6)
+    lines = 2 if len(looks) <= 6 else 3
+    top = 0.64 + style.LINE * (lines - 1)
     figure, panels = style.sheet(
         len(arranged.layers), len(group.families), 1.45, (0.2, 0.17), top=top, sharex="col", sharey="row"
     )
@@ -128,7 +129,7 @@ def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Fi
         *(Line2D([], [], label=named(name).label, **look) for name, look in looks.items()),
         Patch(**VACUOUS, label="vacuous"),
     ]
-    style.legend(figure, handles, case.label)
+    style.legend(figure, handles, case.label, lines)
     return figure
 
 
