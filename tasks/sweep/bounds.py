@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-import pandas as pd
-
 from ib_core.members import place
 from ib_core.networks.activation import ROOM as ACTIVATIONS
 from ib_core.networks.network import ROOM as ARCHITECTURES
@@ -20,6 +18,7 @@ from tasks.sweep.bottleneck import bottleneck_table
 from tasks.sweep.data import REFERENCE, Law, Shifts, law_of
 from tasks.sweep.information import Information
 from tasks.sweep.measures import Measured
+from tasks.sweep.schema import shaped
 from tasks.sweep.tables import SweepTables, write_tables
 from tasks.sweep.theorems import Network, bounds_table, clean_layers, worst_case_table
 from tasks.sweep.training import Training
@@ -96,34 +95,31 @@ class Bounds(Recipe):
         laws = collect.laws_table(self.laws, places)
         history = collect.history_table(self.networks)
         weights = {name: law_of(law).weights for name, law in self.laws.items()}
-        information = collect.information_table(self.cells, self.failed, self.activations, weights, laws, places)
-        attribution = collect.attribution_table(self.cells, places)
+        code = identity(fingerprint(Information)._asdict())[:12]
+        gathered = self.cells, self.failed, self.activations, weights, laws, places
+        information = collect.information_table(self.sweep, *gathered, device=self.device, code=code)
+        attribution = collect.attribution_table(self.sweep, self.cells, places)
         clean = clean_layers(information, collect.pointwise(self.cells), weights[REFERENCE])
         steps = collect.steps(self.cells)
         network = Network(self.widths[1:-1], half_width(self.architecture, self.activation))
         reference = law_of(self.laws[REFERENCE])
-        code = identity(fingerprint(Information)._asdict())[:12]
-        information = information.assign(sweep=self.sweep, device=self.device, code=code)[collect.INFORMATION]
+        known = information, laws, history, weights, clean, steps, attribution
         tables = SweepTables(
             sweep=self.sweep,
             config=dict(self.config),
             information=information,
-            bounds=self._named(bounds_table(network, information, laws, history, weights, clean, steps, attribution)),
-            attribution=self._named(attribution),
-            worst_case=self._named(worst_case_table(network, collect.worst_case(self.worst_cases), clean)),
-            measures=self._named(collect.measures_table(self.measures, places)),
+            bounds=bounds_table(self.sweep, network, *known),
+            attribution=attribution,
+            worst_case=worst_case_table(self.sweep, network, collect.worst_case(self.worst_cases), clean),
+            measures=collect.measures_table(self.sweep, self.measures, places),
             bottleneck=bottleneck_table(self.laws[REFERENCE].of, reference),
             laws=laws,
-            history=history.drop(columns="lipschitz"),
+            history=shaped("history", history),
             signals=collect.signals_table(self.activations, reference.labels),
         )
         write_tables(tables, out)
         for search in self.worst_cases:
             copy_file(laws_file(search), out / "worst_case" / search.law_file)
-
-    def _named(self, table: pd.DataFrame) -> pd.DataFrame:
-        table.insert(0, "sweep", self.sweep)
-        return table
 
 
 def _left(units: Iterable[Unit], lost: frozenset[str]) -> tuple[Unit, ...]:
