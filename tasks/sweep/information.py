@@ -130,7 +130,7 @@ def _estimates(information: LayerInformation, names: list[str], moved: bool) -> 
     """One row for each law, quantity and estimator.
 
     "upper" and "lower" are the two ends, both with the bracket that they make; "bracket", for a change, is its middle
-    with a third of its half width as standard error; "plug_in" is the information of the stored passes.
+    with the standard error of which `WIDTH` reach its ends; "plug_in" is the information of the stored passes.
 
     Args:
         information: of the cell.

@@ -12,7 +12,7 @@ from tasks.store.parquet import read_table, write_table
 
 @dataclass(frozen=True)
 class SweepTables:
-    """Everything a report or a tracking server shows of one sweep.
+    """Everything a report or a tracking server shows of one sweep; `tasks.sweep.schema` has the columns of each table.
 
     Attributes:
         sweep: name of the sweep.
@@ -42,6 +42,7 @@ class SweepTables:
 
 
 TABLES = tuple(field.name for field in fields(SweepTables) if field.type is pd.DataFrame)
+READ_BY_PEOPLE = tuple(name for name in TABLES if name != "signals")
 
 
 def write_tables(tables: SweepTables, folder: Path) -> None:
@@ -49,7 +50,7 @@ def write_tables(tables: SweepTables, folder: Path) -> None:
     for name in TABLES:
         frame = getattr(tables, name)
         write_table(folder / f"{name}.parquet", frame)
-        if name != "signals":
+        if name in READ_BY_PEOPLE:
             frame.to_csv(folder / f"{name}.csv", index=False)
     (folder / "config.yaml").write_text(yaml.safe_dump(tables.config, sort_keys=False), encoding="utf-8")
 

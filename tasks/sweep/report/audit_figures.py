@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
-from ib_core.bounds.theorems import named, of_balls
+from ib_core.bounds.theorems import among, named, of_balls
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
 from tasks.page.page import figure_style as style
 from tasks.sweep.report.arranged import METRICS, Arranged, Case, title
@@ -30,7 +30,7 @@ def tightness(arranged: Arranged, case: Case) -> Figure:
     here = case.of(arranged.audit)
     top = 0.64 + style.LINE
     figure, panels = style.sheet(rows, min(ACROSS, len(families)), height, (0.35, 0.75), bar=True, top=top)
-    letters = {name: chr(ord("a") + k) for k, name in enumerate(sorted(here["theorem"].dropna().unique()))}
+    letters = {theorem.name: chr(ord("a") + k) for k, theorem in enumerate(among(here["theorem"]))}
     scale = LogNorm(1e-3, 1)
     for k, axes in enumerate(panels.ravel()):
         if k < len(families):

@@ -18,7 +18,7 @@ from tasks.sweep.report import tables as parts
 from tasks.sweep.report.arranged import Arranged, Case, title
 from tasks.sweep.report.figures import draw
 from tasks.sweep.report.tables import at_size
-from tasks.sweep.tables import SweepTables, load_tables
+from tasks.sweep.tables import READ_BY_PEOPLE, SweepTables, load_tables
 
 TITLES = {
     "shift_response": "Information against the size of the shift",
@@ -87,6 +87,7 @@ def write_report(tables: SweepTables, out: Path) -> None:
         accuracy=parts.accuracy_table(arranged),
         curves=set(arranged.tables.bottleneck["rule"]),
         gap=f"{arranged.tables.bottleneck['gap'].max():.1g}",
+        files=READ_BY_PEOPLE,
         settings=json.dumps(arranged.tables.config, indent=2, ensure_ascii=False, default=str),
     )
 

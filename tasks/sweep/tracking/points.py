@@ -56,7 +56,7 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
 
 
 def middles(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of an end with the middle of the bracket as value, and a third of its half width as standard error."""
+    """Rows of an end with the middle of the bracket as value, and the standard error of which `WIDTH` reach them."""
     value, stderr = centred(rows["lower"], rows["upper"])
     return rows.assign(value=value, stderr=stderr)
 
