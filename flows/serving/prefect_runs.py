@@ -42,8 +42,9 @@ from prefect.logging.handlers import APILogWorker
 from prefect.states import Crashed
 
 from flows.serving.prefect_server import PrivateServer
-from flows.serving.process import RunLock
+from flows.serving.process import run_lock
 from tasks.engine.progress import Observer, Stop
+from tasks.store.locks import Lock
 
 TAG = "ibshift"
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
@@ -61,7 +62,7 @@ class Adopted(NamedTuple):
     """A flow run that waits for its retry, and the lock that makes it ours."""
 
     flow_run: FlowRun
-    lock: RunLock
+    lock: Lock
 
 
 def run_id_of(flow_run: FlowRun) -> str:
@@ -77,7 +78,7 @@ def owned_run(workspace: Path) -> Iterator[str]:
         The run's id, 8 hexadecimal digits.
     """
     run_id = secrets.token_hex(4)
-    with RunLock(workspace, run_id), tags(TAG, f"run:{run_id}"):
+    with run_lock(workspace, run_id), tags(TAG, f"run:{run_id}"):
         yield run_id
 
 
@@ -93,7 +94,7 @@ def served_run(workspace: Path) -> Iterator[None]:
     run_id = UUID(str(runtime.flow_run.id)).hex[:8]
     # Never closed: the lease ends with this process, after the flow's final state was reported.
     PrivateServer(workspace / "prefect").start()
-    with RunLock(workspace, run_id):
+    with run_lock(workspace, run_id):
         yield
 
 
@@ -118,7 +119,7 @@ def reap(workspace: Path) -> list[str]:
     closed = []
     with get_client(sync_client=True) as client:
         for flow_run in _all_flow_runs(client, wanted):
-            lock = RunLock(workspace, run_id_of(flow_run))
+            lock = run_lock(workspace, run_id_of(flow_run))
             if not lock.abandoned():
                 continue
             with lock:
@@ -160,7 +161,7 @@ def adopt_retry(workspace: Path, wanted: Callable[[FlowRun], bool]) -> Adopted |
         The run and its lock, already held; None where no run waits.
     """
     for flow_run in waiting_retries(workspace):
-        lock = RunLock(workspace, run_id_of(flow_run))
+        lock = run_lock(workspace, run_id_of(flow_run))
         if wanted(flow_run) and lock.acquire():
             return Adopted(flow_run, lock)
     return None

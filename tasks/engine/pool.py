@@ -18,7 +18,8 @@ from tasks.engine.make import Ended, make, record_failure
 from tasks.engine.progress import Stop
 from tasks.engine.recipe import Recipe
 from tasks.environment import own_ray
-from tasks.store.store import Busy, Store
+from tasks.store.locks import Busy
+from tasks.store.store import Store
 
 ATTEMPTS = 4  # a worker that dies (killed, out of memory) is tried this often, a unit that raises only once
 START_S = 60  # Ray itself gives up after 35, except where it never does

@@ -90,7 +90,7 @@ def test_two_runs_at_once_share_the_work_and_a_third_computes_nothing(commands, 
 def test_a_killed_prefect_server_is_started_again_and_the_run_goes_on(commands, undisturbed):
     process = commands.start()
     commands.wait_for("information", 2)
-    servers = [each for each in commands.processes() if "flows.serving.prefect_server" in " ".join(each.cmdline())]
+    servers = [each for each in commands.processes() if "flows.serving.prefect_process" in " ".join(each.cmdline())]
     servers[0].kill()
     output = process.communicate(timeout=500)[0]
     assert process.returncode == 0, output

@@ -11,13 +11,15 @@ from uuid import uuid4
 
 import pytest
 
-from flows.serving.process import RunLock
+from flows.serving.process import run_lock
 from tasks.engine.progress import Stop
+from tasks.store.locks import Busy
 
 WAIT_FOR_SIGNAL = """
 import sys, time
 from flows.serving.process import signals
 from tasks.engine.progress import Stop
+from tasks.store.locks import Busy
 stop = Stop()
 with signals(stop):
     print("ready", flush=True)
@@ -40,22 +42,22 @@ def prefect_runs(tmp_path_factory):
 
 
 def test_a_held_lock_means_alive_and_a_killed_holder_means_dead(tmp_path):
-    hold = f"import sys; from pathlib import Path; from flows.serving.process import RunLock; \
-lock = RunLock(Path({str(tmp_path)!r}), 'a'); lock.acquire(); print('held', flush=True); sys.stdin.read()"
+    hold = f"import sys; from pathlib import Path; from flows.serving.process import run_lock; \
+lock = run_lock(Path({str(tmp_path)!r}), 'a'); lock.acquire(); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
-        assert not RunLock(tmp_path, "a").abandoned()
-        with pytest.raises(RuntimeError, match="already going on"), RunLock(tmp_path, "a"):
+        assert not run_lock(tmp_path, "a").abandoned()
+        with pytest.raises(Busy, match="held by another process"), run_lock(tmp_path, "a"):
             pass
         holder.kill()
-    lock = RunLock(tmp_path, "a")
+    lock = run_lock(tmp_path, "a")
     assert lock.abandoned()
     lock.release()
-    assert not RunLock(tmp_path, "a").abandoned()  # ended in peace: nothing lies here
+    assert not run_lock(tmp_path, "a").abandoned()  # ended in peace: nothing lies here
 
 
 def test_a_run_of_another_workspace_is_nobody_s_to_judge(tmp_path):
-    assert not RunLock(tmp_path, "never-seen").abandoned()
+    assert not run_lock(tmp_path, "never-seen").abandoned()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
