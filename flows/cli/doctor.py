@@ -15,8 +15,9 @@ from flows.cli.launch import writable
 from flows.execution.plan import build_plan
 from flows.serving.prefect_server import PrivateServer
 from flows.settings.load import ConfigError, load_config
-from tasks.engine.pool import Pool, PoolDied
+from tasks.engine.pool import Pool
 from tasks.engine.progress import Stop, Stopped
+from tasks.engine.ray_start import PoolDied
 from tasks.environment import WrongEnvironment, overruled, tracking_address
 from tasks.store.locks import Lock
 from tasks.tracking.sync import TrackingError, prepare

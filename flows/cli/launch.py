@@ -17,8 +17,8 @@ from flows.serving.prefect_server import PrivateServer
 from flows.serving.process import EXIT, signals, stopped
 from flows.settings.load import ConfigError
 from flows.settings.study import entrypoint
-from tasks.engine.pool import PoolDied, PoolHung
 from tasks.engine.progress import Stopped
+from tasks.engine.ray_start import PoolDied, PoolHung
 from tasks.environment import WrongEnvironment, tracking_address
 from tasks.local_server import ServerUnavailable
 from tasks.tracking import sync as tracking
