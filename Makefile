@@ -1,17 +1,19 @@
 # make demo: set up and run the main job.   make test: set up and run all tests.   make quick: without kills and servers.
 PYTHON ?= python3
 BIN := .venv/bin
+# Files of tests side by side; each keeps to folders and ports of its own.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 .PHONY: demo test quick bench lint setup clean
 
 demo: setup
 	$(BIN)/ibshift run szt
 
-test: setup
-	$(BIN)/pytest
+test: quick
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m slow
 
 quick: setup
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow"
 
 bench: setup
 	$(BIN)/python tests/benchmarks/kernel.py

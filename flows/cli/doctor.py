@@ -1,6 +1,5 @@
 """What a run needs of a machine, checked one by one: all that a run starts is started, in a folder removed again."""
 
-import fcntl
 import importlib.metadata
 import os
 import shutil
@@ -16,9 +15,11 @@ from flows.cli.launch import writable
 from flows.execution.plan import build_plan
 from flows.serving.prefect_server import PrivateServer
 from flows.settings.load import ConfigError, load_config
-from tasks.engine.pool import Pool, PoolDied
+from tasks.engine.pool import Pool
 from tasks.engine.progress import Stop, Stopped
+from tasks.engine.ray_start import PoolDied
 from tasks.environment import WrongEnvironment, overruled, tracking_address
+from tasks.store.locks import Lock
 from tasks.tracking.sync import TrackingError, prepare
 
 FREE_BYTES = 2 * 10**9
@@ -112,14 +113,11 @@ def _workspace(workspace: Path) -> Row:
     except ConfigError as error:
         return name, False, str(error)
     free = shutil.disk_usage(folder).free
-    probe = folder / f".probe.{os.getpid()}"
     try:
-        with probe.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with Lock(folder / f".probe.{os.getpid()}"):
+            pass
     except OSError as error:
         return name, False, f"file locks do not work here ({error.strerror}): choose a local disk"
-    finally:
-        probe.unlink(missing_ok=True)
     return name, free > FREE_BYTES, f"writable, {free / 1e9:.1f} GB free"
 
 

@@ -13,13 +13,14 @@ from typing import Any, Literal
 from flows.cli.console import ConsoleObserver, Terminal
 from flows.execution.plan import State, survey
 from flows.execution.run import NotReady, Run, StageFailed, run_study
-from flows.serving.prefect_server import PrivateServer, ServerUnavailable
+from flows.serving.prefect_server import PrivateServer
 from flows.serving.process import EXIT, signals, stopped
 from flows.settings.load import ConfigError
 from flows.settings.study import entrypoint
-from tasks.engine.pool import PoolDied, PoolHung
 from tasks.engine.progress import Stopped
+from tasks.engine.ray_start import PoolDied, PoolHung
 from tasks.environment import WrongEnvironment, tracking_address
+from tasks.local_server import ServerUnavailable
 from tasks.tracking import sync as tracking
 
 START_PATIENCE_S = 2.0  # while nothing is made yet, nothing is lost by ending at once

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from flows.cli.console import Terminal
-from flows.serving.prefect_server import PrivateServer, ServerUnavailable
+from flows.serving.prefect_server import PrivateServer
 from flows.serving.process import signals
 from flows.settings.study import entrypoint
 from tasks.engine.progress import Stop
-from tasks.tracking.sync import TrackingError
+from tasks.local_server import ServerUnavailable
 from tasks.tracking.ui import serve_ui
 
 
@@ -23,8 +23,8 @@ def show_pages(workspace: Path, port: int, console: Terminal) -> int:
             pages = serve_ui(workspace, port)
             for name, address in pages.studies.items() or {"MLflow": pages.url}.items():
                 console.say(f"  {name:16} {address}")
-        except TrackingError as error:
-            console.warn(str(error))
+        except ServerUnavailable as error:
+            console.warn(f"no MLflow page: {error}")
         try:
             server.wait()
             console.say(f"  {'Prefect':16} {server.url}")

@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 
 from flows.settings.settings import StudyConfig
 from tasks.engine.recipe import Recipe
-from tasks.store.store import IDENTITY, Busy, Result, Store, copy_file, matches, write_text
+from tasks.store.locks import Busy
+from tasks.store.store import IDENTITY, Result, Store, copy_file, matches, write_text
 
 
 def sweep_folder(workspace: Path, sweep: str) -> Path:

@@ -1,26 +1,18 @@
-"""Flow runs on a Prefect server: who owns them, what they show, how they are stopped, taken up again and cleared away.
+"""Flow runs on a Prefect server: who owns them, how they are stopped, taken up again and cleared away.
 
 Import it once `PrivateServer.client_environment` is in `os.environ`: Prefect reads its settings at its first import.
 """
 
 import contextlib
-import logging
-import re
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from prefect import runtime, tags
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -36,20 +28,17 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.events.worker import EventsWorker
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_run_logger
 from prefect.logging.handlers import APILogWorker
 from prefect.states import Crashed
 
 from flows.serving.prefect_server import PrivateServer
-from flows.serving.process import RunLock
-from tasks.engine.progress import Observer, Stop
+from flows.serving.process import run_lock
+from tasks.engine.progress import Stop
+from tasks.store.locks import Lock
 
 TAG = "ibshift"
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 STOP_STATES = {StateType.CANCELLING, StateType.CANCELLED}
-PROGRESS_EVERY_S = 2.0  # an update costs 8 ms here and more on the server
-TABLE_ROWS = 500
 PAGE = 200  # the most that a Prefect server returns to one question
 DIED = (
     "The process ended without reporting (killed, out of memory or power loss). "
@@ -61,7 +50,7 @@ class Adopted(NamedTuple):
     """A flow run that waits for its retry, and the lock that makes it ours."""
 
     flow_run: FlowRun
-    lock: RunLock
+    lock: Lock
 
 
 def run_id_of(flow_run: FlowRun) -> str:
@@ -77,7 +66,7 @@ def owned_run(workspace: Path) -> Iterator[str]:
         The run's id, 8 hexadecimal digits.
     """
     run_id = secrets.token_hex(4)
-    with RunLock(workspace, run_id), tags(TAG, f"run:{run_id}"):
+    with run_lock(workspace, run_id), tags(TAG, f"run:{run_id}"):
         yield run_id
 
 
@@ -93,7 +82,7 @@ def served_run(workspace: Path) -> Iterator[None]:
     run_id = UUID(str(runtime.flow_run.id)).hex[:8]
     # Never closed: the lease ends with this process, after the flow's final state was reported.
     PrivateServer(workspace / "prefect").start()
-    with RunLock(workspace, run_id):
+    with run_lock(workspace, run_id):
         yield
 
 
@@ -118,7 +107,7 @@ def reap(workspace: Path) -> list[str]:
     closed = []
     with get_client(sync_client=True) as client:
         for flow_run in _all_flow_runs(client, wanted):
-            lock = RunLock(workspace, run_id_of(flow_run))
+            lock = run_lock(workspace, run_id_of(flow_run))
             if not lock.abandoned():
                 continue
             with lock:
@@ -160,7 +149,7 @@ def adopt_retry(workspace: Path, wanted: Callable[[FlowRun], bool]) -> Adopted |
         The run and its lock, already held; None where no run waits.
     """
     for flow_run in waiting_retries(workspace):
-        lock = RunLock(workspace, run_id_of(flow_run))
+        lock = run_lock(workspace, run_id_of(flow_run))
         if wanted(flow_run) and lock.acquire():
             return Adopted(flow_run, lock)
     return None
@@ -213,94 +202,3 @@ def watch_for_cancel(flow_run_id: UUID, stop: Stop, every: float = 2.0) -> Itera
         yield
     finally:
         done.set()
-
-
-def artifact_key(*parts: str) -> str:
-    """Lower case, digits and dashes, as Prefect demands of a key."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
-
-
-def plan_artifact(sweep: str, rows: list[dict[str, Any]]) -> None:
-    """The plan of a run, as a table on its page."""
-    create_table_artifact(_capped(rows), key=artifact_key(sweep, "plan"), description=f"Plan of {sweep}{_rest(rows)}")
-
-
-def summary_artifact(sweep: str, markdown: str) -> None:
-    """The results of a run, as a note on its page."""
-    create_markdown_artifact(markdown, key=artifact_key(sweep, "summary"), description=f"Results of {sweep}")
-
-
-def _capped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    # Strings for what JSON does not know; infinities would break the page.
-    return [{name: _plain(value) for name, value in row.items()} for row in rows[:TABLE_ROWS]]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return value if isinstance(value, int | str | bool | None) else str(value)
-
-
-def _rest(rows: list[dict[str, Any]]) -> str:
-    return f" (the first {TABLE_ROWS} of {len(rows)} rows)" if len(rows) > TABLE_ROWS else ""
-
-
-class PrefectObserver(Observer):
-    """Shows each stage on the page of its task: a progress bar while it runs, a table of its units at the end.
-
-    What Prefect cannot show never stops a run: the first failure is logged, and from then on the page stays as it is.
-    """
-
-    def __init__(self, sweep: str) -> None:
-        """Args: sweep: the name that its artifacts' keys begin with."""
-        self.sweep = sweep
-        self._bar: UUID | None = None
-        self._total = self._done = self._failed = 0
-        self._next_update = 0.0
-        self._works = True
-
-    def begin(self, stage: str, total: int, ready: int) -> None:
-        self._total, self._done, self._failed = total, ready, 0
-        self._next_update = time.monotonic() + PROGRESS_EVERY_S
-        key = artifact_key(self.sweep, stage, "progress")
-        self._bar = self._show(lambda: create_progress_artifact(self._percent(), key, self._counts()))
-
-    def advance(self, stage: str, label: str, state: str, seconds: float) -> None:
-        # A reused unit was counted as ready when the stage began.
-        self._done += state == "computed"
-        self._failed += state == "failed"
-        if time.monotonic() >= self._next_update:
-            self._update()
-
-    def end(self, stage: str, rows: list[dict]) -> None:
-        self._failed = sum(row["state"] == "failed" for row in rows)
-        self._done = len(rows) - self._failed
-        self._update()
-        key = artifact_key(self.sweep, stage, "units")
-        self._show(lambda: create_table_artifact(_capped(rows), key, f"Units of {stage}{_rest(rows)}"))
-
-    def message(self, text: str) -> None:
-        try:
-            get_run_logger().info(text)
-        except MissingContextError:
-            logging.getLogger("ibshift").info(text)  # outside a run there is no page to show it on
-
-    def _update(self) -> None:
-        self._next_update = time.monotonic() + PROGRESS_EVERY_S
-        if (bar := self._bar) is not None:
-            self._show(lambda: update_progress_artifact(bar, self._percent(), self._counts()))
-
-    def _percent(self) -> float:
-        return 100.0 * min(1.0, self._done / self._total) if self._total else 100.0
-
-    def _counts(self) -> str:
-        return f"{self._done} of {self._total} units" + (f", {self._failed} failed" if self._failed else "")
-
-    def _show(self, draw: Callable[[], Any]) -> Any:
-        if self._works:
-            try:
-                return draw()
-            except Exception as error:
-                self._works = False
-                logging.getLogger("ibshift").warning("the Prefect page is no longer updated: %s", error)
-        return None

@@ -1,7 +1,6 @@
 """A run as a process: the lock that proves it alive, and the signals that ask it to stop. Needs no Prefect."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import stat
@@ -10,51 +9,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 from tasks.engine.progress import Stop
+from tasks.store.locks import Lock
 
 # Exit codes of a run by what ended it, see `Stop.why`.
 EXIT = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143, "cancelled": 130}
 
 
-class RunLock:
-    """Held by a living run under its id; the kernel drops it with the process, however that ends."""
-
-    def __init__(self, workspace: Path, run_id: str) -> None:
-        self.path = workspace / "locks" / f"run-{run_id}.lock"
-        self._fd: int | None = None
-
-    def acquire(self) -> bool:
-        """Take the lock; False where another process holds it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        with contextlib.suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A holder unlinks the file before it lets go: a lock on an unlinked file would protect nothing.
-            if self.path.stat().st_ino == os.fstat(fd).st_ino:
-                self._fd = fd
-                return True
-        os.close(fd)
-        return False
-
-    def abandoned(self) -> bool:
-        """Take the lock of a run that died here; False for a living one, and for one that this workspace never saw."""
-        return self.path.exists() and self.acquire()
-
-    def release(self) -> None:
-        if self._fd is not None:
-            self.path.unlink(missing_ok=True)
-            os.close(self._fd)
-            self._fd = None
-
-    def __enter__(self) -> Self:
-        if self._fd is None and not self.acquire():
-            raise RuntimeError(f"{self.path} is held: this run is already going on in another process")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
+def run_lock(workspace: Path, run_id: str) -> Lock:
+    """Held by a living run under its id; the file of one that died lies there unlocked."""
+    folder = workspace / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Lock(folder / f"run-{run_id}.lock")
 
 
 @contextlib.contextmanager

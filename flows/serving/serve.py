@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.serving.prefect_server import PrivateServer, ServerUnavailable
+from flows.serving.prefect_server import PrivateServer
 from flows.settings.settings import ConfigError
+from tasks.local_server import ServerUnavailable
 
 NO_CRON = (
     "--cron must be five fields, minute, hour, day of month, month and day of week in UTC, that meet at some time, "

@@ -18,7 +18,8 @@ from prefect.states import Cancelled
 
 from flows.execution.plan import survey
 from flows.execution.run import Run, open_run, run_study, summary
-from flows.serving.prefect_runs import PrefectObserver, plan_artifact, served_run, summary_artifact, watch_for_cancel
+from flows.serving.prefect_page import PrefectObserver, plan_artifact, summary_artifact
+from flows.serving.prefect_runs import served_run, watch_for_cancel
 from flows.serving.process import signals
 from flows.settings.load import load_config
 from tasks.engine.progress import Observers, Stopped

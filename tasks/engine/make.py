@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from tasks.engine.fingerprint import read_fingerprint
 from tasks.engine.recipe import Recipe, reading
-from tasks.store.store import Busy, Damaged, Store, write_text
+from tasks.store.locks import Busy
+from tasks.store.store import Damaged, Store, write_text
 
 _loaded: set[tuple[type[Recipe], tuple]] = set()  # whose code this process runs: of a later edit it would not hear
 

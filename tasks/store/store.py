@@ -5,7 +5,6 @@ settings that change its numbers, the identities of its inputs and the code that
 name is whole: it was written elsewhere, flushed, hashed, and renamed with its manifest inside.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from tasks.store.locks import Busy, Lock
+
 MANIFEST = "manifest.json"
 IDENTITY = re.compile("[0-9a-f]{24}")
 Note = TypeVar("Note", bound=BaseModel)
@@ -29,10 +30,6 @@ Note = TypeVar("Note", bound=BaseModel)
 
 class Damaged(Exception):
     """A stored result does not match its manifest; it was set aside and will be made again."""
-
-
-class Busy(Exception):
-    """Another process is making this result right now."""
 
 
 def canonical(value: Any) -> str:
@@ -245,31 +242,9 @@ class Store:
             warn(f"{path} is damaged and was skipped: {problem}")
         return None
 
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of one identity; the kernel drops it with the process, however that dies.
-
-        Raises:
-            Busy: somebody else holds it.
-        """
-        path = self.make_way(self.workspace / "locks" / f"{name}.lock")
-        while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                raise Busy(name) from None
-            # The last holder may have removed the file between our open and our lock.
-            with suppress(FileNotFoundError):
-                if path.stat().st_ino == os.fstat(handle).st_ino:
-                    break
-            os.close(handle)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(handle)
+    def lock(self, name: str) -> Lock:
+        """The lock of one identity, to be entered: `Busy` where another process makes this result right now."""
+        return Lock(self.make_way(self.workspace / "locks" / f"{name}.lock"))
 
     def record(self, entry: dict[str, Any]) -> None:
         """Append one line to the journal: what differs from run to run (seconds, attempts, hosts) lives here."""

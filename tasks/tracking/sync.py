@@ -6,7 +6,6 @@ everything else is completed or made again. Times come from the sweep, so a repl
 """
 
 import argparse
-import fcntl
 import hashlib
 import json
 import re
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.environment import DATABASES, for_mlflow
+from tasks.store.locks import Busy, Lock
 from tasks.tracking.record import RunRecord, StudyRecord, sha256
 from tasks.tracking.views import STAMP, TAG, landing_page
 from tasks.urls import sqlite_url
@@ -280,20 +280,14 @@ def _open(workspace: Path, tracking_uri: str | None) -> "MlflowClient":
 
 @contextmanager
 def _one_writer(workspace: Path, patience: float, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the workspace's lock on MLflow; the kernel gives it back when its holder dies."""
-    path = workspace / "locks" / "mlflow.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + patience
-    with path.open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise TrackingError(f"another process has been writing to MLflow for {patience:.0f} s") from None
-                check()
-                time.sleep(0.1)
+    """Hold the workspace's lock on MLflow."""
+    folder = workspace / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = Lock(folder / "mlflow.lock").wait(patience, check)
+    except Busy:
+        raise TrackingError(f"another process has been writing to MLflow for {patience:.0f} s") from None
+    with lock:
         yield
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-def ibshift(*arguments, cwd=None, **variables):
+def in_a_process(*arguments, cwd=None, **variables):
     command, environment = [sys.executable, "-m", "flows", *map(str, arguments)], os.environ | variables
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=120)
 
@@ -29,8 +29,14 @@ def ibshift(*arguments, cwd=None, **variables):
     ],
     ids=ascii,
 )
-def test_nonsense_is_one_line_and_exit_code_2(arguments, tmp_path):
-    done = ibshift(*arguments, cwd=tmp_path)
+def test_nonsense_is_one_line_and_exit_code_2(ibshift, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = ibshift(*arguments)
+    assert code == 2 and err.startswith("ibshift: ") and err.count("\n") == 1
+
+
+def test_a_process_ends_in_the_same_way(tmp_path):
+    done = in_a_process("run", "szt", "--set", "network.betas=[0]", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("ibshift: ") and done.stderr.count("\n") == 1
 
@@ -38,65 +44,70 @@ def test_nonsense_is_one_line_and_exit_code_2(arguments, tmp_path):
 @pytest.mark.parametrize(
     "command", ["run", "plan", "status", "why", "verify", "sync", "report", "settings", "ui", "doctor", "serve"]
 )
-def test_every_command_has_a_help_that_teaches(command):
-    done = ibshift(command, "--help")
-    assert done.returncode == 0
-    assert len(done.stdout.splitlines()) > 8
+def test_every_command_has_a_help_that_teaches(ibshift, command):
+    code, out, _ = ibshift(command, "--help")
+    assert code == 0 and len(out.splitlines()) > 8
 
 
-def test_only_refuses_when_its_inputs_are_missing(tmp_path):
-    done = ibshift("run", "szt", "--only", "report", "--no-prefect", "--workers", 0, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "run it first" in done.stderr
+def test_only_refuses_when_its_inputs_are_missing(ibshift, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = ibshift("run", "szt", "--only", "report", "--no-prefect", "--workers", "0")
+    assert code == 2 and "run it first" in err
 
 
-def test_plan_as_json_lists_every_unit(finished_once):
-    done = ibshift("plan", "tiny.yaml", "--json", cwd=finished_once)
-    units = json.loads(done.stdout)
+@pytest.fixture
+def beside(finished_once, monkeypatch):
+    """The working directory is that of the finished sweep, which is only looked at."""
+    monkeypatch.chdir(finished_once)
+
+
+def test_plan_as_json_lists_every_unit(ibshift, beside):
+    units = json.loads(ibshift("plan", "tiny.yaml", "--json")[1])
     assert {unit["state"] for unit in units} == {"ready"}
     assert {"stage", "unit", "identity", "state", "reason", "seconds", "bytes"} == set(units[0])
 
 
-def test_plan_says_why(finished_once):
-    done = ibshift("plan", "tiny.yaml", "--set", "estimator.target_stderr=0.05", cwd=finished_once)
-    assert "8 x information stale: setting sampling.target_stderr 0.1 -> 0.05" in done.stdout
+def test_plan_says_why(ibshift, beside):
+    told = ibshift("plan", "tiny.yaml", "--set", "estimator.target_stderr=0.05")[1]
+    assert "8 x information stale: setting sampling.target_stderr 0.1 -> 0.05" in told
 
 
-def test_status_and_why_know_a_finished_sweep(finished_once):
-    assert "report.html" in ibshift("status", cwd=finished_once).stdout.replace("\n", "")
-    told = ibshift("why", "e0000001/reference/L1", cwd=finished_once).stdout
+def test_status_and_why_know_a_finished_sweep(ibshift, beside):
+    assert "report.html" in ibshift("status")[1].replace("\n", "")
+    told = ibshift("why", "e0000001/reference/L1")[1]
     assert "state     ready" in told and "computed" in told and "ib_core.estimators.sample_propagation" in told
 
 
-def test_a_sweep_that_cannot_be_planned_again_hides_no_other(finished):
+def test_a_sweep_that_cannot_be_planned_again_hides_no_other(ibshift, finished, monkeypatch):
+    monkeypatch.chdir(finished)
     gone = {"family": "law_mixture", "sizes": [0.1], "parameters": {"weight": "/nowhere/[old]laws.csv#tv_0.1"}}
     config = json.loads((finished / "workspace" / "sweeps" / "tiny" / "plan.json").read_text())["config"]
     config |= {"name": "broken", "shifts": [gone]}
     broken = finished / "workspace" / "sweeps" / "broken"
     broken.mkdir()
     (broken / "plan.json").write_text(json.dumps({"config": config}))
-    done = ibshift("status", cwd=finished)
-    assert done.returncode == 0 and "sweep broken cannot be planned again" in done.stdout
-    assert "/nowhere/[old]laws.csv" in done.stdout
-    assert "tiny" in done.stdout
+    code, out, _ = ibshift("status")
+    assert code == 0 and "sweep broken cannot be planned again" in out
+    assert "/nowhere/[old]laws.csv" in out and "tiny" in out
 
 
-def test_verify_finds_a_flipped_bit(finished):
-    assert ibshift("verify", cwd=finished).returncode == 0
+def test_verify_finds_a_flipped_bit(ibshift, finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    assert ibshift("verify")[0] == 0
     path = next((finished / "workspace" / "store" / "information").rglob("estimates.parquet"))
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    done = ibshift("verify", cwd=finished)
-    assert done.returncode == 1 and "1 damaged" in done.stdout
+    code, out, _ = ibshift("verify")
+    assert code == 1 and "1 damaged" in out
 
 
 def test_sync_rebuilds_mlflow_from_disk(finished):
-    first = ibshift("sync", "tiny.yaml", cwd=finished)
+    first = in_a_process("sync", "tiny.yaml", cwd=finished)
     assert first.returncode == 0 and " 0 were up to date" in first.stdout, first.stderr
     for name in ("plan.json", "results.json", "config.yaml"):  # damaged notes do not stop it
         (finished / "workspace" / "sweeps" / "tiny" / name).write_bytes(b"\xff")
-    second = ibshift("sync", "tiny.yaml", cwd=finished)
+    second = in_a_process("sync", "tiny.yaml", cwd=finished)
     assert second.stdout.startswith("0 runs written")
 
 
@@ -104,7 +115,7 @@ def test_sync_rebuilds_mlflow_from_disk(finished):
     ("name", "value"), [("PREFECT_API_URL", "not-a-url"), ("MLFLOW_TRACKING_URI", "mysql+pymysql://me:secret@host/db")]
 )
 def test_a_variable_that_counts_and_is_impossible_is_refused(name, value, finished_once, tmp_path):
-    done = ibshift("run", finished_once / "tiny.yaml", "-w", tmp_path, **{name: value})
+    done = in_a_process("run", finished_once / "tiny.yaml", "-w", tmp_path, **{name: value})
     assert done.returncode == 2, done.stdout
     assert done.stderr.startswith(f"ibshift: {name} must be") and done.stderr.count("\n") == 1
     assert "secret" not in done.stderr and not (tmp_path / "store").exists()
@@ -112,7 +123,7 @@ def test_a_variable_that_counts_and_is_impossible_is_refused(name, value, finish
 
 @pytest.mark.slow
 def test_doctor_starts_what_a_run_starts(tmp_path):
-    done = ibshift("doctor", cwd=tmp_path, RAY_ADDRESS="auto")
+    done = in_a_process("doctor", cwd=tmp_path, RAY_ADDRESS="auto")
     assert done.returncode == 0, done.stdout
     for line in ("fastapi", "MLflow: a database answers", "Ray: a worker made one unit", "Prefect server: answers"):
         assert f"ok   {line}" in done.stdout
@@ -122,7 +133,9 @@ def test_doctor_starts_what_a_run_starts(tmp_path):
 
 @pytest.mark.slow
 def test_doctor_says_what_a_run_would_miss(tmp_path):
-    done = ibshift("doctor", cwd=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api", MLFLOW_TRACKING_URI="nonsense")
+    done = in_a_process(
+        "doctor", cwd=tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api", MLFLOW_TRACKING_URI="nonsense"
+    )
     assert done.returncode == 1
     for line in ("bad  Prefect server: no Prefect server answers", "bad  MLflow: MLFLOW_TRACKING_URI must be"):
         assert line in done.stdout

@@ -3,13 +3,11 @@
 import json
 import random
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 import flows.execution.run
-from flows.cli.cli import main
 from tasks.store.store import Store, warn
 
 CELL = "b0.5/s0/e0000001/reference/L1"
@@ -29,24 +27,6 @@ def workspace(finished, monkeypatch):
     for cell in cells[:2]:
         shutil.rmtree(cell)
     return folder
-
-
-@pytest.fixture
-def ibshift(monkeypatch, capfd):
-    """Call the command in this process: its exit code, and what it printed on stdout and stderr."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["ibshift", *words])
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capfd.readouterr()
-        assert "Traceback (most recent" not in out + err
-        return code, out, err
-
-    return call
 
 
 def as_folder(path):

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from tasks.store.store import Busy, Damaged, Result, Store, identity
+from tasks.store.locks import Busy
+from tasks.store.store import Damaged, Result, Store, identity
 
 RECIPE = {"stage": "data", "settings": {"a": 1}, "inputs": {}, "code": {}}
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 import pytest
 from synthetic_sweep import FAMILIES, synthetic_tables, write_synthetic_sweep
 
+from tasks.local_server import ServerUnavailable
 from tasks.sweep.tracking.runs import SweepRecord, plan_runs
 from tasks.tracking import sync as tracking
 from tasks.tracking.sync import TrackingError, prepare, sync
@@ -292,7 +293,7 @@ def test_a_taken_port_is_refused_though_its_server_answers(synced):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(TrackingError, match=f"port {port} is taken"):
+        with pytest.raises(ServerUnavailable, match=f"port {port} is taken"):
             serve_ui(synced[0], port)
 
 
