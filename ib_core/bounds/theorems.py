@@ -5,6 +5,7 @@ Another theorem is another row. Rows of tables follow this order, and of equal b
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from ib_core import bounds
@@ -437,7 +438,8 @@ THEOREMS: tuple[Theorem, ...] = (
         source="triangle inequality",
         function=bounds.enumerated_risk,
         bound=lambda case: Bound(
-            case.shift + _enumerated_risk(case), f"{case.by} + {ENUMERATED_RISK.name}, in expectation, on clean data"
+            case.shift + _enumerated_risk(replace(case, weights=case.reference)),
+            f"{case.by} + {ENUMERATED_RISK.name}, in expectation, on clean data",
         ),
     ),
     Theorem(
