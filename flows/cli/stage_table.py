@@ -14,7 +14,11 @@ def stage_table(planned: Plan, states: list[State]) -> Table:
     """A row for each stage, and one for all."""
     # One space between columns: nothing is cut on 80 columns while each count has at most seven digits.
     table = Table(box=SIMPLE, show_edge=False, padding=0, show_footer=True)
-    rows = [[stage, *_figures([state for state in states if state.unit.stage == stage])] for stage in planned.stages]
+    rows = [
+        [stage, *_figures([state for state in states if state.unit.stage == stage])]
+        for stage in planned.stages
+        if planned.stages[stage]
+    ]
     for name, total in zip(("stage", "units", *STATES, "core s", "MB"), ("all", *_figures(states)), strict=True):
         table.add_column(name, total, justify="left" if name == "stage" else "right", no_wrap=True)
     for row in rows:

@@ -134,7 +134,7 @@ def with_repairs(run: Run, stage: StageRunner) -> None:
     """Run the stages in order; when a stored input turns out damaged, begin again: all that is whole is reused."""
 
     def make(kind: type[Recipe]) -> None:
-        if kind.stage in run.stages:
+        if kind.stage in run.stages and run.plan().stages[kind.stage]:  # `measures` may have nothing to do
             stage(kind.stage, partial(make_stage, run, kind.stage))
             run.stop.check()
 
