@@ -75,6 +75,18 @@ def integer_array(values: Any, name: str, shape: str) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def label_indices(labels: Any, n: int) -> np.ndarray:
+    """Labels as 0..C-1, all 0 without labels."""
+    if labels is None:
+        return np.zeros(n, dtype=np.int64)
+    labels = np.asarray(labels.detach().cpu() if isinstance(labels, torch.Tensor) else labels)
+    if labels.shape != (n,):
+        raise ValueError(f"labels must have shape ({n},), got {labels.shape}")
+    if labels.dtype.kind not in "biuSU":
+        labels = integer_array(labels, "labels", "(N)")
+    return np.unique(labels, return_inverse=True)[1]
+
+
 def _exact(values: Any, name: str) -> np.ndarray:
     """As float64 bit for bit, or refused in one line."""
     wanted = f"{name} must be real numbers that float64 holds exactly"

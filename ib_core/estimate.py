@@ -6,6 +6,7 @@ import numpy as np
 
 # Every interval that we publish is this many standard errors wide on either side.
 WIDTH = 3.0
+IN_WORDS = "three standard errors"
 
 
 class Estimate(NamedTuple):
@@ -23,6 +24,18 @@ def interval(estimate: Estimate, width: float = WIDTH) -> tuple[Any, Any]:
 def centred(low: Any, high: Any) -> Estimate:
     """The middle of an interval, with the standard error of which WIDTH reach its ends."""
     return Estimate((low + high) / 2, (high - low) / 2 / WIDTH)
+
+
+def holds(bound: Any, measured: Estimate, above: bool = True, error: Any = 0.0) -> Any:
+    """Whether a bound holds of what was measured: one is violated where all of the interval lies beyond it.
+
+    Args:
+        bound: from above, or from below with `above` False.
+        measured: what it bounds.
+        error: of the measurement besides its standard error, by which the interval is wider.
+    """
+    low, high = interval(measured)
+    return low - error <= bound if above else high + error >= bound
 
 
 def independent_difference(a: Estimate, b: Estimate) -> Estimate:

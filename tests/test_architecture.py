@@ -16,10 +16,11 @@ ONLY_IN = {
     "mlflow": ["tasks/tracking/sync.py"],
     "prefect": ["flows/"],
     "ot": ["ib_core/laws/wasserstein.py"],
+    "piqp": ["ib_core/worst_case/quadratic.py"],
     "numba": ["ib_core/mixture/kernels/"],
     "triton": ["ib_core/mixture/kernels/triton_kernel.py"],
 }
-MATHEMATICS = {"torch", "numpy", "scipy", "numba", "ot", "triton"}
+MATHEMATICS = {"torch", "numpy", "scipy", "numba", "ot", "piqp", "triton"}
 
 
 def modules():
@@ -50,7 +51,7 @@ def test_a_library_is_known_to_one_room(path):
 
 def test_the_mathematics_needs_no_files_no_clock_and_no_logging():
     standard = {"abc", "collections", "contextlib", "dataclasses", "functools", "hashlib", "itertools", "json", "math"}
-    standard |= {"typing", "importlib", "pkgutil"}
+    standard |= {"typing", "importlib", "pkgutil", "bisect"}
     for path in (ROOT / "ib_core").rglob("*.py"):
         assert imported(path) <= standard | MATHEMATICS | {"ib_core"}, path
 
@@ -58,7 +59,7 @@ def test_the_mathematics_needs_no_files_no_clock_and_no_logging():
 def test_the_mathematics_imports_with_torch_numpy_and_scipy_alone():
     program = """
 import importlib, pkgutil, sys
-ABSENT = {"numba", "ot", "triton", "pandas", "pyarrow", "ray", "mlflow", "prefect", "pydantic", "yaml", "rich"}
+ABSENT = {"numba", "ot", "piqp", "triton", "pandas", "pyarrow", "ray", "mlflow", "prefect", "pydantic", "yaml", "rich"}
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ABSENT:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent / "flows"))
-
 from tiny import TINY, run_tiny
 
+from flows.execution.mirror import mirror
 from flows.execution.plan import build_plan, survey
+from flows.execution.run import open_run, run_study
 from flows.settings.load import parse_config
 from flows.settings.settings import ConfigError
+from flows.settings.study import entrypoint
 from tasks.store.parquet import read_table
 from tasks.store.store import Store
 
@@ -29,9 +29,19 @@ def examples(tmp_path, monkeypatch):
     for name, code in modules:
         (tmp_path / f"{name}.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    yield {name: value for part in settings for name, value in part.items()}
+    merged: dict = {}
+    for part in settings:
+        for name, value in part.items():
+            merged[name] = merged[name] | value if name in merged else value
+    yield merged
     for name, _ in modules:
         sys.modules.pop(name, None)
+
+
+def own_study():
+    """The settings of the page's study."""
+    (block,) = re.findall(r"```yaml study\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    return yaml.safe_load(block)
 
 
 def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_path):
@@ -41,9 +51,35 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
     table = read_table(tmp_path / "workspace/sweeps/tiny/information.parquet").to_pandas()
     assert set(table["shift"]) == {"reference", "my_shifts.first_half"} and set(table.n_atoms) == {256}
     assert (tmp_path / "workspace/sweeps/tiny/report.html").exists()
-    # The house has grown by three members: what was finished before is as it was.
+    history = read_table(tmp_path / "workspace/sweeps/tiny/history.parquet").to_pandas()
+    assert (history.network.str.startswith("my_networks.orthogonal-my_activations.hard_tanh-8-")).all()
+    bounds = read_table(tmp_path / "workspace/sweeps/tiny/bounds.parquet").to_pandas()
+    assert (bounds.holds != False).all()  # noqa: E712 - null where nothing is measured
+    measured = read_table(tmp_path / "workspace/sweeps/tiny/measures.parquet").to_pandas()
+    assert set(measured["quantity"]) == {"snr", "mean_square"} and (measured["value"] >= 0).all()
+    assert len(measured) == 2 * 2 * 2 * 3  # quantities, epochs, layers, laws
+    # The house has grown by five members: what was finished before is as it was.
     found = {state.state for state in survey(build_plan(config), Store(tmp_path / "workspace"))}
     assert found == {"ready"}
+
+
+def test_a_study_of_ones_own_runs_resumes_and_is_shown(examples, tmp_path, monkeypatch):
+    config = parse_config(own_study(), "here")
+    for expected in ({"computed": 3, "reused": 0, "failed": 0}, {"computed": 0, "reused": 3, "failed": 0}):
+        run = open_run(config, tmp_path / "workspace", workers=0)
+        run_study(run, lambda name, work: work() if name != "tracking" else None)
+        assert run.counts == expected
+    table = read_table(run.folder / "neurons.parquet").to_pandas()
+    assert table["capacity"].is_monotonic_decreasing and "capacity" in (run.folder / "report.html").read_text()
+    assert mirror(run.plan(), run.store).written == 3
+    more = build_plan(parse_config(own_study() | {"betas": [0.1, 0.3, 0.5]}, "here"))
+    assert [state.state for state in survey(more, run.store)] == ["ready", "missing", "ready", "stale"]
+
+
+def test_a_prefect_flow_runs_a_study_of_ones_own(examples):
+    from prefect.flows import load_flow_from_entrypoint
+
+    assert load_flow_from_entrypoint(entrypoint("my_study.neurons")).name == "own-study"
 
 
 @pytest.mark.parametrize(
@@ -52,11 +88,17 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
         ("network", {"activation": "tahn"}, "did you mean tanh"),
         ("network", {"activation": "my_sources.parities"}, "the name of one Activation, got"),
         ("network", {"activation": "my_activations.soft"}, "my_activations has no"),
+        ("network", {"architecture": "mpl"}, "did you mean mlp"),
+        ("network", {"architecture": "my_measures.power"}, "the name of one Architecture, got"),
+        ("measures", ["bining"], "did you mean binning"),
+        ("study", "my_study.Table", "the name of one Study, got"),
+        ("study", "nowhere.else", "ModuleNotFoundError"),
         ("data", {"source": "mnits"}, "one of szt, or module.name"),
         ("data", {"source": "nowhere.parities"}, "ModuleNotFoundError"),
     ],
 )
 def test_what_is_no_member_is_one_line(examples, section, values, message):
     with pytest.raises(ConfigError, match=message) as error:
-        parse_config(TINY | {section: TINY.get(section, {}) | values}, "here")
+        given = TINY.get(section, {}) | values if isinstance(values, dict) else values
+        parse_config(TINY | {section: given}, "here")
     assert "\n" not in str(error.value) and section in str(error.value)

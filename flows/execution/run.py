@@ -168,6 +168,8 @@ def make_stage(run: Run, name: str) -> None:
     """
     plan = run.plan()
     units = [unit for unit in plan.stages[name] if not _loses(run, unit)]
+    if not units and name in {kind.stage for kind in run.study.shown}:
+        raise StageFailed(f"{name}: what it is made from failed")
     ready = [unit for unit in units if _whole(run, unit)]
     reused = set(ready)
     missing = [unit for unit in units if unit not in reused]

@@ -15,6 +15,10 @@ def capacity(d: int, beta: float, half_width: float = 1.0) -> float:
     Args:
         half_width: r, at least 0; infinite without a bound.
 
+    Example:
+        >>> round(capacity(d=10, beta=0.1), 3), round(capacity(d=2, beta=0.5), 3)
+        (17.646, 1.354)
+
     Source: Cover and Thomas, chapter 9; McKellips, ISIT 2004, for the second, from a test density that is flat on
     [-r, r] with Gaussian tails.
     """

@@ -31,6 +31,10 @@ def tv_seed(epsilon: float, n: int) -> float:
     Raises:
         ValueError: `epsilon` is outside [0, 1] by more than rounding, or `n` below 1.
 
+    Example:
+        >>> round(tv_seed(0.1, 4096), 4)  # of ln 4096 = 8.3178
+        1.1568
+
     Source: the mass / mixing decomposition I(P) = (1-eps) I(R) + eps I(A) + I(E;T) with P = (1-eps)R + eps A,
     P' = (1-eps)R + eps B, A and B on disjoint sets, E the mixture label.
     """
@@ -61,6 +65,10 @@ def kl_seed(kappa: float, n: int) -> float:
     Args:
         kappa: nats; infinite where P' has atoms that P has not.
         n: atoms of P, or more; with an infinite kappa those of both.
+
+    Example:
+        >>> round(kl_seed(0.01, 4096), 4)
+        0.8432
 
     Source: `tv_seed` at `tv_from_kl`.
     """

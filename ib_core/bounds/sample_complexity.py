@@ -3,11 +3,14 @@
 import math
 
 import numpy as np
+from scipy.optimize import brentq
 
 from ib_core.bounds.bias import bias_lower_bound, grid_error
 from ib_core.bounds.checks import at_least_one, positive_noise
 from ib_core.bounds.risk import LARGEST_EXPONENT, entropy_risk, exp
 from ib_core.channels.amplitude import amplitude_capacity
+
+LOG_ERROR = 4e-4  # of the logarithm of a number of samples
 
 
 def sample_complexity_exponent(beta: float, slack: float = 0.0) -> float:
@@ -67,12 +70,16 @@ def samples_enough(d: int, eta: float, beta: float) -> float:
     at_least_one(d=d)
     if not eta > 0:
         raise ValueError(f"eta must be positive, got {eta}")
-    low, high = math.log(4), math.log(4)
-    while entropy_risk(math.ceil(math.exp(high)), d, beta) > eta:
-        low, high = high, high + 1
+
+    def excess(log_n: float) -> float:
+        return entropy_risk(math.ceil(math.exp(log_n)), d, beta) - eta
+
+    high = math.log(4)
+    if excess(high) <= 0:
+        return 4.0
+    while excess(high + 1) > 0:
+        high += 1
         if high > LARGEST_EXPONENT:
             return math.inf
-    while high - low > 1e-3:
-        middle = (low + high) / 2
-        low, high = (middle, high) if entropy_risk(math.ceil(math.exp(middle)), d, beta) > eta else (low, middle)
-    return math.exp(high)
+    # brentq may stop on either side of the root.
+    return math.exp(brentq(excess, high, high + 1, xtol=LOG_ERROR) + LOG_ERROR)

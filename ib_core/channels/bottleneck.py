@@ -66,6 +66,14 @@ def bottleneck_curve(
     Raises:
         ValueError: `joint` is no law, or a multiplier is not positive.
 
+    Example:
+        >>> joint = np.array([[0.45, 0.05], [0.05, 0.45]])  # a fair sign, seen through a channel that flips one in ten
+        >>> for point in bottleneck_curve(joint, [1.0, 3.0, 1000.0]):
+        ...     print(f"I(X;T) = {point.compression:.4f}, I(T;Y) = {point.relevance:.4f}")
+        I(X;T) = 0.0000, I(T;Y) = 0.0000
+        I(X;T) = 0.6578, I(T;Y) = 0.3581
+        I(X;T) = 0.6931, I(T;Y) = 0.3681
+
     Source: Tishby, Pereira and Bialek, physics/0004057; Harremoes and Tishby, ISIT 2007, for the rate-distortion form;
     Blahut, IEEE Trans. IT 18 (1972), for the certificate.
     """

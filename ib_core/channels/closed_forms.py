@@ -150,7 +150,8 @@ def _group_information(signals: np.ndarray, beta: float, weights: np.ndarray) ->
         # w phi(t - s) z less what sums to 0 over s, so that no term is negative.
         series = z**2 * (0.5 + z * (1 / 3 + z * (1 / 8 + z / 30)))
         terms = np.where(np.abs(z) < 1e-3, series, np.exp(z) * z - np.expm1(z))
-        total += float(density @ (terms @ w + 1 - w.sum())) / 8  # a value far away has z = -infinity
+        far = 1 - w.sum() if len(w) < len(weights) else 0.0  # of values with z = -infinity
+        total += float(density @ (terms @ w + far)) / 8
     return total
 
 

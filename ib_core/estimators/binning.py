@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ib_core.checks import finite_array, law_column
-from ib_core.estimators.sample_propagation import label_indices
+from ib_core.checks import finite_array, label_indices, law_column
 
 
 @dataclass(frozen=True)

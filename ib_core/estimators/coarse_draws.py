@@ -186,54 +186,70 @@ class CoarseDraws:
 
     def means(self, mixture: CoarseMixture) -> Means:
         """What all draws say."""
-        layer, (n, columns) = self.layer, self.layer.laws.shape
-        values, variances = np.zeros((2, 6, n, columns))
-        left_out = np.zeros(n)  # variance of what the pass that a point lies around adds to its own density
-        covariance, degrees, draws = np.zeros((columns, columns)), np.zeros(n), 0
+        found = _Moments(self.layer)
         for family in self.families:
             each = family.points.shape[1]
-            size = max(1, TILE // (each * columns))
-            degrees[family.atom] = each - 1
-            draws += family.log_own.size
+            found.degrees[family.atom] = each - 1
+            size = max(1, TILE // (each * self.layer.laws.shape[1]))
             for start in range(0, len(family.atom), size):
                 tile = slice(start, start + size)
-                atom, own, others = family.atom[tile], family.log_own[tile], family.log_others[tile]
-                points = family.points[tile].reshape(own.size, -1)
-                group = np.repeat(layer.groups.group_of[atom], each) if layer.labelled else None
-                totals, parts = mixture.logs(points, group)
-                scale = 1 / (each * (each - 1))
-                if parts is not None:
-                    parts -= totals
-                    parts = parts.reshape(*own.shape, columns)
-                    values[LABEL, atom] = parts.mean(1)
-                    parts -= parts.mean(1, keepdims=True)
-                    variances[LABEL, atom] = scale * np.einsum("ack,ack->ak", parts, parts)
-                totals = totals.reshape(*own.shape, columns)
-                means = totals.mean(1)
-                means_own, means_others = own.mean(1, keepdims=True), others.mean(1, keepdims=True)
-                values[INFORMATION, atom], values[LOWER, atom] = means_own - means, means_others - means
-                values[DIVERGENCE, atom], values[SURPRISE, atom] = means - means[:, :1], -means
-                values[OWN_SURPRISE, atom] = -means_own
-                totals -= means[:, None]
-                own, others = own - means_own, others - means_others
-                squares = np.einsum("ack,ack->ak", totals, totals)
-                for row, part in ((INFORMATION, own), (LOWER, others), (DIVERGENCE, totals[:, :, 0])):
-                    products = np.einsum("ac,ack->ak", part, totals)
-                    variances[row, atom] = squares - 2 * products + np.square(part).sum(1, keepdims=True)
-                variances[SURPRISE, atom] = squares
-                variances[OWN_SURPRISE, atom] = np.square(own).sum(1, keepdims=True)
-                for row in (INFORMATION, LOWER, DIVERGENCE, SURPRISE, OWN_SURPRISE):
-                    variances[row, atom] = scale * np.maximum(variances[row, atom], 0.0)
-                left_out[atom] = scale * np.square(others - own).sum(1)
-                np.subtract(own[:, :, None], totals, out=totals)
-                totals *= layer.laws[atom][:, None]
-                flat = totals.reshape(-1, columns)
-                covariance += scale * (flat.T @ flat)
-        active = np.flatnonzero(self.active)
-        weights = layer.laws[active]
-        values, variances = values[:, active], variances[:, active]
+                found.add(mixture, _Family(*(field[tile] for field in family)))
+        return found.means(np.flatnonzero(self.active), sum(family.log_own.size for family in self.families))
+
+
+class _Moments:
+    """Means of the controls in each atom, and variances of these means, as far as families were added."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        n, columns = layer.laws.shape
+        self.values, self.variances = np.zeros((2, 6, n, columns))
+        self.left_out = np.zeros(n)  # variance of what the pass that a point lies around adds to its own density
+        self.degrees = np.zeros(n)
+        self.covariance = np.zeros((columns, columns))
+
+    def add(self, mixture: CoarseMixture, family: _Family) -> None:
+        """Some atoms, none of which was there before."""
+        layer, values, variances = self.layer, self.values, self.variances
+        atom, own, others = family.atom, family.log_own, family.log_others
+        each, columns = own.shape[1], layer.laws.shape[1]
+        group = np.repeat(layer.groups.group_of[atom], each) if layer.labelled else None
+        totals, parts = mixture.logs(family.points.reshape(own.size, -1), group)
+        scale = 1 / (each * (each - 1))
+        if parts is not None:
+            parts -= totals
+            parts = parts.reshape(*own.shape, columns)
+            values[LABEL, atom] = parts.mean(1)
+            parts -= parts.mean(1, keepdims=True)
+            variances[LABEL, atom] = scale * np.einsum("ack,ack->ak", parts, parts)
+        totals = totals.reshape(*own.shape, columns)
+        means = totals.mean(1)
+        means_own, means_others = own.mean(1, keepdims=True), others.mean(1, keepdims=True)
+        values[INFORMATION, atom], values[LOWER, atom] = means_own - means, means_others - means
+        values[DIVERGENCE, atom], values[SURPRISE, atom] = means - means[:, :1], -means
+        values[OWN_SURPRISE, atom] = -means_own
+        totals -= means[:, None]
+        own, others = own - means_own, others - means_others
+        squares = np.einsum("ack,ack->ak", totals, totals)
+        for row, part in ((INFORMATION, own), (LOWER, others), (DIVERGENCE, totals[:, :, 0])):
+            products = np.einsum("ac,ack->ak", part, totals)
+            variances[row, atom] = squares - 2 * products + np.square(part).sum(1, keepdims=True)
+        variances[SURPRISE, atom] = squares
+        variances[OWN_SURPRISE, atom] = np.square(own).sum(1, keepdims=True)
+        for row in (INFORMATION, LOWER, DIVERGENCE, SURPRISE, OWN_SURPRISE):
+            variances[row, atom] = scale * np.maximum(variances[row, atom], 0.0)
+        self.left_out[atom] = scale * np.square(others - own).sum(1)
+        np.subtract(own[:, :, None], totals, out=totals)
+        totals *= layer.laws[atom][:, None]
+        flat = totals.reshape(-1, columns)
+        self.covariance += scale * (flat.T @ flat)
+
+    def means(self, active: np.ndarray, draws: int) -> Means:
+        """Over the active atoms, under the laws."""
+        weights = self.layer.laws[active]
+        values, variances = self.values[:, active], self.variances[:, active]
         squares = variances * np.square(weights)
-        wide = widening(squares, degrees[active])
+        wide = widening(squares, self.degrees[active])
         errors = np.sqrt(squares.sum(1)) * wide
         means = (values * weights).sum(1)
         return Means(
@@ -244,8 +260,8 @@ class CoarseDraws:
             stratum_values=values[:LOWER],
             stratum_variances=variances[:LOWER],
             stratum_lower=values[LOWER],
-            covariance=covariance,
-            left_out=np.sqrt(left_out[active] @ np.square(weights)),
+            covariance=self.covariance,
+            left_out=np.sqrt(self.left_out[active] @ np.square(weights)),
             widening=wide[[INFORMATION, LOWER]].max(0),
             draws=draws,
         )

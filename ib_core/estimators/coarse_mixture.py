@@ -38,14 +38,14 @@ class CoarseMixture(NamedTuple):
             bits = _features(points[tile] - self.centre) @ self.coefficients
             largest = bits.amax(1, keepdim=True)
             powers = (bits - largest).clamp_(min=LEAST_BITS).exp2_()
-            shift = largest.double().numpy() * np.log(2)
-            totals[tile] = np.log((powers @ self.laws).double().numpy()) + shift
+            offset = largest.double().numpy() * np.log(2)
+            totals[tile] = np.log((powers @ self.laws).double().numpy()) + offset
             if parts is not None and group is not None:
                 for k in np.unique(group[tile]):
                     rows, part = np.flatnonzero(group[tile] == k), self.slices[k]
                     found = (powers[rows, part] @ self.laws[part]).double().numpy()
                     with np.errstate(divide="ignore"):
-                        parts[first + rows] = np.log(found) + shift[rows]
+                        parts[first + rows] = np.log(found) + offset[rows]
         # Where a square was too large for float32 there is no number.
         np.fmax(totals, self.least, out=totals)
         if parts is not None:

@@ -109,6 +109,17 @@ class Layer:
         """(K,) of H(X)."""
         return np.abs(np.sum(self.laws * np.log(np.where(self.laws > 0, self.laws, 1.0)), axis=0))
 
+    @property
+    def label_laws(self) -> np.ndarray:
+        """(C, K) of P(Y)."""
+        return np.stack([self.laws[part].sum(0) for part in self.groups.slices])
+
+    @property
+    def label_entropies(self) -> np.ndarray:
+        """(K,) of H(Y)."""
+        laws = self.label_laws
+        return -np.sum(laws * np.log(np.where(laws > 0, laws, 1.0)), axis=0)
+
     def with_heavy(self, own: OwnPasses) -> "Layer":
         """The same with passes of their own number for atoms of much weight."""
         largest = self.laws.max(1)
@@ -161,14 +172,14 @@ class Layer:
             there = pool.atoms.scaled(self.atoms.unscaled(points))
         own = pool.atoms.own(there, part, pool.groups.group_of[part])
         logs = log_totals(pool.atoms, there, pool.groups, own, self.counts[atom]) - passes
-        log_own = np.log(own.kernel) - own.shift - passes
+        log_own = np.log(own.kernel) - own.offset - passes
         if self.heavy is not None:
             place = self.heavy.place[atom]
             at = np.flatnonzero(place >= 0)
             log_own[at] = log_mixture(points[at], place[at], self.heavy.pooled)
         label = None
         if self.labelled:
-            class_law = np.stack([self.laws[part].sum(0) for part in self.groups.slices])  # (C, K)
+            class_law = self.label_laws
             # A class without weight has no density; its draws count for nothing.
             log_law = np.log(np.where(class_law > 0, class_law, 1.0))[self.groups.group_of[atom]]
             label = logs[-1] - log_law

@@ -64,7 +64,7 @@ def pairwise_bounds(
         log_output = log_totals(atoms, points, ungrouped(law), own)[0, :, 0]
         log_passes = math.log(n_passes)
         output.append(share @ (log_passes - np.where(share > 0, log_output, 0.0)))
-        given_input.append(share @ (log_passes - np.log(own.kernel) + own.shift))
+        given_input.append(share @ (log_passes - np.log(own.kernel) + own.offset))
     noise = noise_entropy(d, beta)
     return PairwiseBounds(
         information=(output[0] - given_input[1], output[1] - given_input[0]),

@@ -86,7 +86,7 @@ def _conditional_entropy(
 
     def surprise(points: np.ndarray, atom: np.ndarray) -> np.ndarray:
         own = atoms.own(points, atom, np.zeros_like(atom))
-        return (own.shift - np.log(own.kernel))[None, :, None]
+        return (own.offset - np.log(own.kernel))[None, :, None]
 
     draws = Draws(atoms, np.full(atoms.n, atoms.n_passes), law, False, seed, "conditional")
     max_draws = max(64 * passes[..., 0].size, 2**20) if max_draws is None else max_draws

@@ -19,12 +19,24 @@ class Divergences(NamedTuple):
 
 
 def total_variation(p: np.ndarray, q: np.ndarray) -> float:
-    """TV(P, Q) = 1/2 sum |p - q| for weights (N,) on the same atoms."""
+    """TV(P, Q) = 1/2 sum |p - q| for weights (N,) on the same atoms.
+
+    Example:
+        >>> round(total_variation(np.array([0.5, 0.3, 0.2]), np.array([0.4, 0.4, 0.2])), 9)
+        0.1
+    """
     return 0.5 * float(np.abs(p - q).sum())
 
 
 def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
-    """D(P || Q) in nats for weights (N,) on the same atoms; infinite when P has mass where Q has none."""
+    """D(P || Q) in nats for weights (N,) on the same atoms; infinite when P has mass where Q has none.
+
+    Example:
+        >>> round(kl_divergence(np.array([0.5, 0.5]), np.array([0.25, 0.75])), 6)
+        0.143841
+        >>> kl_divergence(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
+        inf
+    """
     return divergence(p, q)
 
 

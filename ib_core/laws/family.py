@@ -104,6 +104,14 @@ def shifted(name: str, law: InputLaw, size: float, **parameters) -> Shift:
         KeyError: no such family.
         Unreachable: the family has no law at that distance; the message gives the reachable range.
         ArithmeticError: the family returned a law at another distance, by more than a millionth of `size`.
+
+    Example:
+        >>> law = InputLaw([[0.0], [1.0], [2.0]], [0.5, 0.3, 0.2], [0, 0, 1])
+        >>> shifted("contamination", law, 0.1, atom=2).law.weights.round(4).tolist()
+        [0.4375, 0.2625, 0.3]
+        >>> tilted = shifted("feature_tilt", law, 0.1).law
+        >>> round(kl_divergence(tilted.weights, law.weights), 9)
+        0.1
     """
     if not size >= 0:
         raise ValueError(f"size must be a non-negative number, got {size}")

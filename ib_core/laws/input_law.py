@@ -23,6 +23,11 @@ class InputLaw:
 
     Raises:
         ValueError: shapes do not fit, an atom or weight is NaN or infinite, the weights are no law.
+
+    Example:
+        >>> law = InputLaw(atoms=[[0.0], [1.0], [1.0]], weights=[0.5, 0.25, 0.25], labels=[0, 0, 1])
+        >>> round(law.entropy, 6)  # two equal rows are one atom of X: ln 2
+        0.693147
     """
 
     atoms: np.ndarray

@@ -44,6 +44,14 @@ def wasserstein(p: InputLaw, q: InputLaw, order: int) -> Distance:
         q: shifted law; atoms in the same order as in `p`, either the same places or the same weights.
         order: 1 or 2.
 
+    Example:
+        >>> law = InputLaw([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0.5, 0.3, 0.2], [0, 1, 1])
+        >>> wasserstein(law, law.moved(law.atoms + np.array([3.0, 4.0])), 2)
+        Distance(value=5.0, how='exact: translation')
+        >>> tenth_moved = law.reweighted([0.4, 0.4, 0.2])  # by a distance of 1
+        >>> round(wasserstein(law, tenth_moved, 1).value, 9)
+        0.1
+
     Source: Peyre and Cuturi, Computational Optimal Transport, chapter 2; the nearest-origin condition in one line:
     any coupling pi has sum pi_ij |x_i - x'_j|^p >= sum_j w_j |x_j - x'_j|^p.
     """

@@ -23,13 +23,15 @@ class Kernel(Protocol):
 
     def prepare(self, groups: Groups) -> Any: ...
 
-    def totals(self, points: np.ndarray, shift: np.ndarray, laws: Any, own: OwnAtom | None, trial: Trial) -> np.ndarray:
-        """May lower `shift` in place, where it finds a nearer centre."""
+    def totals(
+        self, points: np.ndarray, offset: np.ndarray, laws: Any, own: OwnAtom | None, trial: Trial
+    ) -> np.ndarray:
+        """May lower `offset` in place, where it finds a nearer centre."""
         ...
 
     def bound(self, points: np.ndarray) -> np.ndarray: ...
 
-    def matrix(self, points: np.ndarray, shift: np.ndarray) -> np.ndarray: ...
+    def matrix(self, points: np.ndarray, offset: np.ndarray) -> np.ndarray: ...
 
     def nearest(self, points: np.ndarray) -> np.ndarray: ...
 
@@ -48,7 +50,7 @@ class Atoms:
     def __init__(self, centres: np.ndarray, beta: float, backend: str | None = None, device: str | None = None) -> None:
         self.beta = beta
         self.n, self.n_passes, self.d = centres.shape
-        # The middle of the range keeps coordinates small, whatever the offset of the layer.
+        # The middle of the range keeps coordinates small, wherever the layer lies.
         self.origin = (centres.min((0, 1)) + centres.max((0, 1))) / 2
         self.centres = self.scaled(centres)
         if backend not in ("numba", "torch", "triton", None):
@@ -89,15 +91,15 @@ class Atoms:
 
     def own(self, points: np.ndarray, atom: np.ndarray, group: np.ndarray) -> OwnAtom:
         """Each point (m, d) against its own atom (m,) of that group (m,), from float64 differences."""
-        shift, kernel = np.empty(len(points)), np.empty(len(points))
+        offset, kernel = np.empty(len(points)), np.empty(len(points))
         rows = max(1, EXACT_BYTES // (8 * self.n_passes * self.d))
         for first in range(0, len(points), rows):
             tile = slice(first, first + rows)
-            offsets = self.centres[atom[tile]] - points[tile, None]  # (rows, n_x, d)
-            squares = np.einsum("mkd,mkd->mk", offsets, offsets) / 2
-            shift[tile] = squares.min(1)
-            kernel[tile] = np.exp(shift[tile, None] - squares).sum(1)
-        return OwnAtom(atom, group, shift, kernel)
+            differences = self.centres[atom[tile]] - points[tile, None]  # (rows, n_x, d)
+            squares = np.einsum("mkd,mkd->mk", differences, differences) / 2
+            offset[tile] = squares.min(1)
+            kernel[tile] = np.exp(offset[tile, None] - squares).sum(1)
+        return OwnAtom(atom, group, offset, kernel)
 
     def exact(self, points: np.ndarray) -> np.ndarray:
         """(m, N) of ln sum_k exp(-|t - s_jk|^2 / 2) from float64 differences, with each atom's own maximum."""

@@ -33,9 +33,9 @@ def log_totals(
     kernel, laws = atoms.kernel, atoms.kernel.prepare(groups)
     if own is None:
         large = 16 * kernel.rows  # a bound costs little but the call
-        shift = np.concatenate([kernel.bound(points[k : k + large]) for k in range(0, len(points), large)])
+        offset = np.concatenate([kernel.bound(points[k : k + large]) for k in range(0, len(points), large)])
     else:
-        shift = own.shift.copy()
+        offset = own.offset.copy()
     layers = 1 if own is None or len(groups.slices) == 1 else 2
     logs = np.full((layers, len(points), groups.weights.shape[1]), np.nan)
     if wanted is not None:
@@ -43,25 +43,25 @@ def log_totals(
     if own is not None and layers == 2:
         empty = np.stack([~groups.weights[part].any(0) for part in groups.slices])  # (C, K)
         logs[1, empty[own.group]] = -np.inf
-    least = np.zeros(len(points), np.bool_)  # whose shift is the distance to the nearest centre
+    least = np.zeros(len(points), np.bool_)  # whose offset is the distance to the nearest centre
     for trial in kernel.trials(laws, own is not None):
         pending = np.flatnonzero(np.isnan(logs).any((0, 2)))
         # Points far in a tail, or of a fresh pass that lies far from every stored pass of its atom.
-        for tile in _tiles(pending[(shift[pending] > trial.reach) & ~least[pending]], kernel.rows):
-            shift[tile], least[tile] = np.minimum(shift[tile], kernel.nearest(points[tile])), True
-        for tile in _tiles(pending[shift[pending] <= trial.reach], kernel.rows):
-            tile_own, tile_shift, known = None if own is None else own.rows(tile), shift[tile], logs[:, tile]
-            totals = kernel.totals(points[tile], tile_shift, laws, tile_own, trial)
+        for tile in _tiles(pending[(offset[pending] > trial.reach) & ~least[pending]], kernel.rows):
+            offset[tile], least[tile] = np.minimum(offset[tile], kernel.nearest(points[tile])), True
+        for tile in _tiles(pending[offset[pending] <= trial.reach], kernel.rows):
+            tile_own, tile_offset, known = None if own is None else own.rows(tile), offset[tile], logs[:, tile]
+            totals = kernel.totals(points[tile], tile_offset, laws, tile_own, trial)
             above = np.fmax.reduce(totals, axis=(0, 2)) >= kernel.largest  # a centre is much nearer than the bound said
             good = np.isnan(known) & (totals > trial.smallest) & (totals < kernel.largest)
             with np.errstate(divide="ignore", invalid="ignore"):
                 np.log(totals, out=totals)
-            totals -= tile_shift[:, None]
+            totals -= tile_offset[:, None]
             np.copyto(known, totals, where=good)
             logs[:, tile] = known
             if above.any():
-                tile_shift[above] = np.minimum(tile_shift[above], kernel.nearest(points[tile[above]]))
-            shift[tile] = tile_shift
+                tile_offset[above] = np.minimum(tile_offset[above], kernel.nearest(points[tile[above]]))
+            offset[tile] = tile_offset
     for tile in _tiles(np.flatnonzero(np.isnan(logs).any((0, 2))), kernel.rows):
         exact = atoms.exact(points[tile])  # (rows, N)
         logs[0, tile] = _fill(logs[0, tile], exact, groups.weights)

@@ -115,8 +115,8 @@ def log_mixture(
         rows = max(1, EXACT_BYTES // centres[0].nbytes)
         for first in range(0, len(points), rows):
             tile = slice(first, first + rows)
-            offsets = centres[row[tile]] - points[tile, None]
-            squares = np.einsum("mkd,mkd->mk", offsets, offsets) / 2
+            differences = centres[row[tile]] - points[tile, None]
+            squares = np.einsum("mkd,mkd->mk", differences, differences) / 2
             left_out = np.flatnonzero(without[tile] >= 0)
             squares[left_out, without[tile][left_out]] = np.inf
             least = squares.min(1)

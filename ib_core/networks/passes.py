@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ib_core.mixture.own_passes import OwnPasses
-from ib_core.networks.mlp import NoisyNetwork
+from ib_core.networks.network import NoisyNetwork
 from ib_core.streams import bulk_stream
 
 # Noise streams and matrix products run over fixed blocks of atoms: the bits do not depend on how many atoms there are.
@@ -38,6 +38,13 @@ def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: 
         n_passes: noisy passes per atom.
         seed: key of the noise streams.
         purpose: names the family of passes: "stored" and "fresh" are independent.
+
+    Example:
+        >>> from ib_core.networks.architectures.mlp import MLP
+        >>> network = MLP((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
+        >>> passes = noisy_passes(network, np.eye(12), n_passes=5, seed=0, purpose="stored")
+        >>> [signals.shape for signals in passes.signals]  # S_1 is a function of X: one pass is enough
+        [(12, 1, 4), (12, 5, 3)]
     """
     blocks = [
         _propagate(network, atoms[start : start + ATOM_BLOCK], n_passes, seed, purpose, start // ATOM_BLOCK)
@@ -62,15 +69,15 @@ def _propagate(
     padded = np.zeros((size, 1, atoms.shape[1]), np.float32)
     padded[:n, 0] = atoms
     hidden, signals = torch.from_numpy(padded), []
-    for index, layer in enumerate(network.layers[:-1], start=1):
-        signal = network.activation(layer(hidden))
+    for layer in range(1, network.hidden + 1):
+        signal = network.signal(layer, hidden)
         signals.append(signal[:n].numpy())
-        if index == layers:
+        if layer == layers:
             return Passes(signals, np.empty((n, n_passes, 0), np.float32))
-        rng = bulk_stream(seed, "passes", purpose, index, block)
+        rng = bulk_stream(seed, "passes", purpose, layer, block)
         noise = rng.standard_normal((size, n_passes, signal.shape[-1]), np.float32)
         hidden = signal + network.beta * torch.from_numpy(noise)
-    return Passes(signals, network.layers[-1](hidden)[:n].numpy())
+    return Passes(signals, network.read_out(hidden)[:n].numpy())
 
 
 @torch.no_grad()
@@ -92,9 +99,8 @@ def own_signals(
     Raises:
         ValueError: `layer` is no hidden layer behind the first, or `n_passes` is not positive.
     """
-    hidden = len(network.layers) - 1
-    if not 2 <= layer <= hidden:
-        raise ValueError(f"layer must be one of the hidden layers 2 to {hidden}, got {layer}")
+    if not 2 <= layer <= network.hidden:
+        raise ValueError(f"layer must be one of the hidden layers 2 to {network.hidden}, got {layer}")
     if n_passes < 1:
         raise ValueError(f"n_passes must be at least 1, got {n_passes}")
 

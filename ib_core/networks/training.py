@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ib_core.networks.mlp import NoisyNetwork
+from ib_core.networks.network import NoisyNetwork
 from ib_core.streams import stream
 
 

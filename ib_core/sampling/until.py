@@ -1,6 +1,7 @@
 """Draw until the standard error is small enough."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -80,11 +81,7 @@ def planned_units(
         met = drawn + now <= np.square(targets)
         return bool(met.all() or (met | ((drawn <= now) & (events(2 * count) > now / 2))).all())
 
-    first, last = 0, len(units) - 1
-    while first < last:
-        middle = (first + last) // 2
-        first, last = (first, middle) if enough(units[middle]) else (middle + 1, last)
-    return units[first]
+    return units[bisect_left(units, True, hi=len(units) - 1, key=enough)]
 
 
 class Spread(NamedTuple):

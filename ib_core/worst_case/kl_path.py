@@ -61,7 +61,7 @@ def newton_path(
     for iteration in range(max_iterations + 1):
         z = np.log(law) - ball.log_weights
         i = self_term - np.log(np.maximum(output, 1e-300)) @ channel
-        divergence, information = float(law @ z), float(law @ i)
+        information = float(law @ i)
         limit = ball.largest_mean(i)
         upper = min(upper, limit)
         inside = law
@@ -73,32 +73,48 @@ def newton_path(
             best, value = inside, information
         if upper - value <= tolerance or iteration == max_iterations:
             break
-        away = z - divergence
         if iteration == 0:  # the lambda that fits the law best, unless its gap asks for more
+            away = z - float(law @ z)
             regular = max(float(law * away @ i) / max(float(law * away @ away), 1e-300), (limit - value) / ball.kappa)
         residual = i - regular * z
         residual -= law @ residual
-
-        heavy = law > LIGHT
-        root = np.where(heavy, np.sqrt(law), 0.0)
-        apply = _curvature(columns, root, output, regular)
-        step = _solve(apply, root * residual)
-        target = regular
-        if float(law @ residual**2) < (CENTRED * regular) ** 2:
-            # Along the path, to where the linearised divergence is kappa.
-            along = -_solve(apply, root * away)
-            farther = float(along @ (root * away))
-            target += (ball.kappa - divergence - float(step @ (root * away))) / min(farther, -1e-300)
-            room = max(min(ball.kappa, float(z.max())) - divergence, 1e-300)  # the gap is lambda times this
-            target = min(max(target, SHRINK * regular, min(regular, tolerance / (2 * room))), GROW * regular)
-            step = step + (target - regular) * along
-        dz = np.empty_like(z)
-        dz[heavy] = step[heavy] / root[heavy]
-        # What hardly weighs takes the tilt by i(x) at once, until it does weigh.
-        dz[~heavy] = np.minimum(residual[~heavy] / regular, np.log(2 * LIGHT / law[~heavy]))
+        dz, target = _newton_step(columns, ball, law, output, z, residual, regular, tolerance)
         law, output = _search(channel, self_term, ball, law, output, z, dz - law @ dz, target)
         regular = target
     return best, upper, iteration
+
+
+def _newton_step(
+    columns: np.ndarray | csr_array,
+    ball: DivergenceBall,
+    law: np.ndarray,
+    output: np.ndarray,
+    z: np.ndarray,
+    residual: np.ndarray,
+    regular: float,
+    tolerance: float,
+) -> tuple[np.ndarray, float]:
+    """The step dz, and the lambda that it leads to: another one where the law is near to the path already."""
+    divergence = float(law @ z)
+    away = z - divergence
+    heavy = law > LIGHT
+    root = np.where(heavy, np.sqrt(law), 0.0)
+    apply = _curvature(columns, root, output, regular)
+    step = _solve(apply, root * residual)
+    target = regular
+    if float(law @ residual**2) < (CENTRED * regular) ** 2:
+        # Along the path, to where the linearised divergence is kappa.
+        along = -_solve(apply, root * away)
+        farther = float(along @ (root * away))
+        target += (ball.kappa - divergence - float(step @ (root * away))) / min(farther, -1e-300)
+        room = max(min(ball.kappa, float(z.max())) - divergence, 1e-300)  # the gap is lambda times this
+        target = min(max(target, SHRINK * regular, min(regular, tolerance / (2 * room))), GROW * regular)
+        step = step + (target - regular) * along
+    dz = np.empty_like(z)
+    dz[heavy] = step[heavy] / root[heavy]
+    # What hardly weighs takes the tilt by i(x) at once, until it does weigh.
+    dz[~heavy] = np.minimum(residual[~heavy] / regular, np.log(2 * LIGHT / law[~heavy]))
+    return dz, target
 
 
 def _curvature(

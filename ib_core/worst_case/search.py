@@ -9,6 +9,7 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import xlogy
 
 from ib_core.bounds.pointwise import tv_interval
@@ -16,7 +17,7 @@ from ib_core.bounds.reweighting import kl_seed, tv_seed
 from ib_core.channels.finite import check, negentropies
 from ib_core.worst_case.balls import DivergenceBall, TotalVariationBall
 from ib_core.worst_case.kl_path import newton_path
-from ib_core.worst_case.tv_ascent import newton_ascent
+from ib_core.worst_case.tv_ascent import LENGTH_ERROR, newton_ascent
 
 MIRROR_STEPS, NEWTON_STEPS = 20, 60
 STARTS = 24  # of a search for the least information
@@ -73,6 +74,12 @@ def largest_information(
         weights: (N,) of P.
         tolerance: duality gap, nats, at which the search ends.
 
+    Example:
+        >>> channel = np.array([[0.9, 0.1], [0.1, 0.9]])
+        >>> found = largest_information(channel, np.array([0.7, 0.3]), 0.1, "tv")
+        >>> found.weights.round(6).tolist(), round(found.value, 6)
+        ([0.6, 0.4], 0.355209)
+
     Source: golden identity; Beck and Teboulle, Operations Research Letters 31 (2003); Bolte, Bauschke and Teboulle,
     relative smoothness, Mathematics of Operations Research 42 (2017).
     """
@@ -81,6 +88,21 @@ def largest_information(
     columns = channel if inside.all() else channel[:, inside]
     ball = _ball(weights[inside], size, metric)
     self_term = negentropies(columns)
+    found = _mirror_ascent(columns, self_term, ball, tolerance)
+    if found.upper - found.value > tolerance:
+        if isinstance(ball, DivergenceBall):
+            found = _newton_kl(columns, self_term, ball, found, tolerance)
+        else:
+            found = _newton_tv(columns, self_term, ball, found, tolerance)
+    law = np.zeros(len(weights))
+    law[inside] = found.weights
+    return found._replace(weights=law, upper=max(found.upper, found.value))
+
+
+def _mirror_ascent(
+    columns: np.ndarray, self_term: np.ndarray, ball: TotalVariationBall | DivergenceBall, tolerance: float
+) -> WorstCase:
+    """At most MIRROR_STEPS steps from the middle of the ball."""
     law = ball.start()
     output = columns @ law
     step, upper = 1.0, np.inf
@@ -107,26 +129,38 @@ def largest_information(
         if iteration % 3 == 0:
             vertex = ball.best(i)
             law, output = _ascend(ball, self_term, law, output, vertex - law, columns @ vertex - output)
+    return WorstCase(law, _information(columns, self_term, law), upper, iteration)
+
+
+def _newton_kl(
+    columns: np.ndarray, self_term: np.ndarray, ball: DivergenceBall, found: WorstCase, tolerance: float
+) -> WorstCase:
+    """Newton steps from what mirror steps found."""
+    law, least, steps = newton_path(columns, self_term, ball, found.weights, tolerance, NEWTON_STEPS)
     value = _information(columns, self_term, law)
-    if upper - value > tolerance and isinstance(ball, DivergenceBall):
-        law, least, steps = newton_path(columns, self_term, ball, law, tolerance, NEWTON_STEPS)
-        value, upper, iteration = _information(columns, self_term, law), min(upper, least), iteration + steps
-    elif upper - value > tolerance and 0.5 * np.abs(law - weights).sum() < 0.999 * size:
+    return WorstCase(law, value, min(found.upper, least), found.iterations + steps)
+
+
+def _newton_tv(
+    columns: np.ndarray, self_term: np.ndarray, ball: TotalVariationBall, found: WorstCase, tolerance: float
+) -> WorstCase:
+    """Likewise in a TV ball."""
+    law, value, upper, iterations = found
+    if 0.5 * np.abs(law - ball.weights).sum() < 0.999 * ball.epsilon:
         # The ball does not hold the law back: it may contain the one of the channel's capacity.
-        n = len(weights)
+        n = len(law)
         everything = DivergenceBall(np.full(n, 1 / n), math.log(n))
         freest, least, steps = newton_path(columns, self_term, everything, law, tolerance, NEWTON_STEPS)
-        upper, iteration = min(upper, least), iteration + steps
+        upper, iterations = min(upper, least), iterations + steps
         if ball.contains(freest):
             law, value = freest, _information(columns, self_term, freest)
         else:
             law = _towards(ball, law, freest)
-    if upper - value > tolerance and metric == "tv":
-        law, least, steps = newton_ascent(columns, self_term, weights, size, law, tolerance, NEWTON_STEPS)
-        value, upper, iteration = _information(columns, self_term, law), min(upper, least), iteration + steps
-    found = np.zeros(len(weights))
-    found[inside] = law
-    return WorstCase(found, value, max(upper, value), iteration)
+            value = _information(columns, self_term, law)
+    if upper - value > tolerance:
+        law, least, steps = newton_ascent(columns, self_term, ball.weights, ball.epsilon, law, tolerance, NEWTON_STEPS)
+        value, upper, iterations = _information(columns, self_term, law), min(upper, least), iterations + steps
+    return WorstCase(law, value, upper, iterations)
 
 
 def smallest_information(
@@ -262,14 +296,10 @@ def _ascend(
     def slope(t: float) -> float:
         return gain - float(produced @ np.log(np.maximum(output + t * produced, 1e-300)))
 
-    low, high = 0.0, reach
+    length = reach
     if slope(reach) < 0:
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    else:
-        low = high
-    law, output = np.maximum(law + low * direction, 0.0), np.maximum(output + low * produced, 0.0)
+        length = brentq(slope, 0.0, reach, xtol=LENGTH_ERROR) if slope(0.0) > 0 else 0.0
+    law, output = np.maximum(law + length * direction, 0.0), np.maximum(output + length * produced, 0.0)
     return law / law.sum(), output / output.sum()
 
 

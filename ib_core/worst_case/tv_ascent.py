@@ -8,12 +8,14 @@ the atoms depend on one another.
 """
 
 import numpy as np
+from scipy.optimize import brentq
 
 from ib_core.bounds.pointwise import largest_mean_tv, top_mass
 from ib_core.worst_case.quadratic import best_move
 
 WORST = 300  # atoms of the largest share of the gap, on either side; twice as many where those do not halve it
 NEAR = 60  # further ones that may come to matter: largest i(x) for v, next to the threshold for u
+LENGTH_ERROR = 1e-15  # of a step
 LIGHT = 1e-3  # of the mean u or v: less is too little to matter
 
 
@@ -63,19 +65,7 @@ def newton_ascent(
             worst = min(2 * worst, len(weights))
         least = min(gap, least)
         leave, arrive = _worst_atoms(i, weights, epsilon, leaving, arriving, worst, 1e-2 * tolerance / len(weights))
-        leave = leave[weights[leave] > 0]
-        if not 1e-9 < leaving[leave].sum() / weights[leave].sum() < 1 - 1e-9:  # no freedom
-            leave = leave[:0]
-        atoms, sign = np.concatenate([leave, arrive]), np.repeat([-1.0, 1.0], [len(leave), len(arrive)])
-        # float32 is enough for the curvature of a step, and a diagonal a little larger makes up for its rounding.
-        scaled = (channel[:, atoms] * (sign / np.sqrt(np.maximum(output, 1e-300))[:, None])).astype(np.float32)
-        curvature = (scaled.T @ scaled).astype(float)
-        curvature[np.diag_indices(len(atoms))] *= 1 + 1e-6
-        present = np.concatenate([leaving[leave], arriving[arrive]])
-        cap = np.concatenate([weights[leave], np.full(len(arrive), np.inf)])
-        # A gap is of first order in what is missing, the objective of second.
-        moved = best_move(sign * i[atoms], curvature, present, cap, sign, 1e-6 * tolerance)
-        out, into = np.split(moved - present, [len(leave)])
+        leave, out, into = _exchange(channel, weights, i, output, leaving, arriving, leave, arrive, tolerance)
         step = np.zeros(len(weights))
         step[leave] -= out
         step[arrive] += into
@@ -83,6 +73,34 @@ def newton_ascent(
         leaving[leave] += taken * out
         arriving[arrive] += taken * into
     return law, upper, iteration
+
+
+def _exchange(
+    channel: np.ndarray,
+    weights: np.ndarray,
+    i: np.ndarray,
+    output: np.ndarray,
+    leaving: np.ndarray,
+    arriving: np.ndarray,
+    leave: np.ndarray,
+    arrive: np.ndarray,
+    tolerance: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Newton's step on u at the atoms `leave` and on v at `arrive`: those of `leave` that may move, and both moves."""
+    leave = leave[weights[leave] > 0]
+    if not 1e-9 < leaving[leave].sum() / weights[leave].sum() < 1 - 1e-9:  # no freedom
+        leave = leave[:0]
+    atoms, sign = np.concatenate([leave, arrive]), np.repeat([-1.0, 1.0], [len(leave), len(arrive)])
+    # float32 is enough for the curvature of a step, and a diagonal a little larger makes up for its rounding.
+    scaled = (channel[:, atoms] * (sign / np.sqrt(np.maximum(output, 1e-300))[:, None])).astype(np.float32)
+    curvature = (scaled.T @ scaled).astype(float)
+    curvature[np.diag_indices(len(atoms))] *= 1 + 1e-6
+    present = np.concatenate([leaving[leave], arriving[arrive]])
+    cap = np.concatenate([weights[leave], np.full(len(arrive), np.inf)])
+    # A gap is of first order in what is missing, the objective of second.
+    moved = best_move(sign * i[atoms], curvature, present, cap, sign, 1e-6 * tolerance)
+    out, into = np.split(moved - present, [len(leave)])
+    return leave, out, into
 
 
 def _split(weights: np.ndarray, law: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
@@ -128,10 +146,6 @@ def _line_search(gain: float, produced: np.ndarray, output: np.ndarray) -> float
     def slope(t: float) -> float:
         return gain - float(produced @ np.log(np.maximum(output + t * produced, 1e-300)))
 
-    low, high = 0.0, 1.0
-    if slope(high) >= 0:
+    if slope(1.0) >= 0:
         return 1.0
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    return low
+    return brentq(slope, 0.0, 1.0, xtol=LENGTH_ERROR) if slope(0.0) > 0 else 0.0

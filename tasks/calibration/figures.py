@@ -11,27 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
+from ib_core.bounds.theorems import BIAS_LOWER_BOUND, ESTIMATION_RISK, among, named
+from ib_core.estimate import WIDTH
 from tasks.calibration.tables import MC_SHARE, CalibrationTables
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
 from tasks.page.page import figure_style as style
 
-# What each theorem is called in figures and tables, in the order of its colour.
-THEOREMS = {
-    "risk_bounded_printed": "Goldfeld et al. eq. (52)",
-    "risk_subgaussian_printed": "Goldfeld et al. eq. (59)",
-    "entropy_risk": "sharp bound, any law on the cube",
-    "entropy_risk_atoms": "sharp bound, known number of atoms",
-    "bias_lower_bound": "lower bound on the bias, Thm 4",
-    "entropy_spread": "bound on the spread",
-    "entropy_bias": "bound on the bias",
-    "entropy_bias_atoms": "bound on the bias, known number of atoms",
-    "bias_sign": "sign of the bias",
-    "estimation_risk": "sharp bound, enumerated inputs",
-    "information_risk": "sharp bound, sampled inputs",
-    "information_risk_printed": "Goldfeld et al. Prop. 1 with eq. (52)",
-    "information_risk_printed_sharp": "Goldfeld et al. Prop. 1 with the sharp entropy risk",
-    "information_risk_slides": "slides' 8cd, a misprint and no bound",
-}
 QUANTITIES = {"risk": (INK, "o"), "bias": (style.LAYER_COLOURS[0], "v"), "sd": (style.LAYER_COLOURS[4], "^")}
 # Lines of the brackets' figure: colour, mark and name.
 ENDS = {
@@ -52,13 +37,13 @@ def law_name(law: str, beta: float) -> str:
     return f"{law.replace('_', ' ')}, β = {beta:g}"
 
 
-def _look(theorem: str) -> dict[str, Any]:
-    k = list(THEOREMS).index(theorem) % len(style.THEOREM_COLOURS)
-    return {"color": style.THEOREM_COLOURS[k], "ls": style.THEOREM_DASHES[k], "lw": 1.3}
+def _looks(bounds: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """How the lines of these bounds are drawn, by theorem in the order of the table of theorems."""
+    return style.theorem_looks(among(bounds["theorem"]))
 
 
-def _key(theorem: str) -> Line2D:
-    return Line2D([], [], label=THEOREMS[theorem], **_look(theorem))
+def _keys(looks: dict[str, dict[str, Any]]) -> list[Line2D]:
+    return [Line2D([], [], label=named(name).label, **look) for name, look in looks.items()]
 
 
 def _logarithmic(axes: Axes, ticks: Any, label: str, low: float, high: float) -> None:
@@ -73,9 +58,9 @@ def _logarithmic(axes: Axes, ticks: Any, label: str, low: float, high: float) ->
 
 
 def _measured(axes: Axes, curve: pd.DataFrame, axis: str, ink: str, mark: str, **look: Any) -> None:
-    """A measured curve with bars of three standard errors; hollow where Monte Carlo makes much of it."""
+    """A measured curve with bars of `WIDTH` standard errors; hollow where Monte Carlo makes much of it."""
     x, y = curve[axis].to_numpy(dtype=np.float64), np.maximum(curve["value"].to_numpy(), FLOOR)
-    axes.errorbar(x, y, 3 * curve["stderr"].to_numpy(), color=ink, lw=1.5, elinewidth=0.7, **look)
+    axes.errorbar(x, y, WIDTH * curve["stderr"].to_numpy(), color=ink, lw=1.5, elinewidth=0.7, **look)
     hollow = (curve["mc_stderr"] > MC_SHARE * curve["value"].abs()).to_numpy()
     for chosen, fill in ((~hollow, ink), (hollow, "white")):
         axes.plot(x[chosen], y[chosen], ls="", marker=mark, ms=4.2, mfc=fill, mec=ink, mew=0.9, zorder=3)
@@ -131,7 +116,8 @@ def risk_against_bounds(tables: CalibrationTables) -> Figure:
     shown = [widths[k] for k in sorted({0, len(widths) // 3, 2 * len(widths) // 3, len(widths) - 1})]
     figure, panels = style.sheet(len(laws), len(shown), 1.6, (0.2, 0.36), sharex=True, sharey=True, top=1.15)
     ticks = np.sort(measured["n"].unique()).astype(float)
-    drawn = bounds[bounds["quantity"].isin(["risk"]) | bounds["theorem"].isin(["bias_lower_bound"])]
+    drawn = bounds[(bounds["quantity"] == "risk") | (bounds["theorem"] == BIAS_LOWER_BOUND.name)]
+    looks = _looks(drawn)
     for row, ((law, beta), mine) in enumerate(laws):
         for column, d in enumerate(shown):
             axes = panels[row, column]
@@ -140,7 +126,7 @@ def risk_against_bounds(tables: CalibrationTables) -> Figure:
             if len(here):
                 style.shade_vacuous(axes, y0=float(here["cap"].iloc[0]))
             for theorem, curve in here.groupby("theorem", sort=False):
-                axes.plot(curve["n"].astype(float), curve["bound"].where(curve["bound"] > FLOOR), **_look(str(theorem)))
+                axes.plot(curve["n"].astype(float), curve["bound"].where(curve["bound"] > FLOOR), **looks[str(theorem)])
             for quantity, (ink, mark) in QUANTITIES.items():
                 _measured(axes, mine[(mine["d"] == d) & (mine["quantity"] == quantity)], "n", ink, mark)
             axes.set_title(f"d = {d}", loc="right", fontsize=9)
@@ -149,7 +135,7 @@ def risk_against_bounds(tables: CalibrationTables) -> Figure:
     names = {"risk": "risk E|error|", "bias": "bias", "sd": "standard deviation"}
     lines = [Line2D([], [], color=ink, marker=mark, ms=5, label=names[q]) for q, (ink, mark) in QUANTITIES.items()]
     style.legend(figure, [*lines, Patch(**VACUOUS, label="vacuous: above the capacity")])
-    _second_legend(figure, [_key(str(theorem)) for theorem in THEOREMS if (drawn["theorem"] == theorem).any()])
+    _second_legend(figure, _keys(looks))
     return figure
 
 
@@ -178,7 +164,7 @@ def samples_needed(tables: CalibrationTables) -> Figure:
             curve = curve[curve["level"] == level]
             known = curve[np.isfinite(curve["n"]) & (curve["n"] > 0)]
             ink, mark = style.colour(k + 1), style.marker(k + 1)
-            bars = 3 * known["relative_stderr"].fillna(0) * known["n"]
+            bars = WIDTH * known["relative_stderr"].fillna(0) * known["n"]
             axes.errorbar(known["d"], known["n"], bars, color=ink, marker=mark, ms=4.5, lw=1.6, elinewidth=0.7)
             beyond = curve[np.isinf(curve["n"])]
             axes.plot(beyond["d"], np.full(len(beyond), 1.3 * largest), ls="", marker=6, ms=6, color=ink, alpha=0.8)
@@ -224,7 +210,8 @@ def bracket_against_passes(tables: CalibrationTables) -> Figure:
     cases = list(table.groupby(["beta", "d"], sort=False))
     figure, panels = style.sheet(2, len(cases), 2.3, (0.5, 0.25), sharex=True, top=0.95)
     ticks = np.sort(table["n_passes"].unique()).astype(float)
-    bounds = tables.bounds[(tables.bounds["part"] == "bracket") & (tables.bounds["theorem"] == "estimation_risk")]
+    bounds = tables.bounds[(tables.bounds["part"] == "bracket") & (tables.bounds["theorem"] == ESTIMATION_RISK.name)]
+    looks = _looks(bounds)
     for column, ((beta, d), mine) in enumerate(cases):
         above, below = panels[:, column]
         truth = float(mine["truth"].iloc[0])
@@ -237,7 +224,9 @@ def bracket_against_passes(tables: CalibrationTables) -> Figure:
         )
         for name, (ink, mark, _) in ENDS.items():
             curve = ends[name]
-            above.errorbar(x, curve["value"], 3 * curve["stderr"], color=ink, marker=mark, ms=4, lw=1.5, elinewidth=0.7)
+            above.errorbar(
+                x, curve["value"], WIDTH * curve["stderr"], color=ink, marker=mark, ms=4, lw=1.5, elinewidth=0.7
+            )
         span = float(ends["upper"]["value"].max())
         above.set(xscale="log", ylim=(min(0.0, truth - span), 1.05 * span))
         _logarithmic(below, ticks, "stored passes n_x of each input", 1e-3, 30)
@@ -247,31 +236,32 @@ def bracket_against_passes(tables: CalibrationTables) -> Figure:
         below.plot(x, expected["value"], color=FAINT, lw=1.0, ls=DOTTED, zorder=1)
         here = bounds[(bounds["beta"] == beta) & (bounds["d"] == d)]
         style.shade_vacuous(below, y0=float(here["cap"].iloc[0]))
-        below.plot(here["n_passes"].astype(float), here["bound"], **_look("estimation_risk"))
+        below.plot(here["n_passes"].astype(float), here["bound"], **looks[ESTIMATION_RISK.name])
     panels[0, 0].set_ylabel(f"{_last_layer(tables)} in nats")
     panels[1, 0].set_ylabel("nats")
     lines = [*ENDS.values(), *GAPS.values()]
     handles = [Line2D([], [], color=ink, marker=mark, ms=5, label=label) for ink, mark, label in lines]
     style.legend(figure, [*handles[: len(ENDS)], Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="truth")])
     theory = Line2D([], [], color=FAINT, lw=1.0, ls=DOTTED, label="c / n_x, the first term in theory")
-    _second_legend(figure, [*handles[len(ENDS) :], theory, _key("estimation_risk")])
+    _second_legend(figure, [*handles[len(ENDS) :], theory, *_keys(looks)])
     return figure
 
 
-def information_risk(tables: CalibrationTables) -> Figure:
+def sampled_information(tables: CalibrationTables) -> Figure:
     """E|I_SP - I| for n sampled inputs with n passes each, against the bounds on it and the slides' misprint."""
     table = curves(tables.calibration, "sampled", "risk")
     cases = list(table.groupby(["beta", "d"], sort=False))
     figure, panels = style.sheet(1, len(cases), 2.6, (0.35, 0.4), sharey=True, top=1.0)
     ticks = np.sort(table["n"].unique()).astype(float)
     bounds = tables.bounds[(tables.bounds["part"] == "sampled") & (tables.bounds["quantity"] == "risk")]
+    looks = _looks(bounds)
     for axes, ((beta, d), mine) in zip(panels.flat, cases, strict=True):
         axes.set_title(f"β = {beta:g}, d = {d}")
         _logarithmic(axes, ticks, "inputs n, n passes each", 1e-2, 1e4)
         here = bounds[(bounds["beta"] == beta) & (bounds["d"] == d)]
         style.shade_vacuous(axes, y0=float(here["cap"].iloc[0]))
         for theorem, curve in here.groupby("theorem", sort=False):
-            axes.plot(curve["n"].astype(float), curve["bound"], **_look(str(theorem)))
+            axes.plot(curve["n"].astype(float), curve["bound"], **looks[str(theorem)])
         _measured(axes, mine, "n", INK, "o")
     panels[0, 0].set_ylabel("nats")
     style.legend(
@@ -281,7 +271,7 @@ def information_risk(tables: CalibrationTables) -> Figure:
             Patch(**VACUOUS, label="vacuous"),
         ],
     )
-    _second_legend(figure, [_key(str(theorem)) for theorem in bounds["theorem"].unique()])
+    _second_legend(figure, _keys(looks))
     return figure
 
 
@@ -294,4 +284,4 @@ def draw(tables: CalibrationTables) -> Iterator[tuple[str, Figure]]:
     if len(curves(tables.calibration, "bracket")):
         yield "bracket_against_passes", bracket_against_passes(tables)
     if len(curves(tables.calibration, "sampled")):
-        yield "information_risk", information_risk(tables)
+        yield "sampled_information", sampled_information(tables)

@@ -9,20 +9,21 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from ib_core.estimate import WIDTH
-from tasks.calibration.error_bounds import FOR_LARGE_N
-from tasks.calibration.figures import THEOREMS, curves, draw, law_name
+from ib_core.bounds.theorems import named
+from ib_core.estimate import IN_WORDS, WIDTH, Estimate, interval
+from tasks.calibration.figures import curves, draw, law_name
 from tasks.calibration.tables import CalibrationTables, Tables, load_calibration
 from tasks.engine.recipe import Cost, Recipe
 from tasks.page.page import write_page
 from tasks.page.tables import Table, number, series, span
+from tasks.page.tables import violated as violated_rows
 
 TITLES = {
     "risk_against_n": "Risk of the plug-in entropy over the number of samples",
     "samples_needed": "Samples needed for a given risk",
     "risk_against_bounds": "Risk, bias and spread against every bound",
     "bracket_against_passes": "The bracket closes around the truth",
-    "information_risk": "Error of the information against its bounds",
+    "sampled_information": "Error of the information against its bounds",
 }
 
 
@@ -117,20 +118,20 @@ def findings(tables: CalibrationTables) -> list[str]:
     said += bracket_findings(tables)
     proven = bounds[bounds["proven"]]
     said.append(
-        f"Of {len(proven)} comparisons with proven bounds, {int((~proven['holds']).sum())} are violated beyond three "
-        f"standard errors; {int(proven['vacuous'].sum())} bounds are vacuous."
+        f"Of {len(proven)} comparisons with proven bounds, {len(violated_rows(proven))} are violated beyond "
+        f"{IN_WORDS}; {int(proven['vacuous'].sum())} bounds are vacuous."
     )
-    others = bounds[bounds["theorem"].isin(FOR_LARGE_N)]
+    standing = bounds["theorem"].map(lambda name: named(name).standing)
+    others = bounds[standing == "large enough"]
     if len(others):
-        names = ", ".join(THEOREMS[theorem] for theorem in FOR_LARGE_N if (others["theorem"] == theorem).any())
+        names = ", ".join(named(name).label for name in others["theorem"].unique())
         said.append(
             f"Shown for comparison only, not counted as proven: {names}. They hold for n large enough, and how large "
-            f"is not printed. Of {len(others)} comparisons {int((~others['holds']).sum())} exceed them; "
+            f"is not printed. Of {len(others)} comparisons {len(violated_rows(others))} exceed them; "
             f"{int(others['vacuous'].sum())} are vacuous."
         )
-    misprint = bounds[bounds["theorem"] == "information_risk_slides"]
-    if len(misprint):
-        said.append(f"The slides' formula is exceeded in {int((~misprint['holds']).sum())} of {len(misprint)} cases.")
+    for name, rows in bounds[standing == "misprint"].groupby("theorem"):
+        said.append(f"Exceeded in {len(violated_rows(rows))} of {len(rows)} cases: {named(str(name)).label}.")
     return said
 
 
@@ -171,7 +172,7 @@ def bracket_findings(tables: CalibrationTables) -> list[str]:
         f"{number(draws.max(), 4)} nats at most (root mean square) from the plug-in of the same passes."
     )
     said.append(
-        f"Of {total} published brackets {without} miss the truth; three standard errors on either side allow "
+        f"Of {total} published brackets {without} miss the truth; {IN_WORDS} on either side allow "
         f"{number(total * 2 * norm.sf(WIDTH), 1)}."
     )
     return said
@@ -179,11 +180,11 @@ def bracket_findings(tables: CalibrationTables) -> list[str]:
 
 def violated(tables: CalibrationTables) -> Table:
     """Every proven bound that a measurement breaks."""
-    broken = tables.bounds[tables.bounds["proven"] & ~tables.bounds["holds"]]
+    broken = violated_rows(tables.bounds[tables.bounds["proven"]])
     return Table(
         ["case", "d", "n", "n_x", "theorem", "measured", "± 1 s.e.", "bound"],
         [
-            [law_name(row.law, row.beta), str(row.d), _count(row.n), _count(row.n_passes), THEOREMS[row.theorem],
+            [law_name(row.law, row.beta), str(row.d), _count(row.n), _count(row.n_passes), named(row.theorem).label,
              number(row.measured, 4), number(row.measured_stderr, 4), (number(row.bound, 4), "bad")]
             for row in broken.itertuples()
         ],
@@ -247,14 +248,13 @@ def least_table(tables: CalibrationTables) -> Table:
 def theorem_table(tables: CalibrationTables) -> Table:
     """Each theorem: how often it was compared, violated, vacuous, and how far the measurement stays from it."""
     rows = []
-    for theorem, name in THEOREMS.items():
-        mine = tables.bounds[tables.bounds["theorem"] == theorem]
-        if mine.empty:
-            continue
-        useful = mine[~mine["vacuous"] & (mine["measured"] > WIDTH * mine["measured_stderr"])]
+    for theorem, mine in tables.bounds.groupby("theorem", sort=False):
+        name = named(str(theorem)).label
+        clear = interval(Estimate(mine["measured"], mine["measured_stderr"]))[0] > 0
+        useful = mine[~mine["vacuous"] & clear]
         ends = ("bound", "measured") if mine["upper"].all() else ("measured", "bound")
         ratio = useful[ends[0]] / useful[ends[1]]
-        broken = int((~mine["holds"]).sum())
+        broken = len(violated_rows(mine))
         rows.append(
             [name if mine["proven"].all() else (name, "faint"), str(mine["quantity"].iloc[0]), str(len(mine)),
              (str(broken), "bad" if broken and mine["proven"].all() else ""), str(int(mine["vacuous"].sum())),
@@ -275,7 +275,8 @@ def bracket_table(tables: CalibrationTables) -> Table:
     for (beta, d, passes), mine in wide.groupby(level=[0, 1, 2], sort=False):
         found = mine.droplevel([0, 1, 2])
         low, high, truth = found.loc["lower"], found.loc["upper"], float(found["truth"].iloc[0])
-        inside = low["value"] - WIDTH * low["stderr"] <= truth <= high["value"] + WIDTH * high["stderr"]
+        ends = (interval(Estimate(end["value"], end["stderr"])) for end in (low, high))
+        inside = next(ends)[0] <= truth <= next(ends)[1]
         cells = [(number(found.loc[name, "value"], 4), "", f"± {number(found.loc[name, 'stderr'], 4)}")
                  for name in ("lower", "upper", "held_out", "plug_in")]  # fmt: skip
         verdict = "yes" if inside else ("no", "bad")
@@ -286,6 +287,6 @@ def bracket_table(tables: CalibrationTables) -> Table:
     caption = (
         "Nats, means over replications; small print: one standard error. Lower and upper end: as published by "
         "layer_information, whose draws the plain held-out end and the plug-in do without. Mean inside: the truth lies "
-        "between the mean ends, within three standard errors. Missed: single published brackets without the truth."
+        f"between the mean ends, within {IN_WORDS}. Missed: single published brackets without the truth."
     )
     return Table(head, rows, caption)

@@ -13,15 +13,15 @@ from scipy.stats import beta as beta_law
 
 from ib_core import bounds
 from ib_core.calibration.power_laws import crossing, power_slope, straight_slope
-from ib_core.estimate import WIDTH
+from ib_core.estimate import Estimate, holds
 from tasks.calibration.bracket import Bracket
-from tasks.calibration.error_bounds import entropy_bounds, information_bounds
+from tasks.calibration.error_bounds import error_bounds
 from tasks.calibration.risk import Risk
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, write_table
 
-CASE = ["part", "law", "beta", "d", "n", "n_passes"]
 CURVE = ["part", "law", "beta", "d"]
+CASE = [*CURVE, "n", "n_passes"]
 # Where Monte Carlo makes more than this share of an error, the point says nothing of the error and is not fitted.
 MC_SHARE = 1 / 3
 DRAWN = ("risk", "sd")  # what Monte Carlo error makes larger, or is taken out of
@@ -195,21 +195,18 @@ def _held_against(table: pd.DataFrame, n_values: int) -> Iterator[dict[str, Any]
     good = table[table["status"] == "ok"]
     for case, rows in good.groupby(CASE, sort=False, dropna=False):
         place = dict(zip(CASE, case, strict=True))
-        if place["part"] == "entropy":
-            allowed = entropy_bounds(place["law"], place["d"], place["beta"], int(place["n"]))
-        else:
-            allowed = information_bounds(place, n_values)
         measured = rows.set_index("quantity")
-        for bound in allowed:
-            value, stderr, mc = measured.loc[bound.quantity, ["value", "stderr", "mc_stderr"]]
+        for bound in error_bounds(place, n_values):
+            theorem = bound.theorem
+            value, stderr, mc = measured.loc[theorem.quantity, ["value", "stderr", "mc_stderr"]]
             # E|error + noise| is at most E|error| + E|noise|; means are unbiased, and sd has the noise taken out.
-            doubt = WIDTH * stderr + (mc if bound.quantity == "risk" else 0.0)
-            slack = bound.value - value if bound.upper else value - bound.value
+            noise = mc if theorem.quantity == "risk" else 0.0
             yield place | {
-                **{"quantity": bound.quantity, "theorem": bound.theorem, "upper": bound.upper, "bound": bound.value},
-                **{"measured": value, "measured_stderr": stderr, "slack": slack, "cap": bound.cap},
-                **{"vacuous": bound.value >= bound.cap if bound.upper else bound.value < 0},
-                **{"proven": bound.proven, "holds": slack + doubt >= 0},
+                **{"quantity": theorem.quantity, "theorem": theorem.name, "upper": theorem.above, "bound": bound.value},
+                **{"measured": value, "measured_stderr": stderr},
+                **{"slack": bound.value - value if theorem.above else value - bound.value, "cap": bound.cap},
+                **{"vacuous": bound.vacuous, "proven": theorem.proven},
+                "holds": holds(bound.value, Estimate(value, stderr), theorem.above, noise),
             }
 
 

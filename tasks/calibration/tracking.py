@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ib_core.bounds.theorem import Theorem
+from ib_core.bounds.theorems import ENTROPY_RISK, ESTIMATION_RISK, INFORMATION_RISK, named
 from tasks.calibration.tables import CURVE, CalibrationTables
+from tasks.page.tables import violated
 from tasks.tracking.record import RunRecord, StudyRecord
 from tasks.tracking.views import View, line
 
@@ -27,10 +30,17 @@ QUESTIONS = {
     "bracket": ("bracket over n_x", "How fast does the bracket close around the truth?"),
     "sampled": ("information risk", "How far is the information of sampled inputs off, and what is allowed?"),
 }
+
+
+def bound_name(theorem: Theorem) -> str:
+    """The metric of what a theorem allows."""
+    return f"bound_{theorem.name}"
+
+
 CHARTS = {
-    "entropy": ("risk", "bias", "sd", "bound_entropy_risk"),
-    "bracket": ("upper", "lower", "gap", "held_out_gap", "expected_gap", "risk", "bound_estimation_risk"),
-    "sampled": ("risk", "bound_information_risk"),
+    "entropy": ("risk", "bias", "sd", bound_name(ENTROPY_RISK)),
+    "bracket": ("upper", "lower", "gap", "held_out_gap", "expected_gap", "risk", bound_name(ESTIMATION_RISK)),
+    "sampled": ("risk", bound_name(INFORMATION_RISK)),
 }
 
 
@@ -59,7 +69,7 @@ class CalibrationRecord(StudyRecord):
             "n_failed": int((tables.calibration["status"] != "ok").sum()),
             "n_bounds": len(proven),
             "n_vacuous": int(proven["vacuous"].sum()),
-            "n_violated": int((~proven["holds"]).sum()),
+            "n_violated": len(violated(proven)),
         }
         settings = pd.json_normalize(tables.config).iloc[0]
         params = {name: str(value)[:500] for name, value in settings.items()}
@@ -112,13 +122,13 @@ def _case(key: tuple, rows: pd.DataFrame, bounds: pd.DataFrame, slopes: pd.DataF
     curves = (
         (good["quantity"], good[axis], good["value"]),
         (good["quantity"] + "_stderr", good[axis], good["stderr"]),
-        ("bound_" + bounds["theorem"], bounds[axis], bounds["bound"]),
+        ([bound_name(named(theorem)) for theorem in bounds["theorem"]], bounds[axis], bounds["bound"]),
     )
     points = [
         (str(name), int(step), float(value)) for curve in curves for name, step, value in zip(*curve, strict=True)
     ]
     points += [(f"slope_{row.quantity}", last, float(row.value)) for row in slopes.itertuples()]
-    points.append(("n_violated", last, float((~proven["holds"]).sum())))
+    points.append(("n_violated", last, float(len(violated(proven)))))
     points.append(("n_vacuous", last, float(proven["vacuous"].sum())))
     label = f"{part} {law} b{beta:.3f} d{d:02d}"
     return RunRecord(

@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parent.parent.parent
 _HOUSE = ("ib_core", "tasks")
 _MACHINERY = {"tasks.store.store", "tasks.engine.recipe", "tasks.engine.make", "tasks.engine.fingerprint"}
 # Libraries that make numbers, by the name they are imported under.
-_LIBRARIES = {"numpy": "numpy", "scipy": "scipy", "torch": "torch", "numba": "numba", "ot": "POT"}
+_LIBRARIES = {"numpy": "numpy", "scipy": "scipy", "torch": "torch", "numba": "numba", "ot": "POT", "piqp": "piqp"}
 _WHOLE = "*"  # in the place of a name: all of a module
 
 Definition = tuple[str, str]  # module and name

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-WIDTH = 11.0  # inches; at 110 dpi a little wider than the page's column
+from ib_core.bounds.theorem import Theorem
+
+PAGE = 11.0  # inches; at 110 dpi a little wider than the page's column
 DPI = 110
 LINE = 0.2  # inches, a further line of keys
 KEY, LETTER = 0.6, 0.07  # inches that a key takes, and a letter of its label
@@ -51,6 +53,19 @@ SETTINGS: dict[Any, Any] = {
     "hatch.linewidth": 0.5,
     "text.parse_math": False,
 }
+
+
+def theorem_looks(theorems: Iterable[Theorem]) -> dict[str, dict[str, Any]]:
+    """Colour and dashes of the lines of each theorem of a figure, by its name."""
+    colours, dashes = THEOREM_COLOURS, THEOREM_DASHES
+    return {
+        theorem.name: {
+            "color": colours[k % len(colours)],
+            "ls": dashes[(k + k // len(colours)) % len(dashes)],
+            "lw": 1.4,
+        }
+        for k, theorem in enumerate(theorems)
+    }
 
 
 class Label(NamedTuple):
@@ -100,21 +115,21 @@ def sheet(
     Margins are fixed, `top` holds the legend and the titles: matplotlib's own layouts draw every tick twice.
     """
     left, right, bottom = 0.8, 0.95 if bar else 0.12, 0.5
-    width = min((WIDTH - left - right - (columns - 1) * gaps[0]) / columns, 5.0)
+    width = min((PAGE - left - right - (columns - 1) * gaps[0]) / columns, 5.0)
     height = top + bottom + rows * panel + (rows - 1) * gaps[1]
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI)
+    figure = Figure(figsize=(PAGE, height), dpi=DPI)
     edge = left + columns * width + (columns - 1) * gaps[0]
-    frame = {"left": left / WIDTH, "right": edge / WIDTH, "bottom": bottom / height, "top": 1 - top / height}
+    frame = {"left": left / PAGE, "right": edge / PAGE, "bottom": bottom / height, "top": 1 - top / height}
     grid = {**frame, "wspace": gaps[0] / width, "hspace": gaps[1] / panel, **(gridspec or {})}
     return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid, **options)
 
 
-def legend(figure: Figure, handles: Sequence[Any], text: str = "") -> None:
-    """Keys at the top of the sheet, after a bold `text`: on one line where they fit, else on two."""
+def legend(figure: Figure, handles: Sequence[Any], text: str = "", lines: int = 2) -> None:
+    """Keys at the top of the sheet, after a bold `text`: on one line where they fit, else on two, or on `lines`."""
     needed = sum(KEY + LETTER * len(handle.get_label()) for handle in handles)
-    fits = len(handles) <= 8 and needed <= WIDTH - bool(text)
-    height, columns = figure.get_figheight(), len(handles) if fits else (len(handles) + 1) // 2
-    middle = 1 - (0.2 + LINE / 2 * (columns < len(handles))) / height
+    fits = len(handles) <= 8 and needed <= PAGE - bool(text)
+    height, columns = figure.get_figheight(), len(handles) if fits else -(-len(handles) // lines)
+    middle = 1 - (0.2 + LINE / 2 * (-(-len(handles) // columns) - 1)) / height
     start = figure.text(0.012, 1 - 0.2 / height, text, fontweight="bold", fontsize=10, va="center")
 
     def draw(centre: float, **spacing: float) -> Legend:
@@ -133,7 +148,7 @@ def legend(figure: Figure, handles: Sequence[Any], text: str = "") -> None:
 def colour_bar(figure: Figure, panels: np.ndarray, mappable: ScalarMappable, label: str) -> None:
     """A colour bar as high as the panels, at their right."""
     edge, low, high = panels[0, -1].get_position().x1, panels[-1, -1].get_position().y0, panels[0, -1].get_position().y1
-    axes = figure.add_axes((edge + 0.12 / WIDTH, low, 0.14 / WIDTH, high - low))
+    axes = figure.add_axes((edge + 0.12 / PAGE, low, 0.14 / PAGE, high - low))
     figure.colorbar(mappable, cax=axes, label=label, format="{x:g}")
 
 
@@ -156,7 +171,7 @@ def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, metric: str, room:
     positions = place(grid, grid)
     span = float(np.ptp(positions)) or 1.0
     axes.set_xlim(positions.min() - 0.04 * span, positions.max() + room * span)
-    width = axes.get_position().width * WIDTH
+    width = axes.get_position().width * PAGE
     shown = apart(positions, 0.3 / width)
     axes.set_xticks(positions[shown], [f"{grid[index]:g}" for index in shown])
     axes.set_xlabel(METRIC_LABELS.get(metric, metric))

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
+from ib_core.estimate import IN_WORDS
 from tasks.page import figure_style
 
 
@@ -52,5 +53,6 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["standard_errors"] = IN_WORDS
     page = environment.get_template(template.name).render(title=title, plates=plates, **values)
     (out / "report.html").write_text(page, encoding="utf-8", newline="\n")

@@ -16,6 +16,11 @@ class Table:
     caption: str = ""
 
 
+def violated(bounds: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose bound was held against a measurement and does not hold, as `ib_core.estimate.holds` has it."""
+    return bounds[bounds["holds"].eq(False)]
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A number for people: a dash where there is none, a true minus sign, never "nan" or "-0.000"."""
     if value is None or math.isnan(value):

@@ -6,8 +6,8 @@ import pandas as pd
 from ib_core.channels.bottleneck import bottleneck_curve
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.source import Source
+from tasks.sweep.schema import columns, shaped
 
-COLUMNS = ["rule", "multiplier", "compression", "relevance", "gap", "n_codes"]
 # Dense where the first codes appear, and far enough to come to the end of the curve.
 MULTIPLIERS = np.concatenate([1 + np.geomspace(1e-3, 1, 12), np.geomspace(3, 1000, 16)])
 
@@ -23,4 +23,5 @@ def bottleneck_table(source: Source, law: InputLaw) -> pd.DataFrame:
         joints["soft rule"] = source.soft_joint()
     rows = [(rule, *point) for rule, joint in joints.items() for point in bottleneck_curve(joint, MULTIPLIERS)]
     # A label that is a function of x has two points only, the origin and I(X;T) = I(T;Y) = H(Y).
-    return pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(["rule", "compression", "relevance"], ignore_index=True)
+    table = shaped("bottleneck", pd.DataFrame(rows, columns=list(columns("bottleneck"))))
+    return table.drop_duplicates(["rule", "compression", "relevance"], ignore_index=True)

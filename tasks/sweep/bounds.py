@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-import pandas as pd
-
 from ib_core.members import place
-from ib_core.networks.activation import ROOM, activation
+from ib_core.networks.activation import ROOM as ACTIVATIONS
+from ib_core.networks.network import ROOM as ARCHITECTURES
+from ib_core.networks.network import half_width
 from tasks.engine.fingerprint import Definition, fingerprint
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.store import copy_file, identity
@@ -17,6 +17,8 @@ from tasks.sweep.activations import Activations
 from tasks.sweep.bottleneck import bottleneck_table
 from tasks.sweep.data import REFERENCE, Law, Shifts, law_of
 from tasks.sweep.information import Information
+from tasks.sweep.measures import Measured
+from tasks.sweep.schema import shaped
 from tasks.sweep.tables import SweepTables, write_tables
 from tasks.sweep.theorems import Network, bounds_table, clean_layers, worst_case_table
 from tasks.sweep.training import Training
@@ -33,11 +35,12 @@ class Bounds(Recipe):
         sweep: its name.
         config: its resolved settings, to be shown beside the tables.
         device: that made the estimates.
+        architecture: of the networks.
         widths: of the networks, from the inputs to the classes.
         activation: of their hidden layers.
         shifts: families and sizes, in the order of the rows.
         laws: by name.
-        networks, activations, cells, worst_cases: what is gathered.
+        networks, activations, cells, worst_cases, measures: what is gathered.
         failed: cells without a result.
     """
 
@@ -45,6 +48,7 @@ class Bounds(Recipe):
     sweep: str
     config: Mapping[str, Any]
     device: str
+    architecture: str
     widths: tuple[int, ...]
     activation: str
     shifts: tuple[Shifts, ...]
@@ -53,6 +57,7 @@ class Bounds(Recipe):
     activations: tuple[Activations, ...]
     cells: tuple[Information, ...]
     worst_cases: tuple[WorstCase, ...]
+    measures: tuple[Measured, ...]
     failed: tuple[collect.Lost, ...] = ()
 
     @property
@@ -61,7 +66,8 @@ class Bounds(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        return (place(ROOM, self.activation), *self.laws[REFERENCE].members)
+        chosen = place(ARCHITECTURES, self.architecture), place(ACTIVATIONS, self.activation)
+        return (*chosen, *self.laws[REFERENCE].members)
 
     def cost(self) -> Cost:
         return Cost(4.0, 2e6)
@@ -73,11 +79,13 @@ class Bounds(Recipe):
         unknown = {cell.label for cell in failed}  # the bounds at a ball's radius need the cell's i(x)
         return replace(
             self,
-            laws={name: law for name, law in self.laws.items() if law.name not in lost},
+            # Without the reference there is nothing to tell.
+            laws={name: law for name, law in self.laws.items() if law.name not in lost or name == REFERENCE},
             networks=_left(self.networks, lost),
             activations=_left(self.activations, lost),
             cells=_left(self.cells, lost),
             worst_cases=tuple(each for each in _left(self.worst_cases, lost) if each.label not in unknown),
+            measures=_left(self.measures, lost),
             failed=(*self.failed, *map(collect.lost, failed)),
         )
 
@@ -87,33 +95,31 @@ class Bounds(Recipe):
         laws = collect.laws_table(self.laws, places)
         history = collect.history_table(self.networks)
         weights = {name: law_of(law).weights for name, law in self.laws.items()}
-        information = collect.information_table(self.cells, self.failed, self.activations, weights, laws, places)
-        attribution = collect.attribution_table(self.cells, places)
+        code = identity(fingerprint(Information)._asdict())[:12]
+        gathered = self.cells, self.failed, self.activations, weights, laws, places
+        information = collect.information_table(self.sweep, *gathered, device=self.device, code=code)
+        attribution = collect.attribution_table(self.sweep, self.cells, places)
         clean = clean_layers(information, collect.pointwise(self.cells), weights[REFERENCE])
         steps = collect.steps(self.cells)
-        network = Network(self.widths[1:-1], activation(self.activation).half_width)
+        network = Network(self.widths[1:-1], half_width(self.architecture, self.activation))
         reference = law_of(self.laws[REFERENCE])
-        code = identity(fingerprint(Information)._asdict())[:12]
-        information = information.assign(sweep=self.sweep, device=self.device, code=code)[collect.INFORMATION]
+        known = information, laws, history, weights, clean, steps, attribution
         tables = SweepTables(
             sweep=self.sweep,
             config=dict(self.config),
             information=information,
-            bounds=self._named(bounds_table(network, information, laws, history, weights, clean, steps, attribution)),
-            attribution=self._named(attribution),
-            worst_case=self._named(worst_case_table(network, collect.worst_case(self.worst_cases), clean)),
+            bounds=bounds_table(self.sweep, network, *known),
+            attribution=attribution,
+            worst_case=worst_case_table(self.sweep, network, collect.worst_case(self.worst_cases), clean),
+            measures=collect.measures_table(self.sweep, self.measures, places),
             bottleneck=bottleneck_table(self.laws[REFERENCE].of, reference),
             laws=laws,
-            history=history.drop(columns="lipschitz"),
+            history=shaped("history", history),
             signals=collect.signals_table(self.activations, reference.labels),
         )
         write_tables(tables, out)
         for search in self.worst_cases:
             copy_file(laws_file(search), out / "worst_case" / search.law_file)
-
-    def _named(self, table: pd.DataFrame) -> pd.DataFrame:
-        table.insert(0, "sweep", self.sweep)
-        return table
 
 
 def _left(units: Iterable[Unit], lost: frozenset[str]) -> tuple[Unit, ...]:

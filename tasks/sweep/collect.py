@@ -8,20 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ib_core.estimate import WIDTH
+from ib_core.estimate import Estimate, centred, interval
 from ib_core.laws.coupling import Steps
 from tasks.sweep.activations import Activations, readout_of, signals_of
 from tasks.sweep.data import REFERENCE, Law, Shifts, law_facts, law_name
-from tasks.sweep.information import ATTRIBUTION, Information, cell_table
+from tasks.sweep.information import Information, cell_table
+from tasks.sweep.measures import Measured, measured_rows
+from tasks.sweep.schema import CELL, ESTIMATE, shaped
 from tasks.sweep.training import Training, history_of
 from tasks.sweep.worst_case import WorstCase, column_name, worst_case_rows
-
-COORDINATES = ["network", "beta", "seed", "epoch", "layer", "shift", "size", "metric"]
-INFORMATION = [
-    *("sweep", *COORDINATES, "split", "quantity", "estimator", "value", "stderr", "lower", "upper"),
-    *("n_atoms", "n_passes", "draws", "saturation", "form", "reached", "status", "device", "code"),
-]
-PLACE = ("beta", "seed", "epoch", "layer")
 
 
 @dataclass(frozen=True)
@@ -47,16 +42,16 @@ def _place(activations: Activations) -> dict[str, Any]:
 
 
 def _network_place(network: Training) -> dict[str, Any]:
-    return {"network": network.architecture, "beta": network.beta, "seed": network.seed}
+    return {"network": network.title, "beta": network.beta, "seed": network.seed}
 
 
-def _layer_place(unit: Information | WorstCase) -> dict[str, Any]:
+def _layer_place(unit: Information | WorstCase | Measured) -> dict[str, Any]:
     return {**_place(unit.activations), "layer": unit.layer}
 
 
 def _key(unit: Information) -> tuple:
-    """beta, seed, epoch and layer."""
-    return tuple(_layer_place(unit)[key] for key in PLACE)
+    """The values of CELL."""
+    return tuple(_layer_place(unit)[key] for key in CELL)
 
 
 def law_places(shifts: Iterable[Shifts]) -> dict[str, dict[str, Any]]:
@@ -71,7 +66,7 @@ def law_places(shifts: Iterable[Shifts]) -> dict[str, dict[str, Any]]:
 def laws_table(laws: Mapping[str, Law], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
     """One row per law: its coordinates and its distances from the reference."""
     rows = [{"law": name, **places[name], "kind": law.kind, **law_facts(law)} for name, law in laws.items()]
-    return pd.DataFrame(rows)
+    return shaped("laws", rows)
 
 
 def history_table(networks: Iterable[Training]) -> pd.DataFrame:
@@ -86,12 +81,14 @@ def history_table(networks: Iterable[Training]) -> pd.DataFrame:
 
 
 def information_table(
+    sweep: str,
     cells: Iterable[Information],
     failed: Iterable[Lost],
     activations: Iterable[Activations],
     weights: Mapping[str, np.ndarray],
     laws: pd.DataFrame,
     places: Mapping[str, dict[str, Any]],
+    **made_by: str,
 ) -> pd.DataFrame:
     """All estimates, with deviations of moved laws from their reference cell and the accuracy under each law.
 
@@ -102,6 +99,7 @@ def information_table(
         weights: of the atoms of each law.
         laws: as `laws_table` has them.
         places: as `law_places` has them, in the order of the rows.
+        made_by: device and code.
     """
     frames = [cell_table(cell, "estimates").assign(**_layer_place(cell), status="ok") for cell in cells]
     absent = {"quantity": "I_X_T", "estimator": "upper", "status": "failed"}
@@ -114,12 +112,10 @@ def information_table(
     table = _reference_rows(table, laws).join(pd.DataFrame.from_dict(places, orient="index"), on="law")
     order = {name: rank for rank, name in enumerate(places)}
     table = table.assign(split="all", rank=table.law.map(order)).sort_values(
-        ["network", "beta", "seed", "epoch", "layer", "rank", "quantity", "estimator"], kind="stable"
+        [*CELL, "rank", "quantity", "estimator"], kind="stable", ignore_index=True
     )
-    whole: dict[str, Any] = {name: table[name].astype("Int64") for name in ("n_atoms", "n_passes", "draws")}
-    whole |= {"reached": table.get("reached", pd.Series(index=table.index, dtype=object)).astype("boolean")}
-    whole |= {"form": table.get("form", pd.Series("", index=table.index)).fillna("")}
-    return table.assign(**whole).reset_index(drop=True)
+    forms = table.get("form", pd.Series("", index=table.index)).fillna("")
+    return shaped("information", table, sweep=sweep, form=forms, **made_by)
 
 
 def _accuracy(
@@ -136,12 +132,8 @@ def _accuracy(
             value = float(weights[law] @ correct)
             # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
             spread = math.sqrt(float(weights[law] ** 2 @ (correct * (1 - correct)) / each.stored_passes))
-            estimate = {
-                "value": value,
-                "stderr": spread,
-                "lower": value - WIDTH * spread,
-                "upper": value + WIDTH * spread,
-            }
+            low, high = interval(Estimate(value, spread))
+            estimate = {"value": value, "stderr": spread, "lower": low, "upper": high}
             sizes = {"n_passes": each.stored_passes, "n_atoms": len(correct)}
             labels = {"law": law, "layer": 0, "quantity": "accuracy", "estimator": "noisy_forward", "status": "ok"}
             rows.append({**_place(each), **labels, **estimate, **sizes})
@@ -150,17 +142,16 @@ def _accuracy(
 
 def _moved_deviations(table: pd.DataFrame, moved: set[str]) -> pd.DataFrame:
     """Replace the deviation of a moved law, whose cell knows no reference, by the difference of two cells."""
-    keys = ["network", "beta", "seed", "epoch", "layer"]
     values = table[(table.quantity == "I_X_T") & (table.status == "ok")]
-    ends = values.pivot(index=[*keys, "law"], columns="estimator", values=["value", "stderr"])
+    ends = values.pivot(index=[*CELL, "law"], columns="estimator", values=["value", "stderr"])
     rows = (table.quantity == "dI_X_T") & table.law.isin(moved)
-    wanted = table.loc[rows, [*keys, "law"]]
+    wanted = table.loc[rows, [*CELL, "law"]]
     ours = ends.reindex(pd.MultiIndex.from_frame(wanted))
     theirs = ends.reindex(pd.MultiIndex.from_frame(wanted.assign(law="reference")))
 
-    def change(mine: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+    def change(mine: str, other: str) -> Estimate:
         value = ours["value", mine].to_numpy() - theirs["value", other].to_numpy()
-        return value, np.hypot(ours["stderr", mine].to_numpy(), theirs["stderr", other].to_numpy())
+        return Estimate(value, np.hypot(ours["stderr", mine].to_numpy(), theirs["stderr", other].to_numpy()))
 
     # The cells share no draws, but for each end as for laws of one cell: lower less upper, and upper less lower end.
     found = {
@@ -168,16 +159,14 @@ def _moved_deviations(table: pd.DataFrame, moved: set[str]) -> pd.DataFrame:
         "upper": change("upper", "lower"),
         "plug_in": change("plug_in", "plug_in"),
     }
-    low = found["lower"][0] - WIDTH * found["lower"][1]
-    high = found["upper"][0] + WIDTH * found["upper"][1]
-    found["bracket"] = (low + high) / 2, (high - low) / 2 / WIDTH
+    low, high = interval(found["lower"])[0], interval(found["upper"])[1]
+    found["bracket"] = centred(low, high)
     names = table.loc[rows, "estimator"].to_numpy()
     for column, at in (("value", 0), ("stderr", 1)):
         table.loc[rows, column] = np.select([names == name for name in found], [each[at] for each in found.values()])
     value, stderr = table.loc[rows, "value"], table.loc[rows, "stderr"]
-    stored = names == "plug_in"
-    table.loc[rows, "lower"] = np.where(stored, value - WIDTH * stderr, low)
-    table.loc[rows, "upper"] = np.where(stored, value + WIDTH * stderr, high)
+    for column, own, shared in zip(("lower", "upper"), interval(Estimate(value, stderr)), (low, high), strict=True):
+        table.loc[rows, column] = np.where(names == "plug_in", own, shared)
     table.loc[rows & table.value.isna(), "status"] = "failed"  # the reference cell it is held against is missing
     return table
 
@@ -189,26 +178,23 @@ def _reference_rows(table: pd.DataFrame, laws: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, *zeros], ignore_index=True)
 
 
-def attribution_table(cells: Iterable[Information], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+def attribution_table(sweep: str, cells: Iterable[Information], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
     """Where the change of information of every reweighting comes from, one row for each layer and law."""
     frames = [cell_table(cell, "attribution").assign(**_layer_place(cell)) for cell in cells]
     table = pd.concat(frames, ignore_index=True).join(pd.DataFrame.from_dict(places, orient="index"), on="law")
-    found = table[[*COORDINATES, *ATTRIBUTION]]
-    return found.sort_values(["network", *PLACE, "shift", "size"], kind="stable").reset_index(drop=True)
+    return shaped("attribution", table.sort_values(ESTIMATE, kind="stable", ignore_index=True), sweep=sweep)
 
 
 def pointwise(cells: Iterable[Information]) -> dict[tuple, tuple[np.ndarray, ...]]:
-    """i(x) under the reference law from above, its standard error and i(x) from below, each (N,), by beta, seed,
-    epoch and layer."""
+    """i(x) under the reference law from above, its standard error and i(x) from below, each (N,), by cell."""
     tables = {_key(cell): cell_table(cell, "pointwise") for cell in cells if not cell.moved}
     return {
-        place: tuple(table[name].to_numpy() for name in ("pointwise", "stderr", "low"))
-        for place, table in tables.items()
+        cell: tuple(table[name].to_numpy() for name in ("pointwise", "stderr", "low")) for cell, table in tables.items()
     }
 
 
 def steps(cells: Iterable[Information]) -> dict[tuple, Steps]:
-    """How far the signals of each moved law moved, by law, beta, seed, epoch and layer."""
+    """How far the signals of each moved law moved, by law and cell."""
     found = {}
     for cell in cells:
         if cell.moved:
@@ -227,6 +213,16 @@ def worst_case(searches: Iterable[WorstCase]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def measures_table(sweep: str, units: Iterable[Measured], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """What the measures found, one row for each layer, law and quantity."""
+    rows = [
+        {**_layer_place(unit), **places[row["law"]], **row}
+        for unit in units
+        for row in measured_rows(unit).to_dict("records")
+    ]
+    return shaped("measures", rows, sweep=sweep)
+
+
 def signals_table(activations: Iterable[Activations], labels: np.ndarray) -> pd.DataFrame:
     """One stored pass per atom of the deepest layer at the last epoch, under the reference law: the scatter of S_L."""
     clean = [each for each in activations if each.law.kind == REFERENCE]
@@ -238,4 +234,4 @@ def signals_table(activations: Iterable[Activations], labels: np.ndarray) -> pd.
             points = {"layer": deepest, "atom": np.arange(len(labels)), "label": labels}
             stored = list(signals_of(each, deepest)[:, 0])
             frames.append(pd.DataFrame({**_place(each), **points, "s": stored}))
-    return pd.concat(frames, ignore_index=True)
+    return shaped("signals", pd.concat(frames, ignore_index=True))

@@ -20,15 +20,8 @@ from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_of
 from tasks.sweep.data import REFERENCE, Law, law_of
 from tasks.sweep.sampling import MOVED, SHIFTED, Sampling
+from tasks.sweep.schema import ATTRIBUTION
 from tasks.sweep.slices import Slices, slice_rows
-
-# "predicted" is the first order of "change", "divergence" what it is short of, D(P'_T || P_T): of upper ends on common
-# draws. The ends of the change, and of what the mass that leaves or arrives knows, are those of their brackets.
-ATTRIBUTION = [
-    "epsilon",
-    *(f"{part}{end}" for part in ("change", "predicted", "divergence", "mass", "mixing") for end in ("", "_stderr")),
-    *(f"{part}_{end}" for part in ("change", "removed", "added") for end in ("low", "high")),
-]
 
 SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
 SECONDS_PER_OWN_VALUE = 12e-9  # one signal value of own passes: propagated, held against some points, forgotten

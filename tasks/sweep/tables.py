@@ -21,6 +21,7 @@ class SweepTables:
         bounds: one row per estimate and theorem (nats).
         attribution: where each change of information comes from, by layer and reweighting (nats).
         worst_case: the extremes of information over balls of laws, by layer and radius (nats).
+        measures: other numbers by layer and law, as the settings ask for them.
         bottleneck: the information-bottleneck curve of the data, by rule for the label and multiplier (nats).
         laws: the input laws with their divergences from the reference law.
         history: loss and accuracy by network and epoch.
@@ -33,6 +34,7 @@ class SweepTables:
     bounds: pd.DataFrame
     attribution: pd.DataFrame
     worst_case: pd.DataFrame
+    measures: pd.DataFrame
     bottleneck: pd.DataFrame
     laws: pd.DataFrame
     history: pd.DataFrame

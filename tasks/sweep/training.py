@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ib_core.members import place
-from ib_core.networks.activation import ROOM
+from ib_core.networks.activation import ROOM as ACTIVATIONS
 from ib_core.networks.epochs import log_spaced_epochs
-from ib_core.networks.mlp import NoisyNetwork
+from ib_core.networks.network import ROOM as ARCHITECTURES
+from ib_core.networks.network import NoisyNetwork, architecture
 from ib_core.networks.training import evaluate, split, train_epoch
 from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost, Recipe
@@ -29,6 +30,7 @@ class Training(Recipe):
 
     Attributes:
         law: of the inputs and labels.
+        architecture: its kind.
         widths: of all layers, from the inputs to the classes.
         activation: of the hidden layers.
         beta: standard deviation of the noise after each hidden layer.
@@ -42,6 +44,7 @@ class Training(Recipe):
 
     stage: ClassVar[str] = "training"
     law: Law
+    architecture: str
     widths: tuple[int, ...]
     activation: str
     beta: float
@@ -58,12 +61,13 @@ class Training(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        return (place(ROOM, self.activation),)
+        return place(ARCHITECTURES, self.architecture), place(ACTIVATIONS, self.activation)
 
     @property
-    def architecture(self) -> str:
-        """Name of the network: "tanh-12-10-7-5-4-3-2"."""
-        return "-".join([self.activation, *map(str, self.widths)])
+    def title(self) -> str:
+        """Name of the network: "tanh-12-10-7-5-4-3-2", for other kinds than an MLP with the kind before it."""
+        kind = [] if self.architecture == "mlp" else [self.architecture]
+        return "-".join([*kind, self.activation, *map(str, self.widths)])
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -123,7 +127,8 @@ def history_of(training: Training) -> pd.DataFrame:
 
 
 def _untrained(training: Training) -> NoisyNetwork:
-    return NoisyNetwork(training.widths, training.activation, training.beta, training.seed)
+    build = architecture(training.architecture).build
+    return build(training.widths, training.activation, training.beta, training.seed)
 
 
 def _save(path: Path, network: NoisyNetwork, optimizer: torch.optim.Optimizer) -> None:

@@ -60,21 +60,21 @@ class Contest:
         """(n,) ln p(t), each point's own centre known."""
         return log_totals(self.atoms[name], self.scaled, self.law, self.own)[0, :, 0] + self.atoms[name].log_constant
 
-    def sums(self, name: str, points: torch.Tensor, shift: torch.Tensor) -> None:
+    def sums(self, name: str, points: torch.Tensor, offset: torch.Tensor) -> None:
         """All kernel sums, left on the card."""
         kernel = self.atoms[name].kernel
         for first in range(0, self.n, kernel.rows):
             tile = slice(first, first + kernel.rows)
-            last = kernel._sums(points[tile], shift[tile])
+            last = kernel._sums(points[tile], offset[tile])
         last[-1, -1].item()  # waits for the card
 
     def times(self) -> dict[str, tuple[float, float]]:
         """Seconds of sums and of totals for each backend; the first round compiles."""
-        points, shift = (torch.from_numpy(array).to(self.device) for array in (self.scaled, self.own.shift))
+        points, offset = (torch.from_numpy(array).to(self.device) for array in (self.scaled, self.own.offset))
         least = {name: (math.inf, math.inf) for name in BACKENDS}
         for _ in range(ROUNDS):
             for name, (sums, totals) in least.items():
-                spent = seconds(lambda name=name: self.sums(name, points, shift))
+                spent = seconds(lambda name=name: self.sums(name, points, offset))
                 least[name] = min(sums, spent), min(totals, seconds(lambda name=name: self.totals(name)))
         return least
 

@@ -15,6 +15,7 @@ TINY = {
     ],
     "estimator": {"stored_passes": 2, "own_passes": 20, "target_stderr": 0.1, "max_draws": 8192},
     "worst_case": {"tv": [], "kl": [0.1]},
+    "measures": ["binning"],
     "resources": {"workers": 0},
 }
 

@@ -108,6 +108,15 @@ def test_what_is_no_law_is_refused_everywhere(weights):
         assert "\n" not in str(error.value)
 
 
+def test_a_law_sums_to_1_but_for_a_billionth():
+    for off in (5e-10, -5e-10):
+        assert one_law([0.5, 0.5 + off], "w", "(n)").sum() == law_columns([0.5, 0.5 + off], 2).sum() == 1 + off
+    for off in (2e-9, -2e-9):
+        for check in (lambda w: one_law(w, "w", "(n)"), lambda w: law_columns(w, 2)):
+            with pytest.raises(ValueError, match="sum"):
+                check([0.5, 0.5 + off])
+
+
 def test_a_channel_with_a_column_that_is_no_law_is_refused():
     for column in ([math.nan, 1.0], [0.5, 0.4], [1.5, -0.5]):
         channel = np.column_stack([column, [0.5, 0.5]])

@@ -12,4 +12,5 @@ def test_a_stream_depends_on_its_key_alone(of):
 @pytest.mark.parametrize("of", [stream, bulk_stream])
 def test_different_keys_give_different_streams(of):
     keys = [(0, "noise", 3), (0, "noise", 4), (0, "order", 3), (1, "noise", 3), (0, "noise", "3"), (0,)]
+    keys += [(seed, "noise", block) for seed in range(2, 42) for block in range(50)]
     assert len({of(*key).random() for key in keys}) == len(keys)

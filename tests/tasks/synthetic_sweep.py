@@ -76,6 +76,7 @@ def synthetic_tables(
         bounds=pd.DataFrame(bounds),
         attribution=pd.DataFrame(attribution),
         worst_case=pd.DataFrame(worst_case),
+        measures=pd.DataFrame(columns=["measure", "quantity", "value"]),
         bottleneck=bottleneck_table(SOURCE, SOURCE.law()),
         laws=pd.DataFrame([_law(*law) for law in laws]),
         history=pd.DataFrame(history),

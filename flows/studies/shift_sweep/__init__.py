@@ -8,6 +8,7 @@ from tasks.sweep.activations import Activations
 from tasks.sweep.bounds import Bounds
 from tasks.sweep.data import Law
 from tasks.sweep.information import Information
+from tasks.sweep.measures import Measured
 from tasks.sweep.report.report import Report
 from tasks.sweep.training import Training
 from tasks.sweep.worst_case import WorstCase
@@ -19,6 +20,7 @@ def body(make: Make) -> None:
     make(Training)  # noisy networks, one for each beta and seed, with checkpoints
     make(Activations)  # signals of every layer at every checkpoint
     make(Information)  # I(X;T_l) under all laws, cell by cell: the bulk of the work
+    make(Measured)  # what else the settings ask of a layer
     make(WorstCase)  # the laws in a ball that move it most
     make(Bounds)  # the tables: every theorem beside every change
     make(Report)

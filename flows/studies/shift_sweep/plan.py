@@ -11,6 +11,7 @@ from tasks.sweep.activations import Activations
 from tasks.sweep.bounds import Bounds
 from tasks.sweep.data import REFERENCE, Law, Shifts, column, law_name
 from tasks.sweep.information import Information
+from tasks.sweep.measures import Measured
 from tasks.sweep.report.report import Report
 from tasks.sweep.sampling import Sampling
 from tasks.sweep.slices import Slices
@@ -30,6 +31,7 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     activations: list[Activations] = []
     cells: list[Information] = []
     searches: list[WorstCase] = []
+    measures: list[Measured] = []
     for network in networks:
         for epoch in network.kept:
             here = _activations(config, network, epoch, laws)
@@ -37,11 +39,15 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
             for layer in range(1, len(network.hidden) + 1):
                 cells += [_cell(config, each, here[0], layer, laws) for each in here]
                 searches += _searches(config, here[0], layer)
+                measures += [
+                    Measured(each, layer, _columns(each, laws), name) for each in here for name in config.measures
+                ]
     bounds = Bounds(
         sweep=config.name,
         # Where the work runs changes no number.
         config=config.model_dump(exclude={"resources"}),
         device="cuda" if config.resources.gpus else "cpu",
+        architecture=config.network.architecture,
         widths=networks[0].widths,
         activation=config.network.activation,
         shifts=tuple(Shifts(shift.family, tuple(shift.sizes)) for shift in config.shifts),
@@ -50,8 +56,18 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
         activations=tuple(activations),
         cells=tuple(cells),
         worst_cases=tuple(searches),
+        measures=tuple(measures),
     )
-    return [*dict.fromkeys(laws.values()), *networks, *activations, *cells, *searches, bounds, Report(bounds)]
+    return [
+        *dict.fromkeys(laws.values()),
+        *networks,
+        *activations,
+        *cells,
+        *measures,
+        *searches,
+        bounds,
+        Report(bounds),
+    ]
 
 
 def _laws(config: SweepConfig) -> dict[str, Law]:
@@ -69,7 +85,9 @@ def _laws(config: SweepConfig) -> dict[str, Law]:
 def _network(config: SweepConfig, law: Law, beta: float, seed: int) -> Training:
     found = source(config.data.source)
     widths = (found.n_inputs, *config.network.widths, found.n_classes)
-    return Training(law, widths, config.network.activation, beta, seed, **config.training.model_dump())
+    return Training(
+        law, config.network.architecture, widths, config.network.activation, beta, seed, **config.training.model_dump()
+    )
 
 
 def _activations(config: SweepConfig, network: Training, epoch: int, laws: Mapping[str, Law]) -> list[Activations]:
@@ -85,15 +103,19 @@ def _activations(config: SweepConfig, network: Training, epoch: int, laws: Mappi
 def _cell(
     config: SweepConfig, activations: Activations, reference: Activations, layer: int, laws: Mapping[str, Law]
 ) -> Information:
-    """Laws on the same atoms are weight columns of one cell."""
     sampling, estimator = _sampling(config, activations), config.estimator
+    draws = 2
     if activations is reference:
-        columns = {name: law for name, law in laws.items() if law.kind == "reweighted" or name == REFERENCE}
         draws = max(2, math.ceil(estimator.pointwise_draws / sampling.relaxed**2))
-    else:
-        columns, draws = {activations.law.label: activations.law}, 2
     slices = Slices(estimator.slices.kind, estimator.slices.k, estimator.slices.count)
-    return Information(activations, layer, columns, reference, sampling, draws, slices)
+    return Information(activations, layer, _columns(activations, laws), reference, sampling, draws, slices)
+
+
+def _columns(activations: Activations, laws: Mapping[str, Law]) -> dict[str, Law]:
+    """Laws on the same atoms are weight columns of one cell."""
+    if activations.law.kind == "moved":
+        return {activations.law.label: activations.law}
+    return {name: law for name, law in laws.items() if law.kind == "reweighted" or name == REFERENCE}
 
 
 def _searches(config: SweepConfig, reference: Activations, layer: int) -> list[WorstCase]:

@@ -21,11 +21,13 @@ from flows.settings.settings import (
     shown,
 )
 from flows.studies.shift_sweep.family_parameters import check_parameters
+from ib_core.estimators.measure import measure, measures
 from ib_core.laws.family import Unreachable, check_shift, families, find_family
 from ib_core.laws.source import source as find_source
 from ib_core.laws.source import sources
 from ib_core.networks.activation import activation as find_activation
 from ib_core.networks.activation import activations
+from ib_core.networks.network import NoisyNetwork, architecture, architectures
 from tasks.sweep.data import family_place, read_column
 
 
@@ -43,6 +45,7 @@ class Data(Settings):
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
+    architecture: str = Field("mlp", description=f"one of {', '.join(architectures())}, or module.name of your own")
     widths: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
         [10, 7, 5, 4, 3], min_length=1, max_length=32, description="widths of the hidden layers"
     )
@@ -51,6 +54,11 @@ class Network(Settings):
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
     _check_betas = field_validator("betas", "seeds")(distinct)
+
+    @field_validator("architecture")
+    @classmethod
+    def _check_architecture(cls, name: str) -> str:
+        return member_name(name, architecture, architectures())
 
     @field_validator("activation")
     @classmethod
@@ -192,6 +200,14 @@ class SweepConfig(StudyConfig):
     shifts: list[Shifts] = Field(min_length=1)
     estimator: Estimator = Estimator()
     worst_case: WorstCase = WorstCase()
+    measures: list[str] = Field(
+        [], description=f"what else to measure of every layer: {', '.join(measures())}, or module.name of your own"
+    )
+
+    @field_validator("measures")
+    @classmethod
+    def _check_measures(cls, values: list[str]) -> list[str]:
+        return distinct([member_name(name, measure, measures()) for name in values])
 
     @model_validator(mode="after")
     def _check_whole(self) -> "SweepConfig":
@@ -211,7 +227,17 @@ class SweepConfig(StudyConfig):
 
     def check_reachable(self) -> None:
         """Refuse parameters that a family refuses on this law, and sizes that it cannot reach, with those it can."""
-        law = find_source(self.data.source).law()
+        found, network = find_source(self.data.source), self.network
+        law = found.law()
+        widths = (found.n_inputs, *network.widths, found.n_classes)
+        try:
+            built = architecture(network.architecture).build(widths, network.activation, network.betas[0], 0)
+            if not isinstance(built, NoisyNetwork):
+                raise TypeError(f"build must return a NoisyNetwork, got {type(built).__name__}")
+        except Exception as error:  # whatever an architecture of the user's raises
+            raise ConfigError(
+                f"network.architecture ({network.architecture}): {type(error).__name__}: {error}"
+            ) from error
         for index, shift in enumerate(self.shifts):
             try:
                 given = {

@@ -1,8 +1,10 @@
 """Centres as the loops on a CPU read them: in blocks of neighbours, each about its own middle."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from ib_core.mixture.kernels.numba_loops import BLOCK, DEPTH, STEP, WHOLE
+from ib_core.mixture.kernels.numba_loops import BLOCK, DEPTH, STEP, WHOLE, Turns
 
 MANY = 0.75  # share of lanes in use from which lanes are passes
 FAR = 1e15  # of lanes that hold no centre
@@ -39,6 +41,12 @@ class Blocks:
         # Outwards, by what the rounding of a corner and of a point near it comes to.
         self.low = (self.low - OUTWARDS * np.abs(self.low)).astype(np.float32)
         self.high = (self.high + OUTWARDS * np.abs(self.high)).astype(np.float32)
+
+    def parts_of(self, size: int) -> Iterator[Turns]:
+        """So many turns at a time."""
+        fields = self.low, self.high, self.origins, self.radii, self.atoms, self.centres, self.norms
+        for first in range(0, self.turns, size):
+            yield Turns(*(field[first : first + size] for field in fields))
 
     def _fill(self, centres: np.ndarray, dtype: type) -> None:
         """Everything that has turns."""

@@ -26,16 +26,16 @@ class OwnAtom(NamedTuple):
 
     atom: np.ndarray  # (m,) index of that atom
     group: np.ndarray  # (m,) index of its group
-    shift: np.ndarray  # (m,) half the squared distance to its nearest centre, in units of beta
-    kernel: np.ndarray  # (m,) sum_k exp(shift - |t - s_k|^2 / 2), in [1, n_x]
+    offset: np.ndarray  # (m,) half the squared distance to its nearest centre, in units of beta
+    kernel: np.ndarray  # (m,) sum_k exp(offset - |t - s_k|^2 / 2), in [1, n_x]
 
     def rows(self, index: np.ndarray) -> "OwnAtom":
         """The points with these indices."""
         return OwnAtom(*(field[index] for field in self))
 
-    def value(self, shift: np.ndarray) -> np.ndarray:
-        """(m,) of sum_k exp(shift - |t - s_k|^2 / 2)."""
-        return np.exp(shift - self.shift) * self.kernel
+    def value(self, offset: np.ndarray) -> np.ndarray:
+        """(m,) of sum_k exp(offset - |t - s_k|^2 / 2)."""
+        return np.exp(offset - self.offset) * self.kernel
 
 
 class Trial(NamedTuple):

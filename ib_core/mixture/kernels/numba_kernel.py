@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ib_core.mixture.kernels.blocks import EXP2_UNIT, Blocks
 from ib_core.mixture.kernels.groups import Groups, OwnAtom, Product, Trial, ungrouped
-from ib_core.mixture.kernels.numba_loops import BLOCK, ROWS, WHOLE, nearest_loop, square_gaps, sums_loop
+from ib_core.mixture.kernels.numba_loops import BLOCK, ROWS, WHOLE, Sums, nearest_loop, square_gaps, sums_loop
 from ib_core.mixture.kernels.torch_kernel import TorchKernel, log_kernel
 
 FLUSH = 64  # passes summed in float32 before they are multiplied with the weights
@@ -55,18 +54,6 @@ class BlockedLaws:
         )
 
 
-class Sums(NamedTuple):
-    """What the loop adds up, own atoms left out."""
-
-    totals: np.ndarray  # (2, m, K) under the laws: all atoms, the own atom's group
-    matrix: np.ndarray  # (m, atoms) within each atom; or (0, atoms), where totals are wanted
-    near: np.ndarray  # (tiles, blocks) which were not skipped by all points of a tile
-    error: np.ndarray  # (m,) of exponents from products, in bits
-    bits: np.ndarray  # (m,) the shift
-    atom: np.ndarray  # (m,) own atoms, given or found
-    power: np.ndarray  # (m,) what own atoms that were found added
-
-
 class NumbaKernel:
     """Kernel sums within N atoms of n_x centres each, in float32 exponents about the middle of each block of atoms.
 
@@ -74,7 +61,7 @@ class NumbaKernel:
     for each of them. The first cutoff is enough where the own atom has 1/100 of the mean weight (for many
     laws any weight that occurs); a total that turns out too small for it is evaluated again with the last one.
 
-    Exponents are `shift - |t - o|^2 - |s - o|^2 + 2 (t - o).(s - o)` with the products in float32 where that keeps
+    Exponents are `offset - |t - o|^2 - |s - o|^2 + 2 (t - o).(s - o)` with the products in float32 where that keeps
     1e-5 nats. Elsewhere narrow layers take differences. Wide layers, where the own centre usually outweighs all others,
     take the float32 products in any case and say by how many bits they may be off: a block is skipped that could add
     nothing even so, and a total is refused where the atoms other than the own one (whose value is exact) may count so
@@ -99,7 +86,7 @@ class NumbaKernel:
             self.product_reach = 1e100
         elif self.d >= WHOLE and self.blocks.centres.dtype == np.float32:
             self.product_reach = PRODUCT_REACH
-        # Beyond a shift of so many nats, exponents of differences would lose more than 1e-5: 1.3e-5 were seen at 40.
+        # Beyond a offset of so many nats, exponents of differences would lose more than 1e-5: 1.3e-5 were seen at 40.
         self.passes, self.reach = passes, 20.0 + (self.d if self.wide else 0)
 
     def trials(self, laws: BlockedLaws, owned: bool) -> Sequence[Trial]:
@@ -128,66 +115,66 @@ class NumbaKernel:
         return BlockedLaws(groups, self.blocks.blocks)
 
     def totals(
-        self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom | None, trial: Trial
+        self, points: np.ndarray, offset: np.ndarray, laws: BlockedLaws, own: OwnAtom | None, trial: Trial
     ) -> np.ndarray:
-        """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); NaN where float32 is not good enough."""
+        """(1 or 2, m, K) of sum_j w_j sum_k exp(offset - |t - s_jk|^2 / 2); NaN where float32 is not good enough."""
         if self.wide and own is None and not trial.exact:
             with np.errstate(over="ignore", invalid="ignore"):  # where products lost all digits
-                return self._sought(points, shift, laws, trial)
+                return self._sought(points, offset, laws, trial)
         m, blocks = len(points), self.exact_blocks if trial.exact else self.blocks
-        sums = self._sums(blocks, points, shift, laws, own, trial.cutoff, laws.product is not None)
+        sums = self._sums(blocks, points, offset, laws, own, trial.cutoff, laws.product is not None)
         if laws.product is None:
             others = sums.totals[: 1 if own is None or laws.n_groups == 1 else 2, :m, : laws.n_laws]
-            return self._with_own(others, sums, shift, laws, own)
+            return self._with_own(others, sums, offset, laws, own)
         if own is not None and not self.wide:
-            sums.matrix[np.arange(m), own.atom] = own.value(shift)
+            sums.matrix[np.arange(m), own.atom] = own.value(offset)
             sums.near[np.arange(m) // ROWS, own.atom // BLOCK] = True
         totals = laws.product.totals(torch.from_numpy(sums.matrix), own, sums.near.repeat(BLOCK, axis=1))[:, :m]
-        return self._with_own(totals, sums, shift, laws, own) if self.wide else totals
+        return self._with_own(totals, sums, offset, laws, own) if self.wide else totals
 
-    def _sought(self, points: np.ndarray, shift: np.ndarray, laws: BlockedLaws, trial: Trial) -> np.ndarray:
-        """`totals` of points that take their nearest centre as their own atom; lowers the shift to it."""
+    def _sought(self, points: np.ndarray, offset: np.ndarray, laws: BlockedLaws, trial: Trial) -> np.ndarray:
+        """`totals` of points that take their nearest centre as their own atom; lowers the offset to it."""
         m, any_law = len(points), laws if laws.product is None else self.prepare(ungrouped(np.ones((self.n, 1))))
-        above = shift + 1e-5 * shift + 1.0  # so that some centre is nearer
+        above = offset + 1e-5 * offset + 1.0  # so that some centre is nearer
         sums = self._sums(self.blocks, points, above, any_law, None, trial.cutoff, False, seeking=True)
         atom = sums.atom[:m]
-        shift[:] = sums.bits[:m] / (2 * EXP2_UNIT**2)
+        offset[:] = sums.offset[:m] / (2 * EXP2_UNIT**2)
         squares = np.square(points - self.given[atom, 0]).sum(1)
         own = OwnAtom(atom, np.zeros_like(atom), squares / 2, np.ones(m))
         if laws.product:
-            totals = self.totals(points, shift, laws, own, trial)
+            totals = self.totals(points, offset, laws, own, trial)
         else:
             found = laws.given[atom] * sums.power[:m, None]
             # What the difference may have lost: without it nothing would be left to doubt.
             others = np.maximum(sums.totals[:1, :m, : laws.n_laws] - found, 2.0**-50 * found)
-            totals = self._with_own(others, sums, shift, laws, own)
+            totals = self._with_own(others, sums, offset, laws, own)
         totals[:, atom < 0] = np.nan
         return totals
 
     def _with_own(
-        self, others: np.ndarray, sums: Sums, shift: np.ndarray, laws: BlockedLaws, own: OwnAtom | None
+        self, others: np.ndarray, sums: Sums, offset: np.ndarray, laws: BlockedLaws, own: OwnAtom | None
     ) -> np.ndarray:
         """The totals (1 or 2, m, K) of the other atoms plus the exact term of the own one; NaN where too inexact."""
-        terms = 0.0 if own is None else laws.given[own.atom] * own.value(shift)[:, None]
+        terms = 0.0 if own is None else laws.given[own.atom] * own.value(offset)[:, None]
         totals = others + terms
         if self.wide:
-            error = np.expm1(math.log(2) * np.minimum(sums.error[: len(shift), None], MOST_ERROR))
+            error = np.expm1(math.log(2) * np.minimum(sums.error[: len(offset), None], MOST_ERROR))
             totals[error * others > DOUBT * totals] = np.nan
         return totals
 
-    def matrix(self, points: np.ndarray, shift: np.ndarray) -> np.ndarray:
-        """(m, N) of sum_k exp(shift - |t - s_jk|^2 / 2); what is below 2^-90 of the largest term may be 0."""
+    def matrix(self, points: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """(m, N) of sum_k exp(offset - |t - s_jk|^2 / 2); what is below 2^-90 of the largest term may be 0."""
         blocks, laws = self.exact_blocks if self.wide else self.blocks, self.prepare(ungrouped(np.ones((self.n, 1))))
-        sums = self._sums(blocks, points, shift, laws, None, LAST_CUTOFF, True)
+        sums = self._sums(blocks, points, offset, laws, None, LAST_CUTOFF, True)
         matrix, doubtful = sums.matrix[: len(points), : self.n], sums.error[: len(points)] * math.log(2) > DOUBT
-        matrix[doubtful] = np.exp(shift[doubtful, None] + log_kernel(points[doubtful], self.given))
+        matrix[doubtful] = np.exp(offset[doubtful, None] + log_kernel(points[doubtful], self.given))
         return matrix
 
     def _sums(
         self,
         blocks: Blocks,
         points: np.ndarray,
-        shift: np.ndarray,
+        offset: np.ndarray,
         laws: BlockedLaws,
         own: OwnAtom | None,
         cutoff: float,
@@ -198,20 +185,21 @@ class NumbaKernel:
         m = len(points)
         padded = -(-m // ROWS) * ROWS
         bits = np.full(padded, -1e300)  # nothing is near the points that fill the last tile
-        bits[:m] = shift * (2 * EXP2_UNIT**2)
+        bits[:m] = offset * (2 * EXP2_UNIT**2)
         columns = np.zeros((self.d, padded))
         columns[:, :m] = points.T * EXP2_UNIT
         atom, group = np.full((2, padded), -1)
         if own is not None:
             atom[:m], group[:m] = own.atom, own.group
         sums = Sums(
-            np.zeros((2, padded, laws.weights.shape[1])),
-            np.zeros((padded if by_atom else 0, blocks.blocks * BLOCK)),
-            np.zeros((padded // ROWS, blocks.blocks), np.bool_),
-            np.zeros(padded),
-            bits,
-            atom,
-            np.zeros(padded),
+            totals=np.zeros((2, padded, laws.weights.shape[1])),
+            matrix=np.zeros((padded if by_atom else 0, blocks.blocks * BLOCK)),
+            near=np.zeros((padded // ROWS, blocks.blocks), np.bool_),
+            error=np.zeros(padded),
+            offset=bits,
+            atom=atom,
+            group=group,
+            power=np.zeros(padded),
         )
         lanes = "passes" if blocks.by_atom else "atoms" if blocks.turns > 1 else "atoms, one turn"
         if seeking:
@@ -219,15 +207,9 @@ class NumbaKernel:
         rate = PRODUCT_ERROR + MORE_ERROR * self.d
         if blocks.centres.dtype == np.float64:
             rate *= FLOAT64_PART
-        turns = blocks.turns if blocks.by_atom else FLUSH
-        for first in range(0, blocks.turns, turns):
-            k = slice(first, first + turns)
-            sums_loop(0 if self.wide else min(self.d, WHOLE), lanes, blocks.centres.dtype.name)(
-                *(columns, bits, cutoff, blocks.low[k], blocks.high[k], blocks.origins[k], blocks.radii[k]),
-                *(blocks.atoms[k], blocks.centres[k], blocks.norms[k], self.product_reach, rate),
-                *(atom, group, sums.power, laws.segments, laws.weights),
-                *(sums.matrix, sums.totals, sums.near, sums.error),
-            )
+        loop = sums_loop(0 if self.wide else min(self.d, WHOLE), lanes, blocks.centres.dtype.name)
+        for turns in blocks.parts_of(blocks.turns if blocks.by_atom else FLUSH):
+            loop(columns, turns, laws.segments, laws.weights, sums, cutoff, self.product_reach, rate)
         return sums
 
     def bound(self, points: np.ndarray) -> np.ndarray:

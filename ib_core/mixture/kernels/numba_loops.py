@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -64,35 +64,35 @@ def _square_gaps(points, low, high, gaps):
 
 
 @njit(fastmath=True)
-def _about(points, first, origin, offsets, squares, part):
-    """Offsets (d, ROWS) of points (d, first to first + ROWS) from an origin (d,), and their float64 squares (ROWS,)."""
+def _about(points, first, origin, relative, squares, part):
+    """Points (d, first to first + ROWS) relative to an origin (d,), and their float64 squares (ROWS,)."""
     squares[:] = 0.0
     for begin in range(0, len(origin), DEPTH):  # sums of sums err less
         part[:] = 0.0
         for q in range(begin, min(begin + DEPTH, len(origin))):
-            row, coordinates, middle = offsets[q], points[q, first : first + ROWS], origin[q]
+            row, coordinates, middle = relative[q], points[q, first : first + ROWS], origin[q]
             for i in range(ROWS):
-                offset = coordinates[i] - middle
-                row[i] = offset
-                part[i] += offset * offset
+                difference = coordinates[i] - middle
+                row[i] = difference
+                part[i] += difference * difference
         for i in range(ROWS):
             squares[i] += part[i]
 
 
 @njit(fastmath=ELEMENTWISE)
-def _products(offsets, d, chosen, centres, gathered, product, part):
-    """product (len(chosen), BLOCK) = offsets[:, chosen].T @ centres, DEPTH coordinates at a time, four rows at once.
+def _products(relative, d, chosen, centres, gathered, product, part):
+    """product (len(chosen), BLOCK) = relative[:, chosen].T @ centres, DEPTH coordinates at a time, four rows at once.
 
     Each number is made by the same operations wherever it stands, which no BLAS promises: with Haswell kernels of
     OpenBLAS the last bits depend on the position of a row.
     """
     height = -(-len(chosen) // 4) * 4
-    rows = offsets
+    rows = relative
     if len(chosen) < ROWS:
-        rows = gathered[: len(offsets) * height].reshape(len(offsets), height)
+        rows = gathered[: len(relative) * height].reshape(len(relative), height)
         for q in range(d):
             for g in range(height):
-                rows[q, g] = offsets[q, chosen[min(g, len(chosen) - 1)]]
+                rows[q, g] = relative[q, chosen[min(g, len(chosen) - 1)]]
         rows[d:] = 0.0
     for begin in range(0, len(rows), DEPTH):
         target = part if begin else product
@@ -174,9 +174,9 @@ def _top(values):
 
 
 @njit
-def _doubt(rate, radius, shift, square):
+def _doubt(rate, radius, offset, square):
     """Bits by which exponents near 0 may be off, from the squared distance of a point to the middle of the block."""
-    size = (radius * radius + abs(shift - square)) / 2 + SPREAD * radius * np.sqrt(square)  # of the products
+    size = (radius * radius + abs(offset - square)) / 2 + SPREAD * radius * np.sqrt(square)  # of the products
     return rate * size + SQUARE_ERROR * square
 
 
@@ -192,6 +192,225 @@ def _peak(values):
 square_gaps = _entry(_square_gaps.py_func, "square_gaps", fastmath=True)
 
 
+# Parts of the loop below: each is copied into it before it is compiled, with the constants of its variant. A part for a
+# whole tile costs nothing; one for a single point would, since it counts references to its arrays each time.
+_part = njit(inline="always")
+
+
+class Turns(NamedTuple):
+    """Some turns of the blocks of centres: what `Blocks` holds, cut along its first side."""
+
+    low: Any  # (turns, blocks, d), like the next two
+    high: Any
+    origins: Any
+    radii: Any  # (turns, blocks)
+    atoms: Any  # (turns,) of a block, where lanes are passes
+    centres: Any  # (turns, blocks, d or more, BLOCK)
+    norms: Any  # (turns, blocks, BLOCK)
+
+
+class Sums(NamedTuple):
+    """What the loop knows of m points, and what it adds up for them: own atoms are left out but where it seeks them."""
+
+    totals: Any  # (2, m, K) under the laws: all atoms, the own atom's group
+    matrix: Any  # (m, atoms) within each atom; or (0, atoms), where totals are wanted
+    near: Any  # (tiles, blocks) which were not skipped by all points of a tile
+    error: Any  # (m,) of exponents from products, in bits
+    offset: Any  # (m,) added to every exponent, in bits
+    atom: Any  # (m,) own atoms, given or found; -1 for none
+    group: Any  # (m,) of the own atom
+    power: Any  # (m,) what own atoms that were found added
+
+
+@_part
+def _round(rounded, columns, first):
+    """The coordinates (d, ROWS) of a tile in float32."""
+    for q in range(len(rounded)):
+        row, coordinates = rounded[q], columns[q, first : first + ROWS]
+        for i in range(ROWS):
+            row[i] = coordinates[i]
+
+
+@_part
+def _limit(limit, offset, cutoff, slack):
+    """Squared distances (ROWS,) from a box beyond which the block cannot count."""
+    for i in range(ROWS):
+        limit[i] = (offset[i] + cutoff) * slack
+
+
+@_part
+def _near(gaps, limit, chosen):
+    """How many points the block may count for; `chosen` gets their indices."""
+    found = 0
+    for i in range(ROWS):  # without a branch, which the processor could not predict
+        chosen[found] = i
+        found += gaps[i] <= limit[i]
+    return found
+
+
+@_part
+def _within_reach(chosen, direct, squares, found, largest):
+    """How many of the chosen points products are good enough for, and how many, put into `direct`, need differences."""
+    multiplied = differenced = 0
+    for i in chosen[:found]:
+        inside = squares[i] <= largest
+        chosen[multiplied] = i
+        direct[differenced] = i
+        multiplied += inside
+        differenced += not inside
+    return multiplied, differenced
+
+
+@_part
+def _add_products(
+    block_sums, touched, chosen, multiplied, product, norm, radius, squares, offset, own_atom, error,
+    exponents, powers, block, atom, rate, cutoff, wide, by_atom, assigned,
+):  # fmt: skip
+    """The powers of one turn, by products, for the chosen points."""
+    for g in range(multiplied):
+        i = chosen[g]
+        row, values = block_sums[i], product[g]
+        start = norm.dtype.type(offset[i] - squares[i])
+        if wide:
+            doubt = _doubt(rate, radius, offset[i], squares[i])
+            if doubt > LARGE:
+                own = own_atom[i] - block * BLOCK
+                if by_atom and own == atom:
+                    continue
+                for j in range(BLOCK):
+                    exponents[j] = (start - norm[j]) + (values[j] + values[j])
+                if not by_atom and 0 <= own < BLOCK:
+                    exponents[own] = -NEVER
+                if _top(exponents) + doubt < -cutoff:  # no lane counts, however wrong its exponent is
+                    continue
+            error[i] = max(error[i], doubt)
+        if (by_atom or not assigned) and not touched[i]:
+            row[:] = 0.0
+        touched[i] = True
+        target = powers if by_atom else row
+        for j in range(BLOCK):
+            exponent = np.float32((start - norm[j]) + (values[j] + values[j]))
+            if wide:
+                exponent = min(exponent, LARGEST)
+            if assigned:
+                target[j] = exp2(exponent)
+            else:
+                target[j] += exp2(exponent)
+        if by_atom:
+            row[atom] += _sum(powers)
+
+
+@_part
+def _seek(
+    block_sums, touched, chosen, multiplied, product, norm, radius, squares, offset, own_atom, error,
+    exponents, totals, block, rate,
+):  # fmt: skip
+    """The same where points take their nearest centre as their own atom: the offset is lowered to it as it is found."""
+    for g in range(multiplied):
+        i = chosen[g]
+        row, values = block_sums[i], product[g]
+        start = norm.dtype.type(offset[i] - squares[i])
+        for j in range(BLOCK):
+            exponents[j] = (start - norm[j]) + (values[j] + values[j])
+        peak = _peak(exponents)
+        if peak > 0:
+            for j in range(BLOCK):
+                if exponents[j] == peak:
+                    own_atom[i] = block * BLOCK + j
+            offset[i] -= peak
+            totals[i] *= 2.0 ** -np.float64(peak)
+            start = norm.dtype.type(offset[i] - squares[i])
+        error[i] = max(error[i], _doubt(rate, radius, offset[i], squares[i]))
+        touched[i] = True
+        for j in range(BLOCK):
+            row[j] = exp2(min(np.float32((start - norm[j]) + (values[j] + values[j])), LARGEST))
+
+
+@_part
+def _add_differences(
+    block_sums, touched, direct, differenced, relative, centre, offset,
+    exponents, powers, atom, d, width, by_atom, assigned,
+):  # fmt: skip
+    """The powers of one turn, by differences from the centres (d, BLOCK) of a narrow layer, for the points `direct`."""
+    flat = centre.reshape(-1)
+    for i in direct[:differenced]:
+        row = block_sums[i]
+        if (by_atom or not assigned) and not touched[i]:
+            row[:] = 0.0
+        touched[i] = True
+        start = centre.dtype.type(offset[i])
+        point = relative[:, i]
+        target = powers if by_atom else row
+        if width < WHOLE:
+            for j in range(BLOCK):
+                exponent = start
+                for q in range(width):
+                    difference = point[q] - flat[q * BLOCK + j]
+                    exponent -= difference * difference
+                if assigned:
+                    target[j] = exp2(np.float32(exponent))
+                else:
+                    target[j] += exp2(np.float32(exponent))
+        else:
+            exponents[:] = start
+            for q in range(0, d, STEP):
+                coordinates = point[q : q + STEP]
+                lines = flat[q * BLOCK : (q + STEP) * BLOCK]
+                for j in range(BLOCK):
+                    exponent = exponents[j]
+                    for r in range(STEP):
+                        difference = coordinates[r] - lines[r * BLOCK + j]
+                        exponent -= difference * difference
+                    exponents[j] = exponent
+            for j in range(BLOCK):
+                if assigned:
+                    target[j] = exp2(np.float32(exponents[j]))
+                else:
+                    target[j] += exp2(np.float32(exponents[j]))
+        if by_atom:
+            row[atom] += _sum(powers)
+
+
+@_part
+def _without_own(block_sums, touched, chosen, own_atom, own_power, block, seeking):
+    """The points (some,) that the block counted for; the sum of their own atom is taken out, or noted where sought."""
+    found = 0
+    for i in range(ROWS):
+        if touched[i]:
+            chosen[found] = i
+            found += 1
+            own = own_atom[i] - block * BLOCK
+            if 0 <= own < BLOCK:
+                if seeking:
+                    own_power[i] = block_sums[i, own]
+                else:
+                    block_sums[i, own] = 0.0  # the caller adds its exact value
+    return chosen[:found]
+
+
+@_part
+def _store(block_sums, rows, matrix):
+    """Add the sums within each atom to those of the matrix (ROWS, BLOCK)."""
+    for i in rows:
+        row, target = block_sums[i], matrix[i]
+        for j in range(BLOCK):
+            target[j] += row[j]
+
+
+@_part
+def _weigh_groups(block_sums, rows, segments, weights, totals, own_totals, own_group, same, several):
+    """Add the sums times the weights (K, BLOCK) of this block to the totals; `segments` are its parts in the groups."""
+    for s in range(len(segments)):
+        group, begin, end = segments[s, 1], segments[s, 2], segments[s, 3]
+        _weigh(block_sums, rows, weights, begin, end, totals)
+        if several:
+            found = 0
+            for i in rows:
+                same[found] = i
+                found += own_group[i] == group
+            _weigh(block_sums, same[:found], weights, begin, end, own_totals)
+
+
 @cache
 def sums_loop(width: int, lanes: str, dtype: str) -> Any:
     """The loop for layers of that width; WHOLE stands for all from there on that take differences, 0 for wider ones.
@@ -200,183 +419,79 @@ def sums_loop(width: int, lanes: str, dtype: str) -> Any:
     """
     by_atom = lanes == "passes"
     seeking = lanes == "atoms, one turn, sought"
-    assigned = by_atom or seeking or lanes == "atoms, one turn"
-    cleared = by_atom or not assigned
+    assigned = by_atom or seeking or lanes == "atoms, one turn"  # else added to the turns before
+    wide = width == 0
 
-    def sums(
-        points, shift, cutoff, low, high, origins, radii, atoms, centres, norms, reach, rate,
-        own_atom, own_group, own_power, segments, weights, out, totals, near, error,
-    ):  # fmt: skip
-        # points (d, m), shift (m,) in bits, low, high, origins (turns, blocks, d), radii (turns, blocks),
-        # atoms (turns,), centres (turns, blocks, d or more, BLOCK), norms (turns, blocks, BLOCK), own_* (m,),
-        # segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
-        # Adds all but the own atoms to totals (2, m, K) or, if it has rows, to out (m, blocks * BLOCK), where it sets
-        # `near` (tiles, blocks). Where own atoms are sought, it lowers the shift to the nearest centre, sets own_atom
-        # (m,) and own_power (m,), and adds those. In wide layers it raises error (m,) to what products, which err by
-        # `rate` of themselves, may cost an exponent that was added, in bits.
-        turns, blocks, d = origins.shape
-        rounded = np.empty((d, ROWS), low.dtype)
-        gaps = np.empty(ROWS, low.dtype)
-        offsets = np.zeros((centres.shape[2], ROWS), centres.dtype)
-        gathered = np.empty(offsets.size, centres.dtype)
+    def loop(columns, turns, segments, weights, sums, cutoff, reach, rate):
+        # columns (d, m) of the points, segments (S, 4) of (block, group, first, end), weights (blocks, K, BLOCK).
+        # Adds all but the own atoms to the totals or, if that has rows, to the matrix, where it sets `near`. Where own
+        # atoms are sought, it lowers the offset to the nearest centre, sets the atom and its power, and adds it. In
+        # wide layers it raises the error to what products, which err by `rate` of themselves, may cost an exponent
+        # that was added.
+        low, high, origins, radii, atoms, centres, norms = turns
+        n_turns, blocks, d = origins.shape
+        rounded, gaps = np.empty((d, ROWS), low.dtype), np.empty(ROWS, low.dtype)
+        relative = np.zeros((centres.shape[2], ROWS), centres.dtype)
+        gathered = np.empty(relative.size, centres.dtype)
         exponents, powers = np.empty(BLOCK, centres.dtype), np.empty(BLOCK, np.float32)
         product, part = np.empty((ROWS, BLOCK), centres.dtype), np.empty((ROWS, BLOCK), centres.dtype)
-        squares, square_parts = np.empty(ROWS), np.empty(ROWS)
+        limit, squares, square_parts = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS)
         chosen, direct, same = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
-        touched = np.empty(ROWS, np.bool_)
-        block_sums = np.empty((ROWS, BLOCK), np.float32)
-        multiple = segments[-1, 1] > 0
+        touched, block_sums = np.empty(ROWS, np.bool_), np.empty((ROWS, BLOCK), np.float32)
+        several = segments[-1, 1] > 0
         slack = 1.0 + (d + 8) * GAP_ERROR
-        for first in range(0, points.shape[1], ROWS):
-            for q in range(d):
-                row, coordinates = rounded[q], points[q, first : first + ROWS]
-                for i in range(ROWS):
-                    row[i] = coordinates[i]
-            limit = (shift[first : first + ROWS] + cutoff) * slack
+        for first in range(0, columns.shape[1], ROWS):
+            tile = slice(first, first + ROWS)
+            offset, own_atom, error = sums.offset[tile], sums.atom[tile], sums.error[tile]
+            totals, own_totals = sums.totals[0, tile], sums.totals[1, tile]
+            _round(rounded, columns, first)
+            _limit(limit, offset, cutoff, slack)
             segment = 0
             for block in range(blocks):
                 touched[:] = False
                 if seeking:
-                    for i in range(ROWS):
-                        limit[i] = (shift[first + i] + cutoff) * slack
-                for k in range(turns):
+                    _limit(limit, offset, cutoff, slack)
+                for k in range(n_turns):
                     _square_gaps(rounded, low[k, block], high[k, block], gaps)
-                    found = 0
-                    for i in range(ROWS):  # without a branch, which the processor could not predict
-                        chosen[found] = i
-                        found += gaps[i] <= limit[i]
+                    found = _near(gaps, limit, chosen)
                     if not found:
                         continue
-                    _about(points, first, origins[k, block], offsets, squares, square_parts)
-                    centre, norm, radius = centres[k, block], norms[k, block], radii[k, block]
+                    _about(columns, first, origins[k, block], relative, squares, square_parts)
+                    norm, radius = norms[k, block], radii[k, block]
                     largest = reach * abs(reach) / max(radius * radius, 1e-30)
-                    multiplied = differenced = 0
-                    for i in chosen[:found]:
-                        inside = squares[i] <= largest
-                        chosen[multiplied] = i
-                        direct[differenced] = i
-                        multiplied += inside
-                        differenced += not inside
+                    multiplied, differenced = _within_reach(chosen, direct, squares, found, largest)
                     if multiplied:
-                        _products(offsets, d, chosen[:multiplied], centre, gathered, product, part)
-                    for g in range(multiplied):
-                        i = chosen[g]
-                        start = centres.dtype.type(shift[first + i] - squares[i])
-                        row, values = block_sums[i], product[g]
-                        doubt = 0.0
-                        if not width and not seeking:
-                            doubt = _doubt(rate, radius, shift[first + i], squares[i])
-                            if doubt > LARGE:
-                                own = own_atom[first + i] - block * BLOCK
-                                if by_atom and own == atoms[k]:
-                                    continue
-                                for j in range(BLOCK):
-                                    exponents[j] = (start - norm[j]) + (values[j] + values[j])
-                                if not by_atom and 0 <= own < BLOCK:
-                                    exponents[own] = -NEVER
-                                if _top(exponents) + doubt < -cutoff:
-                                    continue
-                        if cleared and not touched[i]:
-                            row[:] = 0.0
-                        touched[i] = True
-                        target = powers if by_atom else row
+                        _products(relative, d, chosen[:multiplied], centres[k, block], gathered, product, part)
                         if seeking:
-                            for j in range(BLOCK):
-                                exponents[j] = (start - norm[j]) + (values[j] + values[j])
-                            peak = _peak(exponents)
-                            if peak > 0:
-                                for j in range(BLOCK):
-                                    if exponents[j] == peak:
-                                        own_atom[first + i] = block * BLOCK + j
-                                shift[first + i] -= peak
-                                totals[0, first + i] *= 2.0 ** -np.float64(peak)
-                                start = centres.dtype.type(shift[first + i] - squares[i])
-                            doubt = _doubt(rate, radius, shift[first + i], squares[i])
-                        if not width:
-                            error[first + i] = max(error[first + i], doubt)
-                        for j in range(BLOCK):
-                            exponent = np.float32((start - norm[j]) + (values[j] + values[j]))
-                            if not width:
-                                exponent = min(exponent, LARGEST)
-                            if assigned:
-                                target[j] = exp2(exponent)
-                            else:
-                                target[j] += exp2(exponent)
-                        if by_atom:
-                            row[atoms[k]] += _sum(powers)
-                    if width:
-                        flat = centre.reshape(-1)
-                        for i in direct[:differenced]:
-                            row = block_sums[i]
-                            if cleared and not touched[i]:
-                                row[:] = 0.0
-                            touched[i] = True
-                            start = centres.dtype.type(shift[first + i])
-                            point = offsets[:, i]
-                            target = powers if by_atom else row
-                            if width < WHOLE:
-                                for j in range(BLOCK):
-                                    exponent = start
-                                    for q in range(width):
-                                        offset = point[q] - flat[q * BLOCK + j]
-                                        exponent -= offset * offset
-                                    if assigned:
-                                        target[j] = exp2(np.float32(exponent))
-                                    else:
-                                        target[j] += exp2(np.float32(exponent))
-                            else:
-                                exponents[:] = start
-                                for q in range(0, d, STEP):
-                                    coordinates = point[q : q + STEP]
-                                    lines = flat[q * BLOCK : (q + STEP) * BLOCK]
-                                    for j in range(BLOCK):
-                                        exponent = exponents[j]
-                                        for r in range(STEP):
-                                            offset = coordinates[r] - lines[r * BLOCK + j]
-                                            exponent -= offset * offset
-                                        exponents[j] = exponent
-                                for j in range(BLOCK):
-                                    if assigned:
-                                        target[j] = exp2(np.float32(exponents[j]))
-                                    else:
-                                        target[j] += exp2(np.float32(exponents[j]))
-                            if by_atom:
-                                row[atoms[k]] += _sum(powers)
-                first_segment = segment
+                            _seek(
+                                block_sums, touched, chosen, multiplied, product, norm, radius, squares, offset,
+                                own_atom, error, exponents, totals, block, rate,
+                            )  # fmt: skip
+                        else:
+                            _add_products(
+                                block_sums, touched, chosen, multiplied, product, norm, radius, squares, offset,
+                                own_atom, error, exponents, powers, block, atoms[k], rate, cutoff,
+                                wide, by_atom, assigned,
+                            )  # fmt: skip
+                    if not wide and differenced:
+                        _add_differences(
+                            block_sums, touched, direct, differenced, relative, centres[k, block], offset,
+                            exponents, powers, atoms[k], d, width, by_atom, assigned,
+                        )  # fmt: skip
+                rows = _without_own(block_sums, touched, chosen, own_atom, sums.power[tile], block, seeking)
+                begin = segment
                 while segment < len(segments) and segments[segment, 0] == block:
                     segment += 1
-                found = 0
-                for i in range(ROWS):
-                    if touched[i]:
-                        chosen[found] = i
-                        found += 1
-                        own = own_atom[first + i] - block * BLOCK
-                        if 0 <= own < BLOCK:
-                            if seeking:
-                                own_power[first + i] = block_sums[i, own]
-                            else:
-                                block_sums[i, own] = 0.0  # the caller adds its exact value
-                rows = chosen[:found]
-                if len(out):
-                    near[first // ROWS, block] |= found > 0
-                    for i in rows:
-                        row = block_sums[i]
-                        target = out[first + i, block * BLOCK : (block + 1) * BLOCK]
-                        for j in range(BLOCK):
-                            target[j] += row[j]
-                    continue
-                whole, own_part = totals[0, first : first + ROWS], totals[1, first : first + ROWS]
-                for s in range(first_segment, segment):
-                    group, begin, end = segments[s, 1], segments[s, 2], segments[s, 3]
-                    _weigh(block_sums, rows, weights[block], begin, end, whole)
-                    if multiple:
-                        found = 0
-                        for i in rows:
-                            same[found] = i
-                            found += own_group[first + i] == group
-                        _weigh(block_sums, same[:found], weights[block], begin, end, own_part)
+                if len(sums.matrix):
+                    sums.near[first // ROWS, block] |= len(rows) > 0
+                    _store(block_sums, rows, sums.matrix[tile, block * BLOCK : (block + 1) * BLOCK])
+                else:
+                    _weigh_groups(
+                        block_sums, rows, segments[begin:segment], weights[block], totals, own_totals,
+                        sums.group[tile], same, several,
+                    )  # fmt: skip
 
-    return _entry(sums, f"sums {width} {lanes} {dtype}", fastmath=ELEMENTWISE)
+    return _entry(loop, f"sums {width} {lanes} {dtype}", fastmath=ELEMENTWISE)
 
 
 @cache
@@ -415,8 +530,8 @@ def nearest_loop(dtype: str) -> Any:
                     coordinate = centres.dtype.type(point[q] - origins[block, q])
                     line = centres[block, q]
                     for j in range(BLOCK):
-                        offset = coordinate - line[j]
-                        squares[j] += offset * offset
+                        difference = coordinate - line[j]
+                        squares[j] += difference * difference
                 smallest[i] = min(smallest[i], squares.min())
 
     return _entry(nearest, f"nearest {dtype}", fastmath=True)

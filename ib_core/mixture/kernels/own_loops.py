@@ -36,8 +36,8 @@ def _own_logs(points, row, centres, without, out):  # type: ignore[no-untyped-de
         for q in range(points.shape[1]):
             line, coordinate = own[q], points[i, q]
             for k in range(len(squares)):
-                offset = coordinate - line[k]
-                squares[k] += offset * offset
+                difference = coordinate - line[k]
+                squares[k] += difference * difference
         if without[i] >= 0:
             squares[without[i]] = NEVER
         smallest = _least(squares)

@@ -75,31 +75,31 @@ class TorchKernel:
         """The laws, where the sums are."""
         return Product(groups, self.device)
 
-    def _sums(self, points: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        """(m, N) of sum_k exp(shift - |t - s_jk|^2 / 2)."""
+    def _sums(self, points: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        """(m, N) of sum_k exp(offset - |t - s_jk|^2 / 2)."""
         total = torch.zeros(len(points), self.width, dtype=torch.float64, device=self.device)
-        for columns, exponents in self._exponents(points, shift):
+        for columns, exponents in self._exponents(points, offset):
             total[:, columns] += exponents.exp_()
         return total
 
-    def matrix(self, points: np.ndarray, shift: np.ndarray) -> np.ndarray:
-        """(m, N) of sum_k exp(shift - |t - s_jk|^2 / 2), for shifts of points not far above their nearest."""
+    def matrix(self, points: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """(m, N) of sum_k exp(offset - |t - s_jk|^2 / 2), for offsets of points not far above their nearest."""
         parts = [slice(k, k + self.rows) for k in range(0, len(points), self.rows)]
-        matrix = np.concatenate([self._sums(self._tensor(points[k]), self._tensor(shift[k])).cpu() for k in parts])
+        matrix = np.concatenate([self._sums(self._tensor(points[k]), self._tensor(offset[k])).cpu() for k in parts])
         far = np.square(points).sum(1) > EXPANDED_REACH
         if far.any():
             centres = self.centres.cpu().numpy().swapaxes(0, 1)
-            matrix[far] = np.exp(shift[far, None] + log_kernel(points[far], centres))
+            matrix[far] = np.exp(offset[far, None] + log_kernel(points[far], centres))
         return matrix
 
     def totals(
-        self, points: np.ndarray, shift: np.ndarray, laws: Product, own: OwnAtom | None, trial: Trial
+        self, points: np.ndarray, offset: np.ndarray, laws: Product, own: OwnAtom | None, trial: Trial
     ) -> np.ndarray:
-        """(1 or 2, m, K) of sum_j w_j sum_k exp(shift - |t - s_jk|^2 / 2); no block is skipped, whatever the trial."""
-        sums = self._sums(self._tensor(self._filled(points)), self._tensor(self._filled(shift)))
+        """(1 or 2, m, K) of sum_j w_j sum_k exp(offset - |t - s_jk|^2 / 2); no block is skipped, whatever the trial."""
+        sums = self._sums(self._tensor(self._filled(points)), self._tensor(self._filled(offset)))
         if own is not None:
             index = torch.arange(len(points), device=self.device), torch.from_numpy(own.atom).to(self.device)
-            sums[index] = self._tensor(own.value(shift))
+            sums[index] = self._tensor(own.value(offset))
         totals = laws.totals(sums, own)[:, : len(points)]
         totals[:, np.square(points).sum(1) > EXPANDED_REACH] = np.nan
         return totals

@@ -66,13 +66,13 @@ class TritonKernel(TorchKernel):
         self.norms = self.half_norms * LOG2_E  # (n_x, N) in bits
 
     def trials(self, laws: Product, owned: bool) -> Sequence[Trial]:
-        """Twice the same with own atoms: where another one is so near that powers overflow, the shift is lowered."""
+        """Twice the same with own atoms: where another one is so near that powers overflow, the offset is lowered."""
         return [*super().trials(laws, owned)] * (2 if owned else 1)
 
-    def _sums(self, points: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    def _sums(self, points: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
         passes, n, d = self.centres.shape
         out = torch.empty(len(points), n, dtype=torch.float64, device=self.device)
-        start = (shift - points.square().sum(1) / 2) * LOG2_E
+        start = (offset - points.square().sum(1) / 2) * LOG2_E
         _sums[triton.cdiv(len(points), POINTS), triton.cdiv(n, ATOMS)](
             *(points * LOG2_E, start, self.centres, self.norms, out, len(points), n, d, passes, n * d),
             *(POINTS, ATOMS, DEPTH),

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ib_core.estimate import WIDTH
+from ib_core.estimate import Estimate, centred, interval
+from tasks.page.tables import violated
+from tasks.sweep.schema import BALL, CELL, ESTIMATE, NETWORK, OVER_SEEDS, PLACE
 from tasks.sweep.tables import SweepTables
-
-UNIT = ["network", "beta", "seed", "epoch", "layer", "shift", "size"]
-MEAN = [key for key in UNIT if key != "seed"]
 
 WIDEST = 4  # families side by side in one figure
 METRICS = {"tv": "TV", "kl": "KL", "w2": "W₂"}
@@ -101,19 +100,16 @@ class Arranged:
         return laws[laws["shift"] == family].sort_values("size")
 
     def brackets(self, quantity: str) -> pd.DataFrame:
-        """One row for each unit and law: the ends `low` and `high`, the bracket from `lower` to `upper`, its `middle`,
-        of which three times `stderr` is half the width, and saturation."""
+        """One row for each estimate: the ends `low` and `high`, the bracket from `lower` to `upper`, its `middle`, of
+        which `WIDTH` times `stderr` is half the width, and saturation."""
         table = self.tables.information
         table = table[(table["quantity"] == quantity) & (table["status"] == "ok")]
-        upper, lower = (table[table["estimator"] == name].set_index(UNIT) for name in ("upper", "lower"))
+        upper, lower = (table[table["estimator"] == name].set_index(ESTIMATE) for name in ("upper", "lower"))
+        middle, stderr = centred(upper["lower"], upper["upper"])
         columns = upper[["lower", "upper", "saturation"]].assign(
-            low=lower["value"],
-            high=upper["value"],
-            form=lower["form"],
-            middle=(upper["lower"] + upper["upper"]) / 2,
-            stderr=(upper["upper"] - upper["lower"]) / 2 / WIDTH,
+            low=lower["value"], high=upper["value"], form=lower["form"], middle=middle, stderr=stderr
         )
-        return columns.reset_index().sort_values(UNIT, ignore_index=True)
+        return columns.reset_index().sort_values(ESTIMATE, ignore_index=True)
 
     @cached_property
     def information(self) -> pd.DataFrame:
@@ -134,11 +130,11 @@ class Arranged:
 
     @cached_property
     def smallest(self) -> pd.DataFrame:
-        """The smallest bound on the deviation for each unit and law: bound, theorem, cap, vacuous."""
+        """The smallest bound on the deviation for each estimate: bound, theorem, cap, vacuous."""
         bounds = self.tables.bounds
         bounds = bounds[bounds["concerns"] == "deviation"]
-        columns = [*UNIT, "theorem", "bound", "measured", "cap", "vacuous"]
-        return bounds.sort_values([*UNIT, "bound", "theorem"])[columns].drop_duplicates(UNIT)
+        columns = [*ESTIMATE, "theorem", "bound", "measured", "cap", "vacuous"]
+        return bounds.sort_values([*ESTIMATE, "bound", "theorem"])[columns].drop_duplicates(ESTIMATE)
 
     @cached_property
     def audit(self) -> pd.DataFrame:
@@ -147,26 +143,26 @@ class Arranged:
         """
         bounds = self.tables.bounds
         bounds = self.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
-        counts = bounds.groupby([*UNIT, "metric"], as_index=False, dropna=False).agg(
+        counts = bounds.groupby([*ESTIMATE, "metric"], as_index=False, dropna=False).agg(
             theorems=("theorem", "size"),
             saying_nothing=("vacuous", "sum"),
-            broken=("holds", lambda holds: holds.eq(False).sum()),
+            broken=("holds", lambda judged: len(violated(judged.to_frame()))),
         )
-        valid = bounds[bounds["holds"].eq(True)].sort_values([*UNIT, "bound", "theorem"]).drop_duplicates(UNIT)
-        table = counts.merge(valid[[*UNIT, "theorem", "bound", "cap", "vacuous"]], on=UNIT, how="left")
+        valid = bounds[bounds["holds"].eq(True)].sort_values([*ESTIMATE, "bound", "theorem"]).drop_duplicates(ESTIMATE)
+        table = counts.merge(valid[[*ESTIMATE, "theorem", "bound", "cap", "vacuous"]], on=ESTIMATE, how="left")
         table["vacuous"] = table["vacuous"].fillna(True).astype(bool)
-        change = self.deviation[[*UNIT, "middle", "stderr", "lower", "upper"]]
+        change = self.deviation[[*ESTIMATE, "middle", "stderr", "lower", "upper"]]
         change = change.assign(measured=change["middle"].abs(), clear=(change["lower"] > 0) | (change["upper"] < 0))
         change = change.rename(columns={"stderr": "measured_stderr"})
-        table = table.merge(change[[*UNIT, "measured", "measured_stderr", "clear"]], on=UNIT)
+        table = table.merge(change[[*ESTIMATE, "measured", "measured_stderr", "clear"]], on=ESTIMATE)
         return table.assign(tightness=table["measured"] / table["bound"])
 
     @cached_property
     def violated(self) -> pd.DataFrame:
         """Every violated bound of every epoch, on a deviation or on the worst law of a ball."""
-        bounds, balls = self.tables.bounds, self.tables.worst_case
-        balls = balls[balls["holds"].eq(False)]
-        rises = balls["rise"] - WIDTH * balls["rise_stderr"] > balls["fall"] - WIDTH * balls["fall_stderr"]
+        balls = violated(self.tables.worst_case)
+        rise, fall = (_least(balls, side) for side in ("rise", "fall"))
+        rises = rise > fall
         measured = balls["rise"].where(rises, balls["fall"])
         balls = balls.assign(
             shift="worst_case",
@@ -174,9 +170,8 @@ class Arranged:
             measured_stderr=balls["rise_stderr"].where(rises, balls["fall_stderr"]),
             slack=balls["bound"] - measured,
         )
-        columns = ["network", "beta", "seed", "epoch", "layer", "shift", "size", "metric", "theorem"]
-        columns += ["measured", "measured_stderr", "bound", "slack"]
-        return pd.concat([bounds.loc[bounds["holds"].eq(False), columns], balls[columns]], ignore_index=True)
+        columns = [*PLACE, "theorem", "measured", "measured_stderr", "bound", "slack"]
+        return pd.concat([violated(self.tables.bounds)[columns], balls[columns]], ignore_index=True)
 
     @cached_property
     def beside_worst(self) -> pd.DataFrame:
@@ -185,14 +180,14 @@ class Arranged:
         `share` is the measured change over the largest rise (or fall) found in the ball, where the bracket of that one
         excludes 0; `ball_bound` the smallest bound that knows of the ball only.
         """
-        place = ["network", "beta", "seed", "epoch", "layer", "metric", "size"]
+        place = [*CELL, *BALL]
         names = {"bound": "ball_bound", "vacuous": "ball_vacuous"}
         balls = self.tables.worst_case
-        clear = [balls[name] > WIDTH * balls[f"{name}_stderr"] for name in ("rise", "fall")]
+        clear = [_least(balls, side) > 0 for side in ("rise", "fall")]
         columns = [*place, "rise", "fall", "gap", *names]
         found = balls[columns].rename(columns=names).assign(rise_clear=clear[0], fall_clear=clear[1])
         found["found_clear"] = clear[0] | clear[1]
-        table = self.audit.merge(self.deviation[[*UNIT, "middle"]], on=UNIT).merge(found, on=place)
+        table = self.audit.merge(self.deviation[[*ESTIMATE, "middle"]], on=ESTIMATE).merge(found, on=place)
         rising = table["middle"] > 0
         extreme = table["rise"].where(rising, table["fall"])
         known = table["rise_clear"].where(rising, table["fall_clear"]).astype(bool)
@@ -203,11 +198,11 @@ class Arranged:
         """Relative change of I(X;T_l) at the final epoch, sizes above 0, mean over seeds; `clear`: without 0."""
         change = self.final(self.deviation[self.deviation["size"] > 0])
         clean = self.final(self.information[self.information["shift"] == "reference"])
-        keys = ["network", "beta", "seed", "layer"]
+        keys = [*NETWORK, "layer"]
         change = change.merge(clean[[*keys, "middle"]], on=keys, suffixes=("", "_clean"))
         change["percent"] = 100 * change["middle"] / change["middle_clean"]
         change["clear"] = (change["lower"] > 0) | (change["upper"] < 0)
-        groups = change.groupby([key for key in MEAN if key != "epoch"], as_index=False)
+        groups = change.groupby([key for key in OVER_SEEDS if key != "epoch"], as_index=False)
         return groups.agg(
             percent=("percent", "mean"), change=("middle", "mean"), least=("middle", "min"), most=("middle", "max"),
             stderr=("stderr", "max"), clear=("clear", "all"),
@@ -217,7 +212,7 @@ class Arranged:
     def processing(self) -> pd.DataFrame:
         """For each layer after the first: the margin of its lower end under the upper ends of all layers before it."""
         table = self.information
-        law = [table[key] for key in UNIT if key != "layer"]
+        law = [table[key] for key in ESTIMATE if key != "layer"]
         before = table["upper"].groupby(law).cummin().groupby(law).shift()
         return table.assign(margin=before - table["lower"]).dropna(subset="margin")
 
@@ -231,9 +226,14 @@ class Arranged:
         return frame[frame["epoch"] == self.epoch]
 
 
+def _least(balls: pd.DataFrame, side: str) -> pd.Series:
+    """The lower end of a rise or fall over balls."""
+    return interval(Estimate(balls[side], balls[f"{side}_stderr"]))[0]
+
+
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """The mean over seeds of every numeric column."""
-    return frame.groupby(MEAN, as_index=False).mean(numeric_only=True)
+    return frame.groupby(OVER_SEEDS, as_index=False).mean(numeric_only=True)
 
 
 def title(family: str) -> str:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from ib_core.bounds.theorems import among, named
 from ib_core.estimate import WIDTH
 from tasks.page.tables import Table, number
 from tasks.sweep.report.arranged import METRICS, Arranged, title
 from tasks.sweep.report.tables import at_size
+from tasks.sweep.schema import BALL, CELL
 
 STATES = {"holds": "", "vacuous": "faint", "violated": "bad"}
 KINDS = {"tv": "sizes set in TV", "kl": "sizes set in KL", "w2": "moved atoms"}
@@ -83,13 +85,14 @@ def _tightness_words(arranged: Arranged, audit: pd.DataFrame) -> Iterator[str]:
     yield (
         f"Of the {len(clear)} deviations that are limited and whose bracket excludes 0, the median is "
         f"{percent(clear['tightness'].median())} of its smallest bound and the tightest {percent(most['tightness'])}: "
-        f"{number(most['measured'])} of {number(most['bound'])} nats by {most['theorem']}, layer {most['layer']} under "
-        f"{at_size(most['shift'], most['size'], most['metric'])}."
+        f"{number(most['measured'])} of {number(most['bound'])} nats by “{named(most['theorem']).label}”, "
+        f"layer {most['layer']} under {at_size(most['shift'], most['size'], most['metric'])}."
     )
     parts = []
     for metric, rows in useful.groupby("metric", sort=False):
         theorems = rows["theorem"].value_counts()
-        parts.append(f"for {KINDS.get(str(metric), metric)}, {theorems.index[0]} ({theorems.iloc[0]} of {len(rows)})")
+        label = named(theorems.index[0]).label
+        parts.append(f"for {KINDS.get(str(metric), metric)}, “{label}” ({theorems.iloc[0]} of {len(rows)})")
     yield f"Most often the smallest bound is, {'; '.join(parts)}."
 
 
@@ -111,7 +114,7 @@ def _worst_words(beside: pd.DataFrame) -> Iterator[str]:
                 "Above all of it means that the search, on passes of its own, found less than there is, or that the "
                 "middle of a bracket is off by what the bracket allows."
             )
-    balls = beside.drop_duplicates(["seed", "layer", "metric", "size"])
+    balls = beside.drop_duplicates([*CELL, *BALL])
     balls = balls[balls["found_clear"]]
     slack = balls["ball_bound"] / balls[["rise", "fall"]].max(axis=1)
     slack = slack[~balls["ball_vacuous"] & (slack < math.inf)]
@@ -160,7 +163,7 @@ def summary(arranged: Arranged) -> list[Table]:
             rows.append(
                 [f"{title(family)} ({METRICS.get(metric, metric)})",
                  f"{number(largest['measured'])} ± {number(largest['measured_stderr'])}",
-                 f"{best.index[0]}, {best.iloc[0]} of {len(useful)}" if len(best) else "–",
+                 f"{named(best.index[0]).label}, {best.iloc[0]} of {len(useful)}" if len(best) else "–",
                  percent(clear["tightness"].median()),
                  "–" if most is None else f"{percent(most['tightness'])}, L{most['layer']} at {most['size']:g}",
                  percent(here["saying_nothing"].sum() / here["theorems"].sum()),
@@ -175,7 +178,7 @@ def tables(arranged: Arranged) -> list[Table]:
     """The final epoch's bounds, the worst over seeds: a table per noise level and family, a row per layer and size."""
     bounds = arranged.final(arranged.tables.bounds)
     bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
-    keys = ["network", "beta", "shift", "layer", "size"]
+    keys = ["network", "beta", "shift", "layer", "size"]  # the order of the rows
     worst = bounds.groupby([*keys, "theorem"], as_index=False).agg(
         bound=("bound", "min"), vacuous=("vacuous", "all"), holds=("holds", "all"), cap=("cap", "min"),
         measured=("measured", "max"), stderr=("measured_stderr", "max"),
@@ -183,9 +186,9 @@ def tables(arranged: Arranged) -> list[Table]:
     balls = arranged.beside_worst.groupby(keys)[["rise", "fall"]].mean()
     tightest = arranged.audit.groupby(keys)["tightness"].max()
     labels = {(case.network, case.beta): case.label for case in arranged.cases}
-    theorems = sorted(bounds["theorem"].unique())
-    head = ["layer", "size", "|ΔI|", "± 1 s.e.", "smallest bound", "tightness", "worst found", *theorems]
-    head += ["cap", "state"]
+    theorems = among(bounds["theorem"])
+    head = ["layer", "size", "|ΔI|", "± 1 s.e.", "smallest bound", "tightness", "worst found"]
+    head += [*(theorem.label for theorem in theorems), "cap", "state"]
     found = {
         (network, beta, family): Table(head, [], f"{label}, {title(family)} ({METRICS.get(metric, metric)})")
         for (network, beta), label in labels.items()
@@ -196,14 +199,14 @@ def tables(arranged: Arranged) -> list[Table]:
         by_name = {row.theorem: row for row in group.itertuples()}
         valid = [row for row in by_name.values() if row.holds]
         least = min(valid, key=lambda row: row.bound) if valid else None
-        cells = [_bound_cell(by_name[name], least) if name in by_name else "–" for name in theorems]
+        cells = [_bound_cell(by_name[each.name], least) if each.name in by_name else "–" for each in theorems]
         state = "violated" if len(valid) < len(by_name) else "vacuous" if group["vacuous"].all() else "holds"
         ends = f"−{number(balls['fall'][place])} to +{number(balls['rise'][place])}" if place in balls.index else "–"
         first = group.iloc[0]
         found[network, beta, family].rows.append(
             [str(layer), f"{size:g}", number(first["measured"]), number(first["stderr"], 4),
-             "–" if least is None else least.theorem, percent(tightest.get(place, float("nan"))), ends, *cells,
-             number(first["cap"]), (state, STATES[state])]
+             "–" if least is None else named(least.theorem).label,
+             percent(tightest.get(place, float("nan"))), ends, *cells, number(first["cap"]), (state, STATES[state])]
         )  # fmt: skip
     return [table for table in found.values() if table.rows]
 
@@ -225,7 +228,7 @@ def ball_table(arranged: Arranged) -> Table:
         [case.label, METRICS.get(metric, metric), str(layer), f"{size:g}", number(ball["reference"].mean()),
          f"{number(ball['largest'].mean())} ± {number(ball['largest_stderr'].max())}", number(ball["upper"].mean()),
          f"{number(ball['smallest'].mean())} ± {number(ball['smallest_stderr'].max())}", number(ball["lower"].mean()),
-         (f"± {number(ball['bound'].mean())}", _ball_look(ball)), ball["theorem"].mode()[0],
+         (f"± {number(ball['bound'].mean())}", _ball_look(ball)), named(ball["theorem"].mode()[0]).label,
          f"{ball['gap'].max():.0e}"]
         for case in arranged.cases
         for (metric, layer, size), ball in case.of(found).groupby(["metric", "layer", "size"])

@@ -12,9 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
+from ib_core.bounds.theorems import named, of_balls
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
 from tasks.page.page import figure_style as style
-from tasks.sweep.report.arranged import MEAN, METRICS, Arranged, Case, title
+from tasks.sweep.report.arranged import METRICS, Arranged, Case, title
+from tasks.sweep.schema import OVER_SEEDS, form_column
 
 ACROSS = 3  # panels side by side
 LINEAR = 0.01  # nats; below, the axis of a change is linear
@@ -25,8 +27,9 @@ def tightness(arranged: Arranged, case: Case) -> Figure:
     families = list(arranged.families)
     rows = -(-len(families) // ACROSS)
     height = 0.3 * max(len(arranged.layers), 2)
-    figure, panels = style.sheet(rows, min(ACROSS, len(families)), height, (0.35, 0.75), bar=True)
     here = case.of(arranged.audit)
+    top = 0.64 + style.LINE
+    figure, panels = style.sheet(rows, min(ACROSS, len(families)), height, (0.35, 0.75), bar=True, top=top)
     letters = {name: chr(ord("a") + k) for k, name in enumerate(sorted(here["theorem"].dropna().unique()))}
     scale = LogNorm(1e-3, 1)
     for k, axes in enumerate(panels.ravel()):
@@ -34,7 +37,7 @@ def tightness(arranged: Arranged, case: Case) -> Figure:
             _tightness_panel(axes, arranged, here[here["shift"] == families[k]], families[k], letters, scale)
         else:
             axes.set_axis_off()
-    handles = [Line2D([], [], ls="", label=f"{letter}  {name}") for name, letter in letters.items()]
+    handles = [Line2D([], [], ls="", label=f"{letter}  {named(name).label}") for name, letter in letters.items()]
     style.legend(figure, [*handles, Patch(**VACUOUS, label="every bound vacuous")], case.label)
     style.colour_bar(figure, panels, ScalarMappable(scale, "YlGnBu"), "measured / smallest bound")
     return figure
@@ -96,13 +99,19 @@ def worst_case(arranged: Arranged, case: Case) -> Figure:
         for family, metric in arranged.families.items()
         if metric in metrics
     ]
+    plain = f"± {' or '.join(_plain_forms())} form, the smaller"
     lines = [
         Line2D([], [], color=INK, lw=1.8, marker=".", label="largest and smallest found"),
         Line2D([], [], color=INK, lw=1, ls=DASHED, marker="_", ms=9, label="certified for every law of the ball"),
-        Line2D([], [], color=INK, lw=1, ls=DOTTED, marker="_", ms=17, label="± seed or capacity form, the smaller"),
+        Line2D([], [], color=INK, lw=1, ls=DOTTED, marker="_", ms=17, label=plain),
     ]
     style.legend(figure, [*lines, *swept], case.label)
     return figure
+
+
+def _plain_forms() -> list[str]:
+    """The forms of bound on a ball that need no data."""
+    return list(dict.fromkeys(theorem.form for theorem in of_balls() if not theorem.uses_data))
 
 
 def _change_axis(axes: Axes, axis: str) -> None:
@@ -120,7 +129,7 @@ def _worst_panel(axes: Axes, ball: pd.DataFrame, ink: str) -> None:
         return
     x = style.place(ball.index, ball.index)
     floor, ceiling = -ball["reference"], np.maximum(ball["cap"] - ball["reference"], 0.0)
-    forms = ball[["seed_form", "capacity_form"]].min(axis=1)
+    forms = ball[[form_column(form) for form in _plain_forms()]].min(axis=1)
     axes.vlines(x, -ball["fall"], ball["rise"], color=ink, alpha=0.25, lw=5)
     for found, proven, sign in ((ball["rise"], ball["upper"], 1), (-ball["fall"], ball["lower"], -1)):
         axes.plot(x, found, color=ink, lw=1.8, marker=".", ms=7)
@@ -142,7 +151,7 @@ def attribution(arranged: Arranged, case: Case) -> Figure:
         _change_axis(axes, axis)
     left.set(xlabel="predicted from clean data, nats", ylabel="measured change of I(X; T), nats")
     largest = table[table["size"] == table.groupby("shift")["size"].transform("max")]
-    largest = largest.groupby([key for key in MEAN if key != "epoch"], as_index=False).mean(numeric_only=True)
+    largest = largest.groupby([key for key in OVER_SEEDS if key != "epoch"], as_index=False).mean(numeric_only=True)
     families = [family for family in arranged.families if (largest["shift"] == family).any()]
     width = 0.8 / max(len(arranged.layers), 1)
     for k, family in enumerate(families):

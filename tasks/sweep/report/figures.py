@@ -13,10 +13,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
+from ib_core.bounds.theorems import among, named
+from ib_core.estimate import WIDTH
 from tasks.page.figure_style import DASH_DOT, DASHED, DOTTED, FAINT, INK, VACUOUS, Label
 from tasks.page.page import figure_style as style
 from tasks.sweep.report.arranged import Arranged, Case, Group, over_seeds, title
 from tasks.sweep.report.audit_figures import draw_audit
+from tasks.sweep.schema import CELL
 
 CURVES: list[dict[str, Any]] = [{"color": INK, "lw": 1.6}, {"color": FAINT, "lw": 1.4, "ls": DASHED}]
 RESPONSE = 3.2  # inches, the height of a panel of the central figure
@@ -91,15 +94,12 @@ def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Fi
     """|I(X') - I(X)| and every theorem's bound on it: a row per layer, a column per family; logarithmic height."""
     bounds = arranged.tables.bounds
     bounds = case.of(arranged.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]))
-    theorems = sorted(bounds["theorem"].unique())
-    top = 0.64 + style.LINE * (len(theorems) > 6)
+    looks = style.theorem_looks(among(bounds["theorem"]))
+    lines = 2 if len(looks) <= 6 else 3
+    top = 0.64 + style.LINE * (lines - 1)
     figure, panels = style.sheet(
         len(arranged.layers), len(group.families), 1.45, (0.2, 0.17), top=top, sharex="col", sharey="row"
     )
-    looks = {
-        name: {"color": style.THEOREM_COLOURS[k % 6], "ls": style.THEOREM_DASHES[(k + k // 6) % 6], "lw": 1.4}
-        for k, name in enumerate(theorems)
-    }
     floor = 1e-3
     for row, layer in enumerate(arranged.layers):
         for column, (family, metric) in enumerate(group.families.items()):
@@ -119,17 +119,17 @@ def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Fi
             measured = here.drop_duplicates(["seed", "size"])
             for _, seed in measured.groupby("seed"):
                 x, ink = style.place(seed["size"], grid), style.colour(layer)
-                axes.errorbar(x, seed["measured"].clip(lower=floor), 3 * seed["measured_stderr"], color=ink, lw=1.6,
+                axes.errorbar(x, seed["measured"].clip(lower=floor), WIDTH * seed["measured_stderr"], color=ink, lw=1.6,
                               marker=style.marker(layer), ms=4, elinewidth=0.8)  # fmt: skip
             if row == 0:
                 axes.set_title(title(family))
         panels[row, 0].set_ylabel(f"layer {layer}\nnats")
     handles = [
         Line2D([], [], color=INK, marker="o", ms=4, lw=1.6, label="measured |ΔI|"),
-        *(Line2D([], [], label=name, **look) for name, look in looks.items()),
+        *(Line2D([], [], label=named(name).label, **look) for name, look in looks.items()),
         Patch(**VACUOUS, label="vacuous"),
     ]
-    style.legend(figure, handles, case.label)
+    style.legend(figure, handles, case.label, lines)
     return figure
 
 
@@ -145,9 +145,8 @@ def information_plane(arranged: Arranged) -> Figure:
     """(I(X;T_l), I(T_l;Y)) over training under the reference law; the filling of the points is the epoch."""
     top = 0.64 + style.LINE
     figure, panels = style.sheet(1, len(arranged.cases), 3.6, (0.2, 0), bar=True, top=top, sharey=True)
-    keys = ["network", "beta", "seed", "epoch", "layer"]
     clean = [table[table["shift"] == "reference"] for table in (arranged.information, arranged.label_information)]
-    both = clean[0].merge(clean[1], on=keys, suffixes=("", "_y"))
+    both = clean[0].merge(clean[1], on=CELL, suffixes=("", "_y"))
     epochs = both["epoch"] if len(both) else arranged.tables.history["epoch"]  # every reference cell may have failed
     norm = LogNorm(max(epochs.min(), 1), max(epochs.max(), 2))
     curves = {rule: curve for rule, curve in arranged.tables.bottleneck.groupby("rule", sort=False)}

@@ -7,7 +7,8 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
-from ib_core.estimate import WIDTH
+from ib_core.bounds.theorems import named
+from ib_core.estimate import IN_WORDS, WIDTH
 from tasks.engine.recipe import Cost, Recipe
 from tasks.page.page import write_page
 from tasks.page.tables import number, span
@@ -82,6 +83,7 @@ def write_report(tables: SweepTables, out: Path) -> None:
         bounds=audit.tables(arranged),
         balls=audit.ball_table(arranged),
         risks=parts.risk_table(arranged),
+        theorems=parts.theorem_table(arranged),
         accuracy=parts.accuracy_table(arranged),
         curves=set(arranged.tables.bottleneck["rule"]),
         gap=f"{arranged.tables.bottleneck['gap'].max():.1g}",
@@ -155,13 +157,13 @@ def shift_findings(arranged: Arranged, case: Case) -> list[str]:
         clear = changes[changes["clear"]]
         if clear.empty:
             if len(changes):
-                said.append(f"No change under {title(family)} exceeds three standard errors in every seed.")
+                said.append(f"No change under {title(family)} exceeds {IN_WORDS} in every seed.")
             continue
         most = clear.loc[clear["percent"].abs().idxmax()]
         same = (limits[["shift", "size", "layer"]] == most[["shift", "size", "layer"]].values).all(axis=1)
         best = limits[same].sort_values("bound").iloc[0]
         spread = f"by seed {span(pd.Series([most['least'], most['most']]))}; " if len(arranged.seeds) > 1 else ""
-        limit = f"{number(best['bound'])} nats ({best['theorem']}{', vacuous' if best['vacuous'] else ''})"
+        limit = f"{number(best['bound'])} nats ({named(best['theorem']).label}{', vacuous' if best['vacuous'] else ''})"
         said.append(
             f"Layer {most['layer']} {'lost' if most['change'] < 0 else 'gained'} {number(abs(most['change']))} nats "
             f"({abs(most['percent']):.1f} %; {spread}brackets reach ± {number(WIDTH * most['stderr'])}) under "

@@ -4,8 +4,10 @@ from typing import Any
 
 import pandas as pd
 
+from ib_core.bounds.theorems import among, named
 from tasks.page.tables import Table, number, series, span
 from tasks.sweep.report.arranged import METRICS, Arranged, title
+from tasks.sweep.schema import CHECKPOINT, DISTANCES, ESTIMATE, NETWORK
 
 SATURATED = 0.95
 PROJECTED = (
@@ -21,8 +23,8 @@ def at_size(family: str, size: float, metric: str) -> str:
 def facts(arranged: Arranged) -> list[tuple[str, str]]:
     """What was run, as pairs of a name and a value."""
     table, reference = arranged.tables.information, arranged.reference
-    cells = table[["network", "beta", "seed", "epoch", "layer", "shift", "size", "status"]].drop_duplicates()
-    states = cells.loc[cells["layer"] > 0, "status"]
+    estimates = table[[*ESTIMATE, "status"]].drop_duplicates()
+    states = estimates.loc[estimates["layer"] > 0, "status"]
     shifts = "; ".join(
         f"{title(family)} ({METRICS.get(metric, metric)} {series(arranged.laws_of(family)['size'])})"
         for family, metric in arranged.families.items()
@@ -49,7 +51,7 @@ def violated(arranged: Arranged) -> Table:
         ["network", "β", "seed", "epoch", "layer", "shift", "theorem", "measured |ΔI|", "± 1 s.e.", "bound", "slack"],
         [
             [row.network, f"{row.beta:g}", str(row.seed), str(row.epoch), str(row.layer),
-             at_size(row.shift, row.size, row.metric), row.theorem, number(row.measured),
+             at_size(row.shift, row.size, row.metric), named(row.theorem).label, number(row.measured),
              number(row.measured_stderr, 4), number(row.bound), (number(row.slack), "bad")]
             for row in arranged.violated.itertuples()
         ],
@@ -59,7 +61,7 @@ def violated(arranged: Arranged) -> Table:
 def failed(arranged: Arranged) -> Table:
     """Every cell without numbers, the layers and laws of a network's epoch together."""
     table = arranged.tables.information
-    groups = table[table["status"] != "ok"].groupby(["network", "beta", "seed", "epoch", "shift"], sort=True)
+    groups = table[table["status"] != "ok"].groupby([*CHECKPOINT, "shift"], sort=True)
     return Table(
         ["network", "β", "seed", "epoch", "shift", "sizes", "layers"],
         [
@@ -71,7 +73,7 @@ def failed(arranged: Arranged) -> Table:
 
 def bracket_table(arranged: Arranged) -> Table:
     """The brackets of every layer, and of its projection where there is one, under the reference law at the end."""
-    keys = ["network", "beta", "seed", "layer"]
+    keys = [*NETWORK, "layer"]
     frames = (arranged.information, arranged.label_information, arranged.projected)
     clean = [arranged.final(frame[frame["shift"] == "reference"]) for frame in frames]
     both = clean[0].merge(clean[1], on=keys, how="left", suffixes=("", "_y")).assign(projected="")
@@ -116,7 +118,7 @@ def law_table(arranged: Arranged) -> Table:
         name = "reference" if law.shift == "reference" else at_size(law.shift, law.size, law.metric)
         row: list[Any] = [name, law.kind, number(law.parameter), str(law.n_atoms), number(law.entropy)]
         row.append(number(law.p_label_1))
-        for distance in ("tv", "kl", "w1", "w2"):
+        for distance in DISTANCES:
             letter = ways.setdefault(getattr(law, f"{distance}_how"), chr(ord("a") + len(ways)))
             row.append((number(getattr(law, distance)), "mark", letter))
         rows.append(row)
@@ -129,12 +131,22 @@ def risk_table(arranged: Arranged) -> Table:
     bounds = arranged.final(arranged.tables.bounds)
     bounds = bounds[bounds["concerns"] == "estimation"]
     rows = [
-        [case.label, str(layer), str(theorem), span(group["bound"]), number(group["cap"].min()),
+        [case.label, str(layer), named(str(theorem)).label, span(group["bound"]), number(group["cap"].min()),
          f"{int(group['vacuous'].sum())} of {len(group)}"]
         for case in arranged.cases
         for (layer, theorem), group in case.of(bounds).groupby(["layer", "theorem"])
     ]  # fmt: skip
     return Table(["noise", "layer", "theorem", "bound on E|estimate − I|, nats", "cap, nats", "vacuous"], rows)
+
+
+def theorem_table(arranged: Arranged) -> Table:
+    """The theorems that were applied, with their hypotheses and sources."""
+    rows: list[list[Any]] = [
+        [theorem.label, theorem.name, theorem.statement, (theorem.source, "" if theorem.proven else "faint")]
+        for theorem in among(arranged.tables.bounds["theorem"])
+    ]
+    caption = "Source in grey: for comparison, not proven at these n."
+    return Table(["theorem", "in the tables", "statement", "source"], rows, caption)
 
 
 def accuracy_table(arranged: Arranged) -> Table:

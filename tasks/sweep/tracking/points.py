@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from ib_core.estimate import WIDTH
-
-NETWORK = ["network", "beta", "seed"]
-CELL = [*NETWORK, "shift", "size"]
+from ib_core.bounds.theorems import that_concern
+from ib_core.estimate import centred
+from tasks.sweep.schema import CELL, CHECKPOINT, NETWORK, RUN
 
 
 def at_final_epoch(frame: pd.DataFrame) -> pd.DataFrame:
@@ -15,7 +14,7 @@ def at_final_epoch(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """Every metric point of every cell, long: the columns of CELL, epoch, name, step, value.
+    """Every metric point of every cell, long: the columns of RUN, epoch, name, step, value.
 
     MLflow takes a millisecond for four points, and a run's page only so many charts: bounds are logged at the final
     epoch alone, the smallest in each distance.
@@ -26,8 +25,8 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
     }
     accuracy = good[good["quantity"] == "accuracy"]
     deviation = bounds[bounds["concerns"] == "deviation"]
-    distance = deviation["theorem"].str.split("_").str[0].where(deviation["theorem"] != "polyanskiy_wu", "wasserstein")
-    smallest = at_final_epoch(deviation).groupby([*CELL, "epoch", "layer", distance.rename("distance")], as_index=False)
+    distance = deviation["theorem"].map({theorem.name: theorem.distance for theorem in that_concern("deviation")})
+    smallest = at_final_epoch(deviation).groupby([*RUN, "epoch", "layer", distance.rename("distance")], as_index=False)
     relative = _relative_deviation(value["dI_X_T"], value["I_X_T"])
     parts = [
         _named(value["I_X_T"], "I_X_T/L"),
@@ -37,14 +36,14 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
         _named(value["I_T_Y"], "I_T_Y/L"),
         _named(value["dI_X_T"], "dI_X_T/L"),
         *(
-            _named(rows, f"bound_{distance}/L", column="bound")
+            _named(rows, f"{bound_name(str(distance))}/L", column="bound")
             for distance, rows in smallest["bound"].min().groupby("distance")
         ),
         _named(deviation[deviation["tightest"]], "bound_tightest/L", column="bound"),
         _named(accuracy, "acc", layered=False),
         _named(_beside(accuracy), "acc_clean", layered=False),
         _named(relative, "rel_dev/L"),
-        _named(relative.groupby([*CELL, "epoch"], as_index=False)["value"].max(), "rel_dev_max", layered=False),
+        _named(relative.groupby([*RUN, "epoch"], as_index=False)["value"].max(), "rel_dev_max", layered=False),
         _named(relative, "by_layer/rel_dev", layered=False, step="layer"),
         _named(at_final_epoch(value["I_X_T"]), "by_layer/I_X_T", layered=False, step="layer"),
         *(
@@ -58,8 +57,13 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
 
 def middles(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of an end with the middle of the bracket as value, and a third of its half width as standard error."""
-    low, high = rows["lower"], rows["upper"]
-    return rows.assign(value=(low + high) / 2, stderr=(high - low) / 2 / WIDTH)
+    value, stderr = centred(rows["lower"], rows["upper"])
+    return rows.assign(value=value, stderr=stderr)
+
+
+def bound_name(distance: str) -> str:
+    """The metric of the smallest bound in a distance."""
+    return f"bound_{distance}"
 
 
 def _named(
@@ -67,12 +71,12 @@ def _named(
 ) -> pd.DataFrame:
     """Rows of a table as points of a metric; `layered` appends the layer to the metric's name."""
     names = name + frame["layer"].astype(str) if layered else name
-    return frame[[*CELL, "epoch"]].assign(name=names, step=frame[step].astype(int), value=frame[column].astype(float))
+    return frame[[*RUN, "epoch"]].assign(name=names, step=frame[step].astype(int), value=frame[column].astype(float))
 
 
 def _relative_deviation(change: pd.DataFrame, information: pd.DataFrame) -> pd.DataFrame:
     """|dI| / I under the reference law at the final epoch, by layer."""
-    on = [*NETWORK, "epoch", "layer"]
+    on = CELL
     clean = information[information["shift"] == "reference"].set_index(on)["value"]
     change = at_final_epoch(change).join(clean.rename("clean"), on=on)
     return change.assign(value=change["value"].abs() / change["clean"].where(change["clean"] > 0))
@@ -80,6 +84,6 @@ def _relative_deviation(change: pd.DataFrame, information: pd.DataFrame) -> pd.D
 
 def _beside(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Each law's rows with the value of the reference law at the same place."""
-    on = [*NETWORK, "epoch"]
+    on = CHECKPOINT
     clean = accuracy[accuracy["shift"] == "reference"].set_index(on)["value"]
     return accuracy.drop(columns="value").join(clean, on=on)

@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tasks.page.tables import violated
+from tasks.sweep.schema import DISTANCES, NETWORK, RUN
 from tasks.sweep.tables import SweepTables
-from tasks.sweep.tracking.points import CELL, NETWORK, at_final_epoch, cell_points, middles
+from tasks.sweep.tracking.points import at_final_epoch, cell_points, middles
 from tasks.sweep.tracking.views import READING, sweep_views
 from tasks.tracking.record import DataSet, RunRecord, StudyRecord
 from tasks.tracking.views import View
 
-DISTANCES = ("tv", "kl", "w1", "w2")
 ON_CURVES = ("I_X_T/", "I_X_T_low/", "I_X_T_high/", "I_T_Y/", "dI_X_T/", "rel_dev/", "bound_tightest/", "acc")
 
 
@@ -87,7 +88,7 @@ def plan_runs(record: SweepRecord) -> list[RunRecord]:
     notes = _cell_notes(at_final_epoch(good), final)
     by_family = points[points["shift"] != "reference"].groupby([*NETWORK, "shift"])
     runs = [_curve(where, group, facts, data_set) for where, group in by_family]
-    by_cell = {cell: _triples(group) for cell, group in points.groupby(CELL)}
+    by_cell = {cell: _triples(group) for cell, group in points.groupby(RUN)}
     runs += [_cell(cell, fact, by_cell.get(cell, ()), notes.get(cell, "")) for cell, fact in facts.items()]
     return [*runs, _sweep_run(record, runs)]
 
@@ -107,16 +108,16 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
     law_of = {(row["shift"], row["size"]): row for row in laws.to_dict("records")}
     reference = [row["law"] for (shift, _), row in law_of.items() if shift == "reference"]
     sizes = {shift: sorted(rows["size"].unique()) for shift, rows in estimates.groupby("shift")}
-    vacuous = final[final["tightest"] & final["vacuous"]].groupby(CELL)["layer"].unique()
-    violated = final[final["holds"].eq(False)].groupby(CELL).size()
-    slack = final[np.isfinite(final["slack"])].groupby(CELL)["slack"].min()
+    vacuous = final[final["tightest"] & final["vacuous"]].groupby(RUN)["layer"].unique()
+    broken = violated(final).groupby(RUN).size()
+    slack = final[np.isfinite(final["slack"])].groupby(RUN)["slack"].min()
     facts = {}
-    for cell, rows in estimates.groupby(CELL):
+    for cell, rows in estimates.groupby(RUN):
         network, beta, seed, shift, size = cell
         law, layered, any_row = law_of[shift, size], rows[rows["layer"] > 0], rows.iloc[0]
         index, layers = sizes[shift].index(size), sorted(vacuous.get(cell, ()))
         failed = int((rows["status"] != "ok").sum())
-        once = {"shift_size": size, "n_vacuous": len(layers), "n_violated": violated.get(cell, 0)}
+        once = {"shift_size": size, "n_vacuous": len(layers), "n_violated": broken.get(cell, 0)}
         once |= {"slack_min": slack[cell]} if cell in slack else {}
         facts[cell] = _Facts(
             params={
@@ -190,17 +191,17 @@ def _triples(points: pd.DataFrame) -> tuple[tuple[str, int, float], ...]:
 def _cell_notes(good: pd.DataFrame, final: pd.DataFrame) -> dict[tuple, str]:
     """The description shown on a cell's page: its layers at the final epoch, as a Markdown table."""
     columns = ["value", "lower", "upper", "stderr"]
-    rows = middles(good[good["estimator"] == "upper"]).set_index([*CELL, "layer", "quantity"])[columns]
+    rows = middles(good[good["estimator"] == "upper"]).set_index([*RUN, "layer", "quantity"])[columns]
     information, change = (rows.xs(quantity, level="quantity") for quantity in ("I_X_T", "dI_X_T"))
     # Bounds may tie, at size zero all do.
     tightest = (
         final[final["tightest"]]
-        .drop_duplicates([*CELL, "layer"])
-        .set_index([*CELL, "layer"])[["theorem", "bound", "vacuous"]]
+        .drop_duplicates([*RUN, "layer"])
+        .set_index([*RUN, "layer"])[["theorem", "bound", "vacuous"]]
     )
     joined = information.join(change.add_suffix("_change")).join(tightest)
     notes = {}
-    for cell, layers in joined.groupby(level=CELL):
+    for cell, layers in joined.groupby(level=RUN):
         lines = ["| layer | I(X;T) in nats, bracket | change | smallest bound |", "|---|---|---|---|"]
         for index, row in layers.iterrows():
             lines.append(f"| {index[-1]} | [{row['lower']:.3f}, {row['upper']:.3f}] | {_change(row)} | {_bound(row)} |")
@@ -228,7 +229,7 @@ def _sweep_run(record: SweepRecord, runs: list[RunRecord]) -> RunRecord:
         "n_failed": int((information["status"] != "ok").sum()),
         "n_bounds": len(deviation),
         "n_vacuous": int(deviation["vacuous"].sum()),
-        "n_violated": int(deviation["holds"].eq(False).sum() + worst_case["holds"].eq(False).sum()),
+        "n_violated": len(violated(deviation)) + len(violated(worst_case)),
         "slack_min": float(deviation["slack"].min()),
     }
     settings = pd.json_normalize(dict(record.tables.config)).iloc[0]

@@ -1,18 +1,21 @@
 """The preset views of a shift sweep in MLflow's pages, and how to read its numbers there."""
 
+from ib_core.bounds.theorems import distances
+from ib_core.estimate import IN_WORDS
+from tasks.sweep.tracking.points import bound_name
 from tasks.tracking.views import View, axis, bar, line, scatter
 
-READING = """\
+READING = f"""\
 ## How to read the numbers
 
 * All information is in **nats** (1 nat = 1.443 bits). `L1` is the first hidden layer.
 * `I_X_T_low` to `I_X_T_high` is a **bracket**: a lower and an upper end from independent passes of the network,
-three standard errors outwards; `I_X_T` is its middle. A narrow bracket means a number one can trust.
+{IN_WORDS} outwards; `I_X_T` is its middle. A narrow bracket means a number one can trust.
 * `dI_X_T` is the middle of the bracket of the change from the clean law to the shifted one, `rel_dev` its size divided
 by the clean value.
-* `bound_tv`, `bound_kl`, `bound_wasserstein`: what the best theorem of a distance allows for that change, `slack_min`
-the smallest bound minus change. A bound is **vacuous** where it says no more than the trivial one (ln N, or the layer's
-capacity).
+* {", ".join(f"`{bound_name(each)}`" for each in distances())}: what the best theorem of a distance allows for
+that change, `slack_min` the smallest bound minus change. A bound is **vacuous** where it says no more than the trivial
+one (ln N, or the layer's capacity).
 * Kinds of runs, by the tag `kind`: a **cell** is one network under one law (step = epoch), a **curve** one network
 along one family of shifts (step = index of the size), the **sweep** holds report, figures, tables and checkpoints.
 * Lines in grouped charts are averages over seeds. Intervals over seeds are in the report's figures.

@@ -16,9 +16,15 @@ from flows.settings.overrides import parse_overrides
 from flows.settings.settings import ConfigError
 from flows.settings.study import entrypoint, studies, study_named
 from flows.studies.calibration.settings import CalibrationConfig
+from ib_core.bounds import theorems
+from ib_core.bounds.theorem import Bound, Theorem
+from tasks.calibration.figures import risk_against_bounds, sampled_information
+from tasks.calibration.report import theorem_table
 from tasks.calibration.risk import Risk
 from tasks.calibration.tables import load_calibration
+from tasks.calibration.tracking import CalibrationRecord
 from tasks.engine.recipe import reading
+from tasks.page.figure_style import house_style
 from tasks.store.store import Result, Store
 
 SMALL = {
@@ -91,6 +97,35 @@ def test_no_proven_bound_is_violated_and_vacuous_ones_are_flagged(tables):
     assert set(sampled["theorem"]) == {
         *("information_risk", "information_risk_printed", "information_risk_printed_sharp", "information_risk_slides")
     }
+
+
+def test_a_theorem_that_is_added_to_the_table_is_everywhere(workspace, tmp_path, monkeypatch):
+    more = Theorem(
+        name="trial",
+        concerns=("entropy", "sampled"),
+        quantity="risk",
+        label="Trial: 3/2",
+        statement="The risk is at most 1.5 nats.",
+        source="nobody",
+        function=None,
+        bound=lambda case: Bound(1.5),
+    )
+    monkeypatch.setattr(theorems, "THEOREMS", (*theorems.THEOREMS, more))
+    (recipe,) = build_plan(small()).stages["tables"]
+    with reading(Store(workspace)):
+        recipe.build(tmp_path)
+    tables = load_calibration(tmp_path)
+    mine = tables.bounds[tables.bounds["theorem"] == "trial"]
+    assert set(mine["part"]) == {"entropy", "sampled"} and (mine["bound"] == 1.5).all() and mine["proven"].all()
+    assert "Trial: 3/2" in [row[0] for row in theorem_table(tables).rows]
+    common = {"files": {}, "plan": {}, "identity": "0" * 24, "created_ms": 0, "environment": {}}
+    runs = CalibrationRecord(**common, tables=tables).runs()
+    assert {run.key.split("/")[0] for run in runs if ("bound_trial" in [name for name, *_ in run.points])} == {
+        *("entropy", "sampled")
+    }
+    with house_style():
+        legends = [legend for draw in (risk_against_bounds, sampled_information) for legend in draw(tables).legends]
+    assert [text.get_text() for legend in legends for text in legend.get_texts()].count("Trial: 3/2") == 2
 
 
 def test_the_spread_falls_like_one_over_root_n_and_the_plain_gap_like_one_over_n_x(tables):

@@ -5,6 +5,8 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from tiny import TINY, run_tiny, tiny
@@ -12,20 +14,23 @@ from tiny import TINY, run_tiny, tiny
 from flows.execution.plan import build_plan
 from flows.execution.run import open_run, run_study
 from flows.settings.load import load_config
+from ib_core.bounds import theorems, theorems_page
+from ib_core.bounds.theorem import Bound, Theorem
 from ib_core.laws.divergences import kl_divergence
 from ib_core.laws.family import shifted
 from ib_core.sources import szt
 from tasks.engine.make import make
 from tasks.engine.progress import Observer, Stopped
+from tasks.engine.recipe import reading
 from tasks.store.laws import read_law
 from tasks.store.store import Store
+from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
-from tasks.sweep.report.tables import bracket_table
+from tasks.sweep.report.tables import bracket_table, theorem_table
+from tasks.sweep.schema import ESTIMATE, columns, shaped
 from tasks.sweep.slices import Slices
-from tasks.sweep.tables import load_tables
+from tasks.sweep.tables import TABLES, load_tables
 from tasks.sweep.tracking.points import cell_points
-
-CELL = ["network", "beta", "seed", "epoch", "layer", "shift", "size"]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def test_a_shift_of_size_zero_deviates_by_exactly_zero(tables):
 
 
 def test_every_estimate_has_its_bracket_and_stays_under_its_cap(tables):
-    found = tables.information[tables.information.quantity == "I_X_T"].set_index([*CELL, "estimator"])
+    found = tables.information[tables.information.quantity == "I_X_T"].set_index([*ESTIMATE, "estimator"])
     ends = found.value.unstack("estimator")
     errors = found.stderr.unstack("estimator")
     assert (ends.lower <= ends.upper + 4 * errors.max(axis=1)).all()
@@ -53,7 +58,7 @@ def test_every_estimate_has_its_bracket_and_stays_under_its_cap(tables):
 
 
 def test_deviations_are_differences_of_opposite_ends(tables):
-    found = tables.information[tables.information.layer > 1].set_index([*CELL, "estimator"])
+    found = tables.information[tables.information.layer > 1].set_index([*ESTIMATE, "estimator"])
     values = found[found.quantity == "I_X_T"].value.unstack("estimator")
     changes = found[(found.quantity == "dI_X_T") & (found.index.get_level_values("size") > 0)].value.unstack(
         "estimator"
@@ -75,7 +80,7 @@ def test_no_bound_is_violated_and_every_deviation_has_every_theorem(tables):
     kl = {"kl_seed", "kl_capacity", "kl_pointwise", "kl_golden"}
     every = {"tv_seed", "tv_capacity", "tv_golden", "wasserstein", "polyanskiy_wu"} | kl
     directional = {"tv_directional", "tv_directional_measured"}
-    theorems = deviations.groupby(CELL).theorem.agg(frozenset)
+    theorems = deviations.groupby(ESTIMATE).theorem.agg(frozenset)
     moved = (bounds["shift"] == "gaussian_displacement") & (bounds["size"] > 0)
     assert set(theorems) == {
         frozenset(every),
@@ -89,10 +94,42 @@ def test_no_bound_is_violated_and_every_deviation_has_every_theorem(tables):
     assert (after.wasserstein_coupled <= after.wasserstein).all() and (after.wasserstein < after.polyanskiy_wu).all()
 
 
+def test_every_table_has_the_columns_and_types_of_the_schema(finished_once):
+    for name in TABLES:
+        found = pq.read_schema(finished_once / "workspace" / "sweeps" / "tiny" / f"{name}.parquet")
+        empty = pa.Schema.from_pandas(shaped(name, []), preserve_index=False)
+        assert found.names == empty.names == list(columns(name)), name
+        kinds = {name: (found.field(name).type, kind) for name, kind in zip(empty.names, empty.types, strict=True)}
+        assert all(one == other for one, other in kinds.values() if other != pa.null()), (name, kinds)
+
+
+def test_a_theorem_that_is_added_to_the_table_is_everywhere(finished_once, tmp_path, monkeypatch):
+    words = {"statement": "The change is at most 1.5 nats.", "source": "nobody", "function": None}
+    found = {"concerns": ("deviation",), "quantity": "change", "bound": lambda case: Bound(1.5, "said so")}
+    more = Theorem(name="trial", label="Trial: 3/2", distance="hellinger", **words, **found)
+    ball = Theorem(name="trial_of_balls", label="Trial of balls", distance="kl", form="trial", **words, **found)
+    monkeypatch.setattr(theorems, "THEOREMS", (*theorems.THEOREMS, more, ball))
+
+    (recipe,) = build_plan(tiny()).stages["bounds"]
+    with reading(Store(finished_once / "workspace")):
+        recipe.build(tmp_path)
+    tables = load_tables(tmp_path)
+    deviations = tables.bounds[tables.bounds.concerns == "deviation"]
+    mine = deviations[deviations.theorem == "trial"]
+    assert len(mine) == len(deviations.drop_duplicates(ESTIMATE))
+    assert (mine.bound == 1.5).all() and (mine.note == "said so").all() and mine.holds.all()
+    assert (tables.worst_case.trial_form == 1.5).all()
+    assert {"bound_hellinger/L1", "bound_hellinger/L2"} <= set(cell_points(*_good(tables)).name)
+    assert "### `trial`" in theorems_page.page() and "The change is at most 1.5 nats." in theorems_page.page()
+    view = Arranged(tables)
+    assert all("Trial: 3/2" in table.head for table in audit.tables(view)) and audit.tables(view)
+    assert "The change is at most 1.5 nats." in {row[2] for row in theorem_table(view).rows}
+
+
 def test_certificates_enclose_the_shifted_information(tables):
-    certified = tables.bounds[tables.bounds.upper.notna()].set_index(CELL)
+    certified = tables.bounds[tables.bounds.upper.notna()].set_index(ESTIMATE)
     estimates = tables.information[(tables.information.quantity == "I_X_T") & (tables.information.estimator == "upper")]
-    shifted = estimates.set_index(CELL).loc[certified.index]
+    shifted = estimates.set_index(ESTIMATE).loc[certified.index]
     assert len(certified) and (certified.lower <= shifted.upper).all() and (shifted.lower <= certified.upper).all()
     part = certified[certified.monte_carlo.notna()]
     assert len(part) and part.monte_carlo.between(0, part.bound + 1e-12).all()
@@ -100,16 +137,16 @@ def test_certificates_enclose_the_shifted_information(tables):
 
 
 def test_an_estimate_on_clean_data_is_off_by_shift_and_risk(tables):
-    found = tables.bounds.pivot(index=CELL, columns="theorem", values="bound")
-    tightest = tables.bounds[tables.bounds.tightest].groupby(CELL).bound.min()
+    found = tables.bounds.pivot(index=ESTIMATE, columns="theorem", values="bound")
+    tightest = tables.bounds[tables.bounds.tightest].groupby(ESTIMATE).bound.min()
     assert (found.shift_and_risk - found.enumerated_risk - tightest).abs().max() < 1e-12
 
 
 def test_a_change_is_predicted_from_clean_data_and_split_in_two(tables):
     found = tables.attribution
     assert set(found["shift"]) == {"contamination"} and np.allclose(found.epsilon, 0.2)
-    change = tables.information.query("quantity == 'dI_X_T' and estimator == 'bracket'").set_index(CELL)
-    change = change.loc[pd.MultiIndex.from_frame(found[CELL])]
+    change = tables.information.query("quantity == 'dI_X_T' and estimator == 'bracket'").set_index(ESTIMATE)
+    change = change.loc[pd.MultiIndex.from_frame(found[ESTIMATE])]
     assert (change.lower.to_numpy() == found.change_low).all() and (change.upper.to_numpy() == found.change_high).all()
     assert (found.mass + found.mixing - found.change).abs().max() < 1e-12
     # Each term has controls of its own, so that the identity holds within the Monte Carlo error.
@@ -225,7 +262,7 @@ def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):
     found = table[table.quantity == "I_X_UT"]
     layer = table[table.quantity == "I_X_T"]
     assert set(found.estimator) == {"upper", "lower"}
-    assert len(found) == 2 * layer.drop_duplicates(CELL).shape[0]
+    assert len(found) == 2 * layer.drop_duplicates(ESTIMATE).shape[0]
     assert found[["lower", "upper", "stderr", "saturation", "draws", "n_passes", "reached"]].notna().all().all()
     assert set(found.form[(found.layer == 1) & (found.estimator == "lower")]) == {"exact"}
     before, after = (
@@ -233,7 +270,7 @@ def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):
         for frame in (tables.information, table)
     )
     pd.testing.assert_frame_equal(before, after, check_exact=True)
-    ends = [frame[frame.estimator == "upper"].set_index(CELL) for frame in (found, layer)]
+    ends = [frame[frame.estimator == "upper"].set_index(ESTIMATE) for frame in (found, layer)]
     # Layers of three and of two units: their projections on three, or all, directions are rotations.
     assert (ends[0].lower <= ends[1].upper.reindex(ends[0].index)).all()
     assert (ends[0].upper >= ends[1].lower.reindex(ends[0].index)).all()

@@ -275,6 +275,13 @@ def test_equal_laws_leave_no_room_and_disjoint_ones_their_entropies():
     assert bounds.tv_directional_measured(1.0, (0.3, 0.4), (0.9, 1.0)) == pytest.approx((0.5, 0.7))
 
 
+def test_no_law_gains_or_loses_more_than_all_it_has():
+    # Half of P stays, on the very atoms where the other half arrives: parts and label together say more than X.
+    p, q = np.array([0.5, 0.25, 0.25]), np.array([0.0, 0.5, 0.5])
+    assert bounds.tv_directional(p, q) == pytest.approx((-math.log(2), math.log(2)))  # not 1.5 ln 2
+    assert bounds.tv_directional(q, p) == pytest.approx((-math.log(2), math.log(2)))
+
+
 def finite_channels(n, m, count, seed):
     """`count` random channels (count, m, n) with pairs of laws (count, n) each, from sparse to nearly uniform."""
     rng = np.random.default_rng(seed)

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import gammaln
 
 from ib_core import bounds
-from ib_core.calibration.known_laws import KNOWN_LAWS, smoothed_truth
+from ib_core.calibration.known_laws import KNOWN_LAWS, FiniteLaw, smoothed_truth
 from ib_core.calibration.power_laws import crossing, power_slope, straight_slope
 from ib_core.channels.closed_forms import noise_entropy
 from ib_core.estimators.smoothed_entropy import smoothed_entropy
@@ -39,7 +40,18 @@ def test_three_standard_errors_of_an_exponent_cover_it_where_noise_hides_the_las
     assert abs(deviations.mean()) < 0.15 and np.mean(np.abs(deviations) > 3) < 0.01
 
 
+@pytest.mark.parametrize("slope", [straight_slope, power_slope])
+def test_points_that_scatter_more_than_their_errors_say_widen_the_error_of_a_slope(slope):
+    y = np.array([1.0, 0.45, 0.3, 0.11, 0.07])
+    honest, tenth = (slope(X, y, share * np.full(5, 0.05)) for share in (1.0, 0.1))
+    assert tenth.value == pytest.approx(honest.value, rel=1e-6)
+    # What counts is then the scatter about the curve, from three degrees of freedom, and not what was said of it.
+    assert tenth.stderr > 2 * honest.stderr / 10
+    assert slope(X, y, np.full(5, 1e-6)).stderr == pytest.approx(slope(X, y, np.full(5, 1e-7)).stderr, rel=1e-6)
+
+
 def test_what_is_no_power_law_has_no_exponent():
+    assert math.isnan(power_slope(X, np.array([1.0, 0.1, 0.1, 0.1, 0.1]), np.full(5, 0.04)).value)  # one is clear of 0
     assert math.isnan(power_slope(X, np.array([1.0, 0.1, -0.2, 0.1, 0.0]), np.full(5, 0.2)).value)
     assert math.isnan(power_slope(np.array([1.0, 1.2]), np.array([1.0, 0.9]), np.full(2, 0.29)).value)
 
@@ -65,6 +77,26 @@ def test_draws_of_a_law_have_its_mean():
     law = KNOWN_LAWS["gaussian"](3, 0.5)
     assert np.abs(law.draw(4000, generator).mean(0)).max() < 4 / math.sqrt(4000)
     assert smoothed_truth(law, 0.5) == pytest.approx(noise_entropy(3, math.hypot(1, 0.5)))
+
+
+def test_the_grid_is_the_finest_that_decodes():
+    for d, points in ((2, [-1, 0, 1]), (12, [-1, 1])):  # k* is 3 up to d = 11 and 2 beyond
+        law = KNOWN_LAWS["grid"](d, 0.1)
+        assert law.points.tolist() == points and law.weights == pytest.approx(np.full(len(points), 1 / len(points)))
+
+
+def test_the_psi_2_norm_of_a_gaussian_is_the_largest_of_its_moments():
+    p = np.linspace(1, 60, 2000)
+    log_moments = p / 2 * math.log(2) + gammaln((p + 1) / 2) - math.log(math.pi) / 2  # ln E|G|^p
+    assert KNOWN_LAWS["gaussian"](3, 0.5).psi2 == pytest.approx(np.exp(log_moments / p - np.log(p) / 2).max())
+
+
+def test_a_finite_law_outside_the_cube_or_a_grid_of_too_many_points_is_refused():
+    for points, weights in (([-1.0, 1.1], [0.5, 0.5]), ([1.0], [0.5, 0.5]), ([0.0, 1.0], [0.5, 0.6])):
+        with pytest.raises(ValueError, match=r"points must|weights must"):
+            FiniteLaw(1, np.array(points), np.array(weights))
+    with pytest.raises(ValueError, match="beta must be large enough for a grid of 10000 points"):
+        KNOWN_LAWS["grid"](1, 1e-6)
 
 
 def test_a_grid_that_does_not_decode_is_refused():

@@ -60,3 +60,9 @@ def test_mass_that_appears_where_the_channel_is_noiseless_is_all_mixing():
     exact = attribution.mass_mixing_exact(channel, p, q)
     assert exact == pytest.approx((0.0, float(bounds.binary_entropy(0.3))))
     assert attribution.golden(channel, p, q).curvature == math.inf
+    assert pointwise(channel, p).tolist() == [0, math.inf]
+
+
+def test_atoms_whose_weight_stays_have_no_say_in_the_first_order():
+    p, q = np.array([0.4, 0.6, 0.0]), np.array([0.5, 0.5, 0.0])
+    assert attribution.first_order(np.array([0.1, 0.5, math.inf]), p, q) == pytest.approx(0.1 * 0.1 - 0.1 * 0.5)

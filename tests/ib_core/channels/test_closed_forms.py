@@ -35,19 +35,24 @@ def test_every_closed_form_holds_at_every_noise(beta):
     # Of rank 1 with singular value 2; ln(1 + x) is x below and ln x above what float64 tells from it.
     log_ratio = 2 * (math.log(2) - math.log(beta))
     expected = 0.5 * (math.log1p(math.exp(log_ratio)) if log_ratio < 30 else log_ratio)
-    assert linear_gaussian_information(np.ones((2, 2)), beta) == pytest.approx(expected, rel=1e-12)
-    assert gaussian_information(3, 2.0, beta) == pytest.approx(3 * expected, rel=1e-12)
+    assert linear_gaussian_information(np.ones((2, 2)), beta) == pytest.approx(expected, rel=1e-12, abs=0)
+    assert gaussian_information(3, 2.0, beta) == pytest.approx(3 * expected, rel=1e-12, abs=0)
     wide = np.outer([3.0, 0.0, 4.0, 0.0], np.full(9, 1 / 3))  # of rank 1 with singular value 5
     chain = linear_chain_information([wide, np.ones((2, 4))], beta)
-    assert chain[0] == pytest.approx(gaussian_information(1, 5.0, beta), rel=1e-9)
+    assert chain[0] == pytest.approx(gaussian_information(1, 5.0, beta), rel=1e-9, abs=0)
     # By hand: T_2 has both coordinates 7 u + the same noise sqrt(8) beta, and their own noises.
-    assert chain[1] == pytest.approx(gaussian_information(1, 7 / math.sqrt(4.5), beta), rel=1e-9)
+    assert chain[1] == pytest.approx(gaussian_information(1, 7 / math.sqrt(4.5), beta), rel=1e-9, abs=0)
     # A fair sign: ln 2 without noise, 1 / (2 beta^2) - 1 / (4 beta^4) in much of it.
     if beta < 0.01:
-        assert hypercube_information(3, beta) == pytest.approx(3 * math.log(2), rel=1e-12)
+        assert hypercube_information(3, beta) == pytest.approx(3 * math.log(2), rel=1e-12, abs=0)
     if beta > 100:
-        assert hypercube_information(1, beta) == pytest.approx(0.5 / beta**2 * (1 - 0.5 / beta**2), rel=1e-9)
-    assert noise_entropy(2, beta) == pytest.approx(math.log(2 * math.pi * math.e) + 2 * math.log(beta), rel=1e-12)
+        assert hypercube_information(1, beta) == pytest.approx(0.5 / beta**2 * (1 - 0.5 / beta**2), rel=1e-9, abs=0)
+        # To this order any law is its variance.
+        uneven = finite_input_information(np.array([0.0, 1.0, 5.0]), beta, np.array([0.2, 0.3, 0.5]))
+        assert uneven == pytest.approx(2.48 / beta**2 * (1 - 2.48 / beta**2), rel=1e-9, abs=0)
+    assert noise_entropy(2, beta) == pytest.approx(
+        math.log(2 * math.pi * math.e) + 2 * math.log(beta), rel=1e-12, abs=0
+    )
 
 
 def test_signals_far_apart_are_known_and_equal_ones_are_one():

@@ -189,6 +189,10 @@ def check_brackets(layer, weights, n_passes, seeds=80, *, own=None, fresh=None, 
             misses[name] += outside.any()
         high = found.pointwise + WIDTH * found.pointwise_stderr
         misses_of_atoms += (pointwise > high + 1e-7).mean()
+        # Half of the runs without a miss are as good: ends that fail in 15 % of runs get through 40 of 40 with a
+        # probability of .0015, and through 80 with the 4 misses that are allowed with one of .005.
+        if 2 * (seed + 1) == seeds and not any(misses.values()) and misses_of_atoms < 0.005 * seeds:
+            break
     # One in 10^4 tests of a kind would fail by chance: each run counts one law's failures at .5 %.
     allowed = binom.isf(1e-4, seeds, 0.005)
     assert all(count <= allowed for count in misses.values()), misses

@@ -44,7 +44,7 @@ def test_the_plug_in_of_independent_parts_is_the_sum_of_theirs(d):
 
 def test_the_error_of_the_plug_in_counts_draws_given_the_passes():
     passes = paired(passes_of(2, 1, 2, "c"), passes_of(2, 1, 2, "d"))  # one pass each: another one would change much
-    found = [plug_in_information(passes, BETA, target_stderr=0.02, max_draws=2**10, seed=seed) for seed in range(30)]
+    found = [plug_in_information(passes, BETA, target_stderr=0.02, max_draws=2**10, seed=seed) for seed in range(20)]
     spread = np.std([each.value for each in found])
     assert 0.6 * spread < np.mean([each.stderr for each in found]) < 1.7 * spread
 

@@ -84,9 +84,10 @@ def test_grids_that_still_decode_have_their_closed_form_and_the_bias_of_the_theo
     estimate = smoothed_entropy(grid, beta)
     assert k > 1 and estimate.stderr <= 1e-3
     assert within(estimate, truth)
-    n = len(grid) // 10
+    n = max(1, len(grid) // 100)  # so few that the theorem says something
     sampled = smoothed_entropy(grid[np.random.default_rng(0).integers(len(grid), size=n)], beta)
-    assert truth - sampled.value > bias_lower_bound(n, d, beta, 0.2) - 4 * sampled.stderr
+    bias = bias_lower_bound(n, d, beta, 0.2)
+    assert bias > 0.5 and truth - sampled.value > bias - 4 * sampled.stderr
 
 
 def test_all_codewords_of_the_reed_muller_code_of_length_16_have_their_closed_form():

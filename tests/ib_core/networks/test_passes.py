@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ib_core.networks.mlp import NoisyNetwork
+from ib_core.networks.activation import activation, activations
+from ib_core.networks.architectures.mlp import MLP
 from ib_core.networks.passes import noisy_passes, own_signals
 from ib_core.networks.training import evaluate, split, train_epoch
 from ib_core.sources import szt
@@ -15,7 +16,7 @@ LAW = szt.law()
 
 
 def network(beta=0.3, seed=0, activation="tanh"):
-    return NoisyNetwork([12, 6, 4, 2], activation, beta, seed)
+    return MLP([12, 6, 4, 2], activation, beta, seed)
 
 
 def test_the_first_signal_is_a_function_of_the_input():
@@ -29,7 +30,7 @@ def test_the_first_signal_is_a_function_of_the_input():
 
 def test_the_second_layer_hears_noise_of_standard_deviation_beta():
     # With the second layer's weights set to the identity on small signals, its passes spread like the noise.
-    net = NoisyNetwork([12, 4, 4, 2], "relu", 0.2, 0)
+    net = MLP([12, 4, 4, 2], "relu", 0.2, 0)
     with torch.no_grad():
         net.layers[1].weight.copy_(torch.eye(4))
         net.layers[1].bias.fill_(10)  # far from the kink
@@ -39,15 +40,64 @@ def test_the_second_layer_hears_noise_of_standard_deviation_beta():
     assert np.sqrt((spread**2).mean()) == pytest.approx(0.2, rel=4 / np.sqrt(2 * 800 * 399))
 
 
+def linear_network(beta):
+    """Rectifiers far above their kink: the network, and its weights (4, 12), (4, 4) and (2, 4)."""
+    net = MLP([12, 4, 4, 2], "relu", beta, 0)
+    with torch.no_grad():
+        net.layers[0].bias.fill_(20)
+        net.layers[1].bias.fill_(200)
+    return net, [layer.weight.detach().double().numpy() for layer in net.layers]
+
+
+@pytest.mark.parametrize("way", ["forward", "passes"])
+def test_logits_of_a_linear_network_are_gaussian_with_the_noise_of_every_hidden_layer(way):
+    beta, n = 0.5, 20_000
+    net, (first, second, last) = linear_network(beta)
+    x = LAW.atoms[[77]]
+    if way == "forward":
+        with torch.no_grad():
+            logits = net(torch.from_numpy(x).float().repeat(n, 1), torch.Generator().manual_seed(1)).numpy()
+    else:
+        logits = noisy_passes(net, x, n, seed=1, purpose="stored").logits[0]
+    mean = last @ (second @ (first @ x[0] + 20) + 200)
+    root = beta * np.hstack([last, last @ second])  # the noise of layer 2, and that of layer 1
+    covariance, spread = root @ root.T, np.sqrt(np.square(root).sum(1))
+    assert (np.abs(logits.mean(0) - mean) < 4 * spread / np.sqrt(n) + 1e-3).all()
+    assert np.abs(np.cov(logits.T) - covariance).max() < 4 * (spread**2).max() * np.sqrt(2 / n)
+
+
+def test_first_weights_are_uniform_within_the_bound_of_glorot_and_biases_are_0():
+    net = MLP([300, 100, 50, 2], "tanh", 0.1, 0)
+    for layer, bound in zip(net.layers, (np.sqrt(6 / 400), np.sqrt(6 / 150), np.sqrt(6 / 52)), strict=True):
+        weights = layer.weight.detach().numpy()
+        assert 0.9 * bound < np.abs(weights).max() <= bound * (1 + 1e-6) and not layer.bias.any()
+        assert np.square(weights).mean() == pytest.approx(bound**2 / 3, rel=4 * np.sqrt(0.8 / weights.size))
+    other = MLP([300, 100, 50, 2], "tanh", 0.1, 1)
+    assert all((a.weight != b.weight).any() for a, b in zip(net.layers, other.layers, strict=True))
+
+
+@pytest.mark.parametrize("name", activations())
+def test_activations_have_slopes_of_at_most_1_and_the_half_width_that_they_say(name):
+    x = torch.cat([torch.linspace(-5, 5, 2001), torch.tensor([1e6])]).double()
+    y = activation(name).apply(x)
+    slopes = y[:-1].diff() / x[:-1].diff()
+    assert slopes.max() == pytest.approx(1, abs=1e-4) and slopes.min() >= 0
+    half_width = activation(name).half_width
+    assert y[-1] > 1e5 if half_width is None else y.abs().max() == pytest.approx(half_width)
+
+
 def test_passes_do_not_depend_on_how_many_atoms_follow():
     few = noisy_passes(network(), LAW.atoms[:700], 2, seed=5, purpose="fresh")
     many = noisy_passes(network(), LAW.atoms, 2, seed=5, purpose="fresh")
     assert all((a == b[:700]).all() for a, b in zip(few.signals, many.signals, strict=True))
 
 
-def test_stored_and_fresh_passes_are_independent_streams():
+def test_passes_of_other_purposes_seeds_and_blocks_are_independent_streams():
     stored, fresh = (noisy_passes(network(), LAW.atoms[:10], 2, 5, purpose) for purpose in ("stored", "fresh"))
-    assert (stored.signals[1] != fresh.signals[1]).all()
+    other = noisy_passes(network(), LAW.atoms[:10], 2, 6, "stored")
+    assert (stored.signals[1] != fresh.signals[1]).all() and (stored.signals[1] != other.signals[1]).all()
+    alike = noisy_passes(network(), LAW.atoms[np.zeros(600, int)], 1, 5, "stored").signals[1]
+    assert len(np.unique(alike[:, 0, 0])) > 590
 
 
 def test_own_passes_are_those_of_their_family_whatever_block_is_asked_for():
@@ -56,10 +106,13 @@ def test_own_passes_are_those_of_their_family_whatever_block_is_asked_for():
     assert family.n_passes == 5 and family.size == 512
     for first, last in ((0, 512), (512, 700), (30, 33), (600, 601)):
         np.testing.assert_array_equal(family.of(first, last), whole[first:last])
+    other = own_signals(network(), LAW.atoms[:9], 2, 5, seed=3, purpose="directions").of(0, 9)
+    expected = noisy_passes(network(), LAW.atoms[:9], 5, seed=3, purpose="directions").signals[1]
+    np.testing.assert_array_equal(other, expected)
 
 
 def test_own_passes_of_a_few_atoms_do_not_depend_on_the_others_and_are_independent_families():
-    net = NoisyNetwork([12, 6, 5, 4, 2], "tanh", 0.3, 0)
+    net = MLP([12, 6, 5, 4, 2], "tanh", 0.3, 0)
     family = own_signals(net, LAW.atoms, 3, 5, seed=3)
     few, some = family.heavy(np.array([7]), 400, 0), family.heavy(np.array([2, 7, 600]), 400, 0)
     assert some.shape == (3, 400, 4)
@@ -95,6 +148,51 @@ def test_lipschitz_constants_are_never_exceeded():
         assert (np.linalg.norm(x - y, axis=2) <= constant * step * (1 + 1e-4) + 1e-6).all()
 
 
+def test_the_lipschitz_constant_of_a_linear_layer_behind_a_rotation_is_attained():
+    net, (first, _, _) = linear_network(0.3)
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    with torch.no_grad():
+        net.layers[1].weight.copy_(torch.from_numpy(2 * rotation))
+    steepest = np.linalg.svd(first)[2][0]
+    a, b = (noisy_passes(net, x[None], 1, seed=0, purpose="stored") for x in (LAW.atoms[9], LAW.atoms[9] + steepest))
+    attained = [float(np.linalg.norm(x - y)) for x, y in zip(a.signals, b.signals, strict=True)]
+    assert net.lipschitz() == pytest.approx(attained, rel=1e-4)  # hidden layers only
+
+
+def test_epochs_of_one_batch_without_noise_are_gradient_descent():
+    x, y = torch.from_numpy(LAW.atoms[::40]).float(), torch.from_numpy(LAW.labels[::40])
+    net, twin = network(beta=0.0), network(beta=0.0)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+    for epoch in (1, 2, 3):
+        train_epoch(net, optimizer, x, y, len(x), seed=0, epoch=epoch)
+        hidden = x
+        for layer in twin.layers[:-1]:
+            hidden = torch.tanh(hidden @ layer.weight.T + layer.bias)
+        logits = hidden @ twin.layers[-1].weight.T + twin.layers[-1].bias
+        loss = (logits.logsumexp(1) - logits[torch.arange(len(y)), y]).mean()
+        parameters = list(twin.parameters())
+        for parameter, slope in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.data -= 0.5 * slope
+    for a, b in zip(net.parameters(), parameters, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    found, accuracy = evaluate(net, x, y, 0, 3)
+    logits = noisy_passes(net, LAW.atoms[::40], 1, 0, "stored").logits[:, 0].astype(float)
+    expected = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), y.numpy()]
+    assert found == pytest.approx(expected.mean(), rel=1e-5) and accuracy == (logits.argmax(1) == y.numpy()).mean()
+
+
+def test_every_epoch_has_batches_of_its_own():
+    x, y = torch.from_numpy(LAW.atoms).float(), torch.from_numpy(LAW.labels)
+
+    def trained(epoch, seed=0):
+        net = network(beta=0.0)
+        train_epoch(net, torch.optim.SGD(net.parameters(), lr=0.5), x, y, 512, seed, epoch)
+        return net.layers[0].weight.detach()
+
+    assert (trained(1) == trained(1)).all()
+    assert (trained(1) != trained(2)).any() and (trained(1) != trained(1, seed=1)).any()
+
+
 def test_training_learns_and_repeats_bit_for_bit():
     x, y = torch.from_numpy(LAW.atoms).float(), torch.from_numpy(LAW.labels)
 
@@ -113,3 +211,4 @@ def test_training_learns_and_repeats_bit_for_bit():
 def test_a_split_is_a_partition():
     train, test = split(100, 0.8, seed=3)
     assert len(train) == 80 and sorted([*train, *test]) == list(range(100))
+    assert (split(100, 0.8, seed=4)[0] != train).any() and (split(100, 0.8, seed=3)[0] == train).all()

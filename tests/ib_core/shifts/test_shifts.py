@@ -10,7 +10,7 @@ import pytest
 from ib_core import bounds
 from ib_core.laws import family as family_module
 from ib_core.laws.divergences import divergences, kl_divergence, total_variation
-from ib_core.laws.family import Shift, Unreachable, families, find_family, shifted
+from ib_core.laws.family import Shift, Unreachable, check_shift, families, find_family, shifted
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.wasserstein import _transport, wasserstein
 from ib_core.sources import szt
@@ -71,8 +71,99 @@ def test_a_family_of_ones_own_is_entered_with_one_function_and_held_to_its_size(
 
     name = f"{__name__}.first_atoms"
     assert divergences(LAW, shifted(name, LAW, 0.2).law).tv.value == pytest.approx(0.2, rel=1e-12)
-    with pytest.raises(ArithmeticError, match=r"asked for tv = 0.2 and returned a law at 0.18"):
-        shifted(name, LAW, 0.2, honesty=0.9)
+    for apply in (shifted, check_shift):
+        with pytest.raises(ArithmeticError, match=r"asked for tv = 0.2 and returned a law at 0.18"):
+            apply(name, LAW, 0.2, honesty=0.9)
+
+
+def test_what_is_no_shift_of_its_kind_is_refused(monkeypatch):
+    monkeypatch.setattr(family_module, "_ENTERED", family_module._ENTERED.copy())
+
+    @family_module.family("w2")
+    def slides(law, size):
+        return Shift(law.moved(law.atoms + size / math.sqrt(12)), size)
+
+    @family_module.family("tv")
+    def forgets(law, size):
+        pass
+
+    for apply in (shifted, check_shift):
+        with pytest.raises(ValueError, match="slides must keep the atoms, or be entered with moves_atoms=True"):
+            apply(f"{__name__}.slides", LAW, 0.1)
+        with pytest.raises(TypeError, match=r"forgets must return a Shift .* got NoneType"):
+            apply(f"{__name__}.forgets", LAW, 0.1)
+
+
+def test_a_check_refuses_what_the_shift_would_without_any_transport(monkeypatch):
+    def none(*_):
+        raise AssertionError("a check has no time for transport")
+
+    monkeypatch.setattr(family_module, "wasserstein", none)
+    monkeypatch.setattr("ib_core.shifts.gaussian_displacement.wasserstein", none)
+    for family in FAMILIES:
+        needs = NEEDS.get(family, {})
+        check_shift(family, LAW, 0.0)
+        check_shift(family, LAW, 0.1, **needs)
+        with pytest.raises(Unreachable, match="reaches"):
+            check_shift(family, LAW, 1e101, **needs)
+    with pytest.raises(ValueError, match="column must"):
+        check_shift("direction_displacement", LAW, 0.1, column=12)
+
+
+NINES = np.where(np.arange(4096) == 9, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters", "feature"),
+    [
+        ("class_tilt", {}, LAW.labels == 1),
+        ("class_tilt", {"label": 0}, LAW.labels == 0),
+        ("feature_tilt", {}, LAW.atoms[:, 0]),
+        ("feature_tilt", {"column": -3}, LAW.atoms[:, 9]),
+        ("hamming_tilt", {}, LAW.atoms.sum(axis=1)),
+        ("information_tilt", NEEDS["information_tilt"], LINE),
+        ("law_tilt", NEEDS["law_tilt"], 4 * LINE),
+    ],
+)
+def test_a_tilt_multiplies_weights_by_the_exponential_of_its_parameter_times_its_feature(family, parameters, feature):
+    shift = shifted(family, LAW, 0.1, **parameters)
+    log_ratio = np.log(shift.law.weights * 4096)
+    assert shift.parameter > 0 and np.ptp(log_ratio - shift.parameter * feature) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters", "contaminant"),
+    [
+        ("class_prior", {}, (LAW.labels == 1) / 2118),
+        ("class_prior", {"label": 0}, (LAW.labels == 0) / 1978),
+        ("contamination", {}, np.eye(4096)[-1]),
+        ("contamination", {"atom": 9}, NINES),
+        ("law_mixture", NEEDS["law_mixture"], NEEDS["law_mixture"]["weight"]),
+    ],
+)
+def test_a_mixture_is_one_with_its_contaminant_in_the_share_of_its_parameter(family, parameters, contaminant):
+    shift = shifted(family, LAW, 0.1, **parameters)
+    mixed = (1 - shift.parameter) * LAW.weights + shift.parameter * contaminant
+    np.testing.assert_allclose(shift.law.weights, mixed, rtol=1e-12, atol=0)
+
+
+def test_displacements_go_where_they_say():
+    steps = shifted("direction_displacement", LAW, 0.3, column=-2).law.atoms - LAW.atoms
+    np.testing.assert_allclose(steps, 0.3 * np.eye(12)[[10] * 4096], atol=1e-12)
+    steps = shifted("direction_displacement", LAW, 0.3).law.atoms - LAW.atoms
+    np.testing.assert_allclose(steps, np.full((4096, 12), 0.3 / math.sqrt(12)), atol=1e-12)
+    # Gaussian steps have no direction: all covariances over 4096 atoms are those of the identity.
+    steps = shifted("gaussian_displacement", LAW, 0.2).law.atoms - LAW.atoms
+    covariance = steps.T @ steps / 4096 / (0.04 / 12)
+    assert np.abs(covariance - np.eye(12)).max() < 4 * math.sqrt(2 / 4096)
+
+
+@pytest.mark.parametrize("family", ["gaussian_displacement", "subset_removal"])
+def test_another_seed_is_another_shift_and_a_size_keeps_its_own(family):
+    first, again, other = (shifted(family, LAW, 0.2, seed=seed).law for seed in (3, 3, 4))
+    for name in ("atoms", "weights"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert (first.atoms != other.atoms).any() or (first.weights != other.weights).any()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -140,7 +231,7 @@ def test_every_size_of_the_range_that_is_announced_is_reached_and_no_other(famil
         for size in (size for size in inside if low <= size <= high):
             found = apply(float(size)).law
             tolerance = 1e-6 if size < 1e3 * low or family == "law_mixture" else 1e-9
-            assert exact_size(FAMILIES[family].metric, found, law) == pytest.approx(size, rel=2 * tolerance)
+            assert exact_size(FAMILIES[family].metric, found, law) == pytest.approx(size, rel=2 * tolerance, abs=0)
         for size in (0.5 * low, np.nextafter(low, 0), np.nextafter(high, 1e9), 1.1 * high, math.inf):
             with pytest.raises(Unreachable, match=re.escape(f"[{low!r}, {high!r}]")):
                 apply(float(size))
@@ -200,6 +291,11 @@ def test_rows_with_the_same_x_are_one_atom_of_every_shift():
         parameters = {"weight": np.array([0.3, 0.3, 0.4])} if parameters else {}
         expected = shifted(family, one, 0.01, **parameters).law.weights
         np.testing.assert_allclose([found[:2].sum(), *found[2:]], expected, rtol=1e-9)
+    # Of the rows at 0 three quarters are of class 1, and so much of the class is what X says there.
+    tilt = shifted("class_tilt", law, 0.01)
+    ratio = tilt.law.weights / law.weights
+    assert ratio[0] == pytest.approx(ratio[1], rel=1e-12)
+    assert np.ptp(np.log(ratio) - tilt.parameter * np.array([0.75, 0.75, 1.0, 0.0])) < 1e-12
     for family in ("class_tilt", "class_prior", "subset_removal"):
         found = divergences(law, shifted(family, law, 0.02).law)
         assert getattr(found, FAMILIES[family].metric).value == pytest.approx(0.02, rel=1e-9)
@@ -280,6 +376,9 @@ def test_removals_are_nested_and_keep_proportions():
     ratio = large / law.weights
     assert 0.5 * np.abs(large - law.weights).sum() == pytest.approx(0.5, rel=1e-12)
     assert np.ptp(ratio[ratio > 1]) < 1e-12 and (ratio[ratio <= 1] == 0).sum() >= (ratio <= 1).sum() - 1
+    # The parameter counts the atoms that are gone, the last one by its part.
+    gone = ratio[ratio <= 1]
+    assert shifted("subset_removal", law, 0.5).parameter == pytest.approx(len(gone) - gone.sum(), rel=1e-9)
 
 
 def test_the_tilt_by_information_is_the_best_first_order_shift():

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ib_core.laws.input_law import entropy
+from ib_core.laws.source import source, sources
 from ib_core.sources import szt
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "szt" / "szt_var_u.npz"
@@ -39,7 +41,17 @@ def test_labels_equal_the_published_ones_on_every_pattern():
     assert (szt.labels(x) == y).all()
 
 
-def test_the_soft_rule_tends_to_the_label():
+def test_the_soft_rule_tends_to_the_label_and_carries_99_hundredths_of_a_bit():
     x = szt.patterns()
     assert (szt.label_probabilities(x, 1e4).round() == szt.labels(x)).all()
-    assert szt.soft_joint().sum() == pytest.approx(1, abs=1e-12)
+    joint = szt.soft_joint()
+    bits = entropy(joint.sum(axis=0)) + math.log(4096) - entropy(joint.ravel())
+    assert bits / math.log(2) == pytest.approx(0.99, abs=1e-4)
+    assert joint.sum() == pytest.approx(1, abs=1e-12) and (joint.argmax(axis=1) == szt.labels(x)).all()
+
+
+@pytest.mark.parametrize("name", sources())
+def test_what_a_source_says_of_itself_is_so(name):
+    law, found = source(name).law(), source(name)
+    assert law.atoms.shape == (found.n_atoms, found.n_inputs)
+    assert np.unique(law.labels).tolist() == list(range(found.n_classes))

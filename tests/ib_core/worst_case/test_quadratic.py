@@ -24,3 +24,9 @@ def test_the_best_move_meets_the_conditions_of_optimality(seed):
         # No mass is left to move from a smaller slope to a larger one.
         giving, taking = mine & (found > 1e-5), mine & (found < cap - 1e-5)
         assert slope[giving].min() >= slope[taking].max() - 1e-5
+
+
+def test_what_no_move_can_meet_moves_nothing():
+    x, cap = np.array([0.7, 0.7, 0.2, 0.3]), np.array([0.5, 0.5, 1.0, 1.0])  # the first group's sum is above its caps
+    found = best_move(np.arange(4.0), np.eye(4), x, cap, np.array([0, 0, 1, 1]), 1e-12)
+    assert (found == x).all()

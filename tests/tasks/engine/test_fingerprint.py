@@ -66,7 +66,7 @@ def test_what_is_added_beside_counts_for_nothing(house):
     added = "\n\ndef something_else():\n    return 3\n\n\nSOMETHING = 4\n"
     for path in (
         "ib_core/laws/family.py",
-        "ib_core/networks/mlp.py",
+        "ib_core/networks/architectures/mlp.py",
         "tasks/sweep/collect.py",
         "ib_core/bounds/reweighting.py",
     ):

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from synthetic_sweep import ALL_FAMILIES, NETWORK, synthetic_tables
 from test_report import only
 
+from ib_core.bounds.theorems import named
 from ib_core.sources import szt
 from tasks.page.page import figure_style
 from tasks.sweep.bottleneck import bottleneck_table
@@ -71,7 +72,7 @@ def test_the_words_name_the_tightest_case_and_the_counts(tables):
     clear = view.audit[view.audit["clear"] & ~view.audit["vacuous"]]
     most = clear.loc[clear["tightness"].idxmax()]
     assert f"the tightest {100 * most['tightness']:.0f}\N{NO-BREAK SPACE}%" in text
-    assert f"by {most['theorem']}, layer {most['layer']} under {most['shift'].replace('_', ' ')}" in text
+    assert f"by “{named(most['theorem']).label}”, layer {most['layer']} under {most['shift'].replace('_', ' ')}" in text
     bounds = view.final(tables.bounds)
     bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
     assert f"were held against {len(bounds)} bounds" in text

@@ -1,4 +1,4 @@
-"""The noisy network: T_0 = X, S_l = f_l(T_{l-1}), T_l = S_l + Z_l with Z_l ~ N(0, beta^2 I) after the activation."""
+"""The multilayer perceptron: S_l = activation(W_l T_{l-1} + b_l)."""
 
 import math
 from collections.abc import Sequence
@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ib_core.networks.activation import activation as find_activation
+from ib_core.networks.network import Architecture, NoisyNetwork
 from ib_core.streams import stream
 
 
-class NoisyNetwork(nn.Module):
+class MLP(NoisyNetwork):
     """A multilayer perceptron with Gaussian noise after every hidden activation and none after the read-out.
 
     Args:
@@ -20,11 +21,15 @@ class NoisyNetwork(nn.Module):
         activation: name of one, see `ib_core.networks.activation`.
         beta: standard deviation of the noise.
         seed: seed of the initial weights.
+
+    Example:
+        >>> network = MLP((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
+        >>> network(torch.zeros(5, 12), torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 2])
     """
 
     def __init__(self, widths: Sequence[int], activation: str, beta: float, seed: int) -> None:
-        super().__init__()
-        self.beta = beta
+        super().__init__(len(widths) - 2, beta)
         self.activation = find_activation(activation).apply
         linears = [nn.Linear(a, b) for a, b in pairwise(widths)]
         self.layers = nn.ModuleList(linears)
@@ -35,15 +40,16 @@ class NoisyNetwork(nn.Module):
                 layer.weight.copy_(torch.from_numpy(rng.uniform(-bound, bound, layer.weight.shape)))
                 layer.bias.zero_()
 
-    def forward(self, x: Tensor, noise: torch.Generator) -> Tensor:
-        """Logits (n, classes) of inputs (n, d_0) after one noisy pass."""
-        hidden = x
-        for layer in self.layers[:-1]:
-            signal = self.activation(layer(hidden))
-            hidden = signal + self.beta * torch.randn(signal.shape, generator=noise)
-        return self.layers[-1](hidden)
+    def signal(self, layer: int, below: Tensor) -> Tensor:
+        return self.activation(self.layers[layer - 1](below))
+
+    def read_out(self, top: Tensor) -> Tensor:
+        return self.layers[-1](top)
 
     def lipschitz(self) -> list[float]:
         """A Lipschitz constant of X -> S_l for each hidden layer: products of spectral norms (activations have 1)."""
         weights = [weight.detach().double() for name, weight in self.named_parameters() if name.endswith("weight")]
         return list(np.cumprod([float(torch.linalg.matrix_norm(weight, 2)) for weight in weights[:-1]]))
+
+
+mlp = Architecture(MLP, "affine maps, each with the activation behind it", bounded=True)

@@ -1,0 +1,109 @@
+"""The coarse mixture as a control of both ends, with slopes that the pilot fits, and the variance that it leaves."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ib_core.estimators import coarse_draws
+from ib_core.estimators.coarse_draws import CoarseDraws, Means
+from ib_core.estimators.coarse_mixture import CoarseMixture
+from ib_core.estimators.layer import Layer
+from ib_core.estimators.pilot import Pilot, within
+from ib_core.sampling.until import Sampled
+
+LEAST_CORRELATION = 0.7  # with a control, from which on it is used
+STEEPEST = 2.0  # slope of a control
+ABOVE = 5  # variables at points of own passes, without labels
+
+
+class Control(NamedTuple):
+    """The coarse mixture as a control, and the slopes of the variables of both ends on it, found by the pilot."""
+
+    mixture: CoarseMixture
+    means: Means
+    above: np.ndarray  # (V, K), see `own_ends`
+    below: np.ndarray  # (V, K), see `own_ends`
+
+    def rows(self, above: bool) -> list[int]:
+        """Which control each variable has; those without any have slope 0."""
+        labels = [coarse_draws.LABEL] if len(self.above) > ABOVE else []
+        if not above:
+            return [coarse_draws.INFORMATION, *labels, coarse_draws.INFORMATION, coarse_draws.INFORMATION]
+        others = [coarse_draws.DIVERGENCE, coarse_draws.SURPRISE, coarse_draws.OWN_SURPRISE]
+        return [coarse_draws.INFORMATION, *labels, coarse_draws.INFORMATION, *others]
+
+    def subtract(
+        self, layer: Layer, values: np.ndarray, above: bool, points: np.ndarray, atom: np.ndarray, log_own: np.ndarray
+    ) -> None:
+        """Take the controls off the values (V, m, K), in place."""
+        found = coarse_draws.controls(layer, self.mixture, points, atom, log_own)
+        for value, slope, control in zip(values, self.above if above else self.below, self.rows(above), strict=True):
+            if slope.any():
+                value -= slope * found[control]
+
+    def means_of(self, above: bool) -> tuple[np.ndarray, ...]:
+        """The controls' part in each variable: means and errors (V, K), and of atoms (V, n, K) means and variances."""
+        means, rows, slopes = self.means, self.rows(above), self.above if above else self.below
+        values, errors, parts = means.values[rows], means.errors[rows], means.stratum_values[rows]
+        if not above:
+            for v in np.flatnonzero(np.array(rows) == coarse_draws.INFORMATION):
+                values[v], errors[v], parts[v] = means.lower, means.lower_errors, means.stratum_lower
+        variances = np.square(slopes)[:, None] * means.stratum_variances[rows]
+        return slopes * values, np.abs(slopes) * errors, slopes[:, None] * parts, variances
+
+    def added(self, sampled: Sampled, above: bool) -> Sampled:
+        """The means with what was taken off their values."""
+        values, errors, parts, variances = self.means_of(above)
+        return replace(
+            sampled,
+            means=sampled.means + values,
+            errors=np.hypot(sampled.errors, errors),
+            stratum_means=sampled.stratum_means + parts,
+            stratum_variances=sampled.stratum_variances + variances,
+        )
+
+
+def fitted_control(layer: Layer, coarse: CoarseDraws, pilot: Pilot, forms: np.ndarray) -> Control | None:
+    """None where the coarse mixture tells too little of the information under every law."""
+    mixture, drawn = coarse.mixture(), pilot.drawn
+    found = coarse_draws.controls(layer, mixture, drawn.points, drawn.atom, drawn.log_own)
+
+    def slopes(values: np.ndarray, control: int) -> np.ndarray:
+        values, controls = (pilot.share * within(part, drawn.atom)[0] for part in (values, found[control]))
+        squares, products = np.square(controls).sum(0), (values * controls).sum(0)
+        slope = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
+        known = np.square(products) >= LEAST_CORRELATION**2 * squares * np.square(values).sum(0)
+        return np.where(known, np.clip(slope, 0.0, STEEPEST), 0.0)
+
+    total, logs = pilot.logs.total, pilot.logs
+    label = [] if logs.label is None else [slopes(logs.label - total, coarse_draws.LABEL)]
+    none, whole = np.zeros(len(forms)), np.ones(len(forms))
+    information = slopes(pilot.ratios["split"], coarse_draws.INFORMATION)
+    divergence = slopes(total - total[:, :1], coarse_draws.DIVERGENCE)
+    above = [information, *label, none, divergence, slopes(-total, coarse_draws.SURPRISE), whole]
+    plug_in = slopes(logs.own[:, None] - total, coarse_draws.INFORMATION)
+    below = [slopes(pilot.lower(forms), coarse_draws.INFORMATION), *label, plug_in, none]
+    if not (information.any() or below[0].any()):
+        return None
+    return Control(mixture, coarse.means(mixture), np.stack(above), np.stack(below))
+
+
+def variances(
+    layer: Layer, pilot: Pilot, forms: np.ndarray, control: Control | None, above: bool, seen: np.ndarray
+) -> np.ndarray:
+    """(1 or 2, K) of the means of the information and of that of the label, if `seen` (N,) points are drawn of each."""
+    drawn, logs = pilot.drawn, pilot.logs
+    labels = [] if logs.label is None else [logs.label - logs.total]
+    values = np.stack([pilot.ratios["split"] if above else pilot.lower(forms), *labels])
+    if control is not None:
+        values = np.concatenate([values, np.zeros((len(control.rows(above)) - len(values), *values.shape[1:]))])
+        control.subtract(layer, values, above, drawn.points, drawn.atom, drawn.log_own)
+    found = []
+    for value in values[: 1 + len(labels)]:
+        deviations, count = within(value, drawn.atom)
+        # share sums to the atom's weight, or to that of its neighbours, whose variances add.
+        stands = (pilot.share * count[:, None]) / np.where(layer.laws[drawn.atom] > 0, layer.laws[drawn.atom], 1.0)
+        weight = np.square(layer.laws[drawn.atom]) * stands / (np.maximum(count - 1, 1) * seen[drawn.atom])[:, None]
+        found.append((weight * np.square(deviations)).sum(0))
+    return np.stack(found)

@@ -1,0 +1,184 @@
+"""The ends under the caller's columns, atoms and units, with the bracket that they make."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ib_core.bounds.passes import passes_deviation_joint
+from ib_core.channels.closed_forms import noise_entropy
+from ib_core.estimate import WIDTH, Estimate
+from ib_core.estimators.layer import Layer
+from ib_core.estimators.layer_ends import (
+    DIVERGENCE,
+    INFORMATION,
+    LAMBDA,
+    OVERLAP,
+    OWN_SURPRISE,
+    SURPRISE,
+    Ends,
+    row,
+)
+from ib_core.estimators.layer_information import LayerInformation, PublishedEnds
+from ib_core.sampling.strata import quantile
+
+NEIGHBOURS = 16  # atoms whose spread a pointwise error looks at, beside the few draws of its own
+DELTA = 1.35e-3  # probability beyond WIDTH standard deviations on one side
+
+
+class _Columns:
+    """From the distinct laws to the caller's columns; numbers where the caller gave one law."""
+
+    def __init__(self, column: np.ndarray, scalar: bool) -> None:
+        self.column, self.scalar = column, scalar
+
+    def number(self, values: np.ndarray) -> Any:
+        """Values (K,)."""
+        return values[self.column[0]].item() if self.scalar else values[self.column]
+
+    def estimate(self, found: Estimate, less: float = 0.0) -> Estimate:
+        """An estimate, less a constant."""
+        return Estimate(self.number(found.value - less), self.number(found.stderr))
+
+    def bracket(self, low: Estimate | None, high: Estimate, most: np.ndarray) -> tuple[Any, Any]:
+        """WIDTH standard errors of both ends outwards, within 0 and `most`."""
+        below = np.zeros_like(most) if low is None else np.clip(low.value - WIDTH * low.stderr, 0.0, most)
+        return self.number(below), self.number(np.clip(high.value + WIDTH * high.stderr, 0.0, most))
+
+
+def published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, deterministic: bool) -> LayerInformation:
+    """What is published of the ends of a layer.
+
+    Args:
+        column: which distinct law each of the caller's columns is.
+        scalar: whether numbers are wanted in the place of arrays, for one law.
+        deterministic: whether the passes are the channel.
+    """
+    columns, entropies = _Columns(column, scalar), layer.entropies
+    upper, lower = _bounded_ends(layer, ends, deterministic)
+    constant = layer.atoms.log_constant + math.log(layer.atoms.n_passes)
+    surprise = row(ends.upper, SURPRISE)
+    pointwise, errors, low = _by_atom(layer, ends, scalar, column)
+    if deterministic:
+        exact = np.full(len(entropies), noise_entropy(layer.atoms.d, layer.atoms.beta))
+        conditional = columns.estimate(Estimate(exact, np.zeros_like(exact)))
+    else:
+        conditional = columns.estimate(row(ends.upper, OWN_SURPRISE), constant)
+    label_bracket = None
+    if ends.label_upper is not None:
+        label_bracket = columns.bracket(ends.label_lower, ends.label_upper, layer.label_entropies)
+    return LayerInformation(
+        upper=columns.estimate(upper),
+        lower=None if lower is None else columns.estimate(lower),
+        lower_form=None if ends.lower_form is None else ends.lower_form[column][0 if scalar else slice(None)],
+        label_upper=None if ends.label_upper is None else columns.estimate(ends.label_upper),
+        label_lower=None if ends.label_lower is None else columns.estimate(ends.label_lower),
+        plug_in=columns.estimate(ends.plug_in),
+        bracket=columns.bracket(lower, upper, entropies),
+        label_bracket=label_bracket,
+        entropy=columns.estimate(Estimate(surprise.value, np.hypot(surprise.stderr, ends.pooled_error)), constant),
+        conditional_entropy=conditional,
+        pointwise=pointwise,
+        pointwise_stderr=errors,
+        pointwise_low=low,
+        output_divergence=columns.estimate(row(ends.upper, DIVERGENCE)),
+        saturation=columns.number(np.divide(upper.value, entropies, out=np.zeros_like(entropies), where=entropies > 0)),
+        draws=ends.n_draws,
+        remainder=ends.remainder,
+        reached=columns.number(_reached(layer, upper, lower, ends.label_upper, ends.label_lower)),
+        _ends=PublishedEnds(
+            ends.upper, lower, upper.stderr, ends.pooled_error, entropies, column, deterministic, ends.shared
+        ),
+    )
+
+
+def _bounded_ends(layer: Layer, ends: Ends, deterministic: bool) -> tuple[Estimate, Estimate | None]:
+    """Both ends with all of their errors, which need not be larger than all there is to know."""
+    upper = Estimate(ends.upper.means[INFORMATION], np.hypot(ends.upper.errors[INFORMATION], ends.pooled_error))
+    lower = ends.lower
+    if layer.proven and not deterministic:
+        upper, lower = _proven(layer, ends, upper)
+    most = layer.entropies / WIDTH
+    upper = Estimate(upper.value, np.minimum(upper.stderr, most))
+    return upper, None if lower is None else Estimate(lower.value, np.minimum(lower.stderr, most))
+
+
+def _reached(layer: Layer, *ends: Estimate | None) -> np.ndarray:
+    """(K,) whether every standard error met its target."""
+    return np.all([end.stderr <= layer.targets for end in ends if end is not None], axis=0)
+
+
+def _proven(layer: Layer, ends: Ends, upper: Estimate) -> tuple[Estimate, Estimate | None]:
+    """Both ends with errors of which WIDTH are what bounded differences prove."""
+    n_passes = layer.atoms.n_passes
+    deviation = np.array([passes_deviation_joint(law, n_passes, DELTA) for law in layer.laws.T])
+    upper = Estimate(upper.value, upper.stderr + deviation / WIDTH)
+    if ends.lower is None or ends.lower_sampled is None:
+        return upper, ends.lower
+    found, weights = ends.lower_sampled, layer.laws[layer.laws.any(1)]
+    # Terms n w_i x_ir of equal weight, one for each atom and pass, independent and bounded.
+    n, units = weights.shape[0], found.units
+    means, variances = found.stratum_means[0], np.nan_to_num(found.stratum_variances[0])
+    second = np.square(n * weights) * (np.square(means) + variances * (units - 1))
+    count = n * units
+    variance = np.maximum(second.mean(0) - np.square((n * weights * means).mean(0)), 0.0) * count / max(count - 1, 1)
+    log = math.log(2 / DELTA)
+    largest = n * weights * (-np.log(np.where(weights > 0, weights, 1.0)) - math.log(LAMBDA))
+    margin = np.sqrt(2 * variance * log / count) + 7 * largest.max(0) * log / (3 * max(count - 1, 1))
+    return upper, Estimate(ends.lower.value, margin / WIDTH)
+
+
+def _others_error(laws: np.ndarray, passes: np.ndarray, overlap: np.ndarray) -> np.ndarray:
+    """(N, K) standard error of i(x) for the passes of all other atoms in p; 0 for atoms without weight in that law.
+
+    To first order a pass s of atom j moves it by w_j / n_j (1 - E[u_i(t) | s] / w_i), t around s, u_i = w_i p_i / p. So
+    the variance is at most the sum over j other than i of w_j^2 / n_j E_j[u_i^2] / w_i^2. The sum of w_j E_j[u_i^2]
+    over all j is E_p[u_i^2] = w_i E_i[u_i], of which j = i has w_i E_i[u_i^2]. That leaves
+    max_j (w_j / n_j) E_i[u_i (1 - u_i)] / w_i.
+
+    Args:
+        laws: (N, K).
+        passes: (N,) of each atom.
+        overlap: (N, K) of E_i[u_i (1 - u_i)].
+    """
+    share = laws / passes[:, None]
+    first = share.argmax(0)
+    most = np.broadcast_to(share.max(0), share.shape).copy()
+    pick = (first, np.arange(laws.shape[1]))
+    others = share.copy()
+    others[pick] = 0.0
+    most[pick] = others.max(0)
+    return np.sqrt(np.divide(most * overlap, laws, out=np.zeros_like(laws), where=laws > 0))
+
+
+def _by_atom(layer: Layer, ends: Ends, scalar: bool, column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pointwise information, its errors and the lower end's parts, in the caller's order of atoms and laws."""
+    draws, found = ends.draws, ends.upper
+    copies = np.ones(len(draws.active), int) if draws.sampled else draws.copies
+    starts = np.cumsum(copies) - copies
+
+    def of_atoms(strata: np.ndarray, power: int) -> np.ndarray:
+        return np.add.reduceat(strata, starts) / (copies**power)[:, None]
+
+    means = of_atoms(found.stratum_means[INFORMATION], 1)
+    variances = of_atoms(found.stratum_variances[INFORMATION], 2)
+    # Few draws of one atom may agree by chance: no error is below that of its neighbours in space.
+    window = min(NEIGHBOURS, len(variances))
+    if found.units == 1:  # then only neighbours show any spread
+        variances = np.square(means - means[np.roll(np.arange(len(means)), 1)]) / 2
+    kernel = np.ones(window)
+    share = np.convolve(np.ones(len(variances)), kernel, "same")
+    around = np.stack([np.convolve(each, kernel, "same") / share for each in variances.T], axis=1)
+    freedom = np.array(float(window * max(found.units - 1, 1)))
+    errors = np.sqrt(np.maximum(variances, around)) * max(float(quantile(freedom)) / WIDTH, 1.0)
+    if ends.pooled_passes is not None:
+        overlap = np.maximum(of_atoms(found.stratum_means[OVERLAP], 1), 0.0)
+        errors = np.hypot(errors, _others_error(layer.laws[draws.active], ends.pooled_passes[draws.active], overlap))
+    parts = np.full((3, layer.atoms.n, layer.laws.shape[1]), np.nan)
+    at = layer.order[draws.active]
+    parts[0, at], parts[1, at] = means, errors
+    if ends.lower_atoms is not None:
+        parts[2, at] = ends.lower_atoms
+    parts[:, ~layer.counts[np.argsort(layer.order)]] = np.nan
+    chosen = parts[:, :, column[0]] if scalar else parts[:, :, column]
+    return chosen[0], chosen[1], chosen[2]

@@ -1,0 +1,1 @@
+"""Measures of a layer beside its information, one a file."""

@@ -1,0 +1,1 @@
+"""Architectures of noisy networks, one a file."""

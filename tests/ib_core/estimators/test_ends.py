@@ -1,0 +1,112 @@
+"""The small formulas that both ends of an information rest on, each against numbers by hand or the definition."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from ib_core.estimate import WIDTH
+from ib_core.estimators.layer_ends import LAMBDA, _smoothed, choice_width
+from ib_core.estimators.pairwise import pairwise_bounds
+from ib_core.estimators.sample_propagation import _others_error, layer_information
+from ib_core.estimators.sliced import mean_sliced_information, random_directions
+from ib_core.estimators.unpooled import slides_information
+
+
+def passes_of(n, n_passes, d, seed, spread=0.3):
+    rng = np.random.default_rng(seed)
+    means = np.random.default_rng(0).normal(size=(n, 1, d))
+    return np.tanh(means + spread * rng.normal(size=(n, n_passes, d)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_the_best_of_some_ends_fails_no_more_often_than_one(n):
+    # Each of n ends may fail with an n-th of the probability.
+    assert n * norm.sf(WIDTH * choice_width(n)) == pytest.approx(norm.sf(WIDTH), rel=1e-9)
+
+
+def test_a_smoothed_decoder_is_a_mixture_with_the_prior():
+    ratio = np.array([-1e3, -1.0, 0.0, 3.0])
+    np.testing.assert_allclose(_smoothed(ratio), np.log((1 - LAMBDA) * np.exp(ratio) + LAMBDA), rtol=1e-12)
+
+
+def test_passes_of_others_count_by_the_heaviest_other_one():
+    laws, passes = np.array([[0.5, 0.0], [0.3, 0.4], [0.2, 0.6]]), np.array([4, 2, 5])
+    overlap = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+    # w_j / n_j is (.125, .15, .04) under the first law and (0, .2, .12) under the second.
+    expected = [[0.15 * 0.1 / 0.5, 0], [0.125 * 0.3 / 0.3, 0.12 * 0.4 / 0.4], [0.15 * 0.5 / 0.2, 0.2 * 0.6 / 0.6]]
+    np.testing.assert_allclose(_others_error(laws, passes, overlap), np.sqrt(expected), rtol=1e-12)
+
+
+@pytest.mark.parametrize("further", ["fresh", "own"])
+def test_brackets_are_three_errors_wide_and_within_what_there_is(further):
+    n = 6
+    laws = np.stack([np.full(n, 1 / n), np.append(0.95, np.full(n - 1, 0.01))], axis=1)
+    others = passes_of(n, 8, 2, 1)
+    labels = np.arange(n) % 2
+    found = layer_information(
+        passes_of(n, 4, 2, 2), 0.05, weights=laws, labels=labels, **{further: others}, max_draws=64, seed=3
+    )
+    entropies = -(laws * np.log(laws)).sum(0)
+    of_labels = [-(q * math.log(q) + (1 - q) * math.log(1 - q)) for q in laws[::2].sum(0)]
+    low, high = found.lower.value - 3 * found.lower.stderr, found.upper.value + 3 * found.upper.stderr
+    np.testing.assert_allclose(found.bracket, [np.clip(low, 0, entropies), np.clip(high, 0, entropies)], rtol=1e-12)
+    assert (high > entropies).any() and (np.array(found.label_bracket) <= np.array(of_labels) + 1e-12).all()
+    np.testing.assert_allclose(found.saturation, found.upper.value / entropies, rtol=1e-12)
+    for k, j in ((0, 1), (1, 0)):
+        # The lower end under one law less the upper one under the other, and the reverse.
+        ends = found.change(k, j)
+        assert ends[0].value == pytest.approx(found.lower.value[k] - found.upper.value[j])
+        assert ends[1].value == pytest.approx(found.upper.value[k] - found.lower.value[j])
+        assert ends[0].stderr <= math.hypot(found.lower.stderr[k], found.upper.stderr[j]) + 1e-12
+        at = found.change_bracket(k, j)
+        assert at[0] == pytest.approx(max(ends[0].value - 3 * ends[0].stderr, -entropies[j]))
+        assert at[1] == pytest.approx(min(ends[1].value + 3 * ends[1].stderr, entropies[k]))
+    reached = np.max([end.stderr for end in (found.upper, found.lower, found.label_upper, found.label_lower)], axis=0)
+    assert (found.reached == (reached <= 1e-2)).all() and not found.reached.all()
+
+
+def test_pointwise_information_stands_at_the_callers_atoms():
+    # One atom far from all others, wherever it stands: it knows itself, and the others are nearly alike.
+    for k in (0, 7, 19):
+        passes = np.zeros((20, 1, 2)) + 1e-3 * np.arange(20)[:, None, None]
+        passes[k] = 50.0
+        found = layer_information(passes, 1.0, deterministic=True)
+        truth = np.where(np.arange(20) == k, math.log(20), math.log(20 / 19))
+        np.testing.assert_allclose(found.pointwise, truth, atol=0.01)
+
+
+def test_the_mean_over_slices_has_the_error_of_students_law_and_of_every_slice():
+    chosen = random_directions(5, 2, 4, seed=0)
+    settings = dict(own=passes_of(30, 20, 5, 1), target_stderr=0.05, max_draws=500)
+    found = mean_sliced_information(passes_of(30, 4, 5, 2), 0.3, chosen, **settings)
+    widened = student.ppf(norm.cdf(3), 3) / 3
+    for name in ("upper", "lower"):
+        ends = [getattr(each, name) for each in found.slices]
+        values, errors = (np.array(part) for part in zip(*ends, strict=True))
+        mean, spread = values.sum() / 4, math.sqrt(np.square(values - values.sum() / 4).sum() / 3)
+        assert getattr(found, name).value == pytest.approx(mean) and getattr(found, f"{name}_spread") == pytest.approx(
+            spread
+        )
+        assert getattr(found, name).stderr == pytest.approx(math.hypot(widened * spread / 2, errors.mean()))
+    assert len({each.upper.value for each in found.slices}) == 4
+    # Draws of slices are independent, so that equal slices differ.
+    twice = mean_sliced_information(passes_of(30, 4, 5, 2), 0.3, chosen[[0, 0]], **settings)
+    assert twice.slices[0].upper.value != twice.slices[1].upper.value
+
+
+def test_the_slides_weigh_every_signal_with_its_atom():
+    # Two atoms far apart, of which one has nearly all the weight: all passes together have its entropy and a little.
+    passes = np.array([[[0.0], [0.0]], [[1e3], [1e3]]])
+    for unconditional in ("single", "pooled"):
+        found = slides_information(passes, 1.0, weights=[0.9, 0.1], unconditional=unconditional)
+        assert found.information.value == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1), abs=1e-6)
+
+
+def test_pairwise_bounds_of_two_signals_are_their_closed_form():
+    # At distance 1 and beta = 1: exp(-1/8) and exp(-1/2) of the other signal.
+    low, high = pairwise_bounds(np.array([[[0.0]], [[1.0]]]), 1.0).information
+    assert low == pytest.approx(-math.log((1 + math.exp(-1 / 8)) / 2), abs=1e-5)
+    assert high == pytest.approx(-math.log((1 + math.exp(-1 / 2)) / 2), abs=1e-5)

@@ -1,0 +1,41 @@
+"""Two numbers with their errors, and members that are found by name."""
+
+import numpy as np
+import pytest
+
+from ib_core.estimate import Estimate, independent_difference, interval
+from ib_core.members import member, names, place
+from ib_core.networks.activation import Activation
+
+
+def test_an_interval_is_three_standard_errors_wide_on_either_side():
+    assert interval(Estimate(1.0, 0.25)) == (0.25, 1.75) and interval(Estimate(1.0, 0.25), 1.0) == (0.75, 1.25)
+
+
+def test_variances_of_independent_estimates_add():
+    assert independent_difference(Estimate(1.0, 3.0), Estimate(0.5, 4.0)) == (0.5, 5.0)
+    found = independent_difference(*(Estimate(np.array([value, 0.0]), np.array([0.3, 1.0])) for value in (2.0, 1.0)))
+    assert found.value.tolist() == [1.0, 0.0] and found.stderr == pytest.approx(np.sqrt([0.18, 2.0]))
+
+
+ACTIVATIONS = "ib_core.networks.activations"
+
+
+def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
+    assert names(ACTIVATIONS) == ("relu", "tanh") and place(ACTIVATIONS, "relu") == (f"{ACTIVATIONS}.relu", "relu")
+    own = member(ACTIVATIONS, "ib_core.networks.activations.tanh.tanh", Activation)
+    assert own is member(ACTIVATIONS, "tanh", Activation)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("gelu", KeyError, "one of relu, tanh, or module.name of your own, got 'gelu'"),
+        ("no_module_of_mine.gelu", KeyError, "module on PYTHONPATH that can be imported, got 'no_module_of_mine.gelu'"),
+        ("math.gelu", KeyError, "math has no 'gelu'"),
+        ("math.pi", TypeError, "the name of one Activation, got 'math.pi', a float"),
+    ],
+)
+def test_what_is_no_member_is_refused(name, kind, message):
+    with pytest.raises(kind, match=message):
+        member(ACTIVATIONS, name, Activation)
