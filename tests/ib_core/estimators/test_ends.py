@@ -4,10 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
+from test_coverage import neuron_chain
 
+from ib_core.bounds import passes_deviation_joint
 from ib_core.estimate import WIDTH
+from ib_core.estimators.gaussian_decoder import Moments, gaussian_decoders
 from ib_core.estimators.layer_ends import LAMBDA, _smoothed, choice_width
 from ib_core.estimators.pairwise import pairwise_bounds
 from ib_core.estimators.sample_propagation import _others_error, layer_information
@@ -73,9 +77,88 @@ def test_pointwise_information_stands_at_the_callers_atoms():
     for k in (0, 7, 19):
         passes = np.zeros((20, 1, 2)) + 1e-3 * np.arange(20)[:, None, None]
         passes[k] = 50.0
-        found = layer_information(passes, 1.0, deterministic=True)
+        found = layer_information(passes, 1.0, deterministic=True, labels=np.arange(20) % 3)
         truth = np.where(np.arange(20) == k, math.log(20), math.log(20 / 19))
         np.testing.assert_allclose(found.pointwise, truth, atol=0.01)
+
+
+@pytest.mark.parametrize("d", [2, 20])
+def test_a_gaussian_decoder_is_that_of_the_moments_of_its_passes(d):
+    # Each covariance is drawn towards the mean one, which counts as d + 2 passes; wide layers keep variances only.
+    rng, n, size, weights = np.random.default_rng(d), 5, 60, np.array([0.3, 0.3, 0.2, 0.1, 0.1])
+    axis_scales = np.linspace(0.3, 2, d) * rng.uniform(0.5, 2, (n, 1))
+    passes = rng.normal(size=(n, 1, d)) + rng.normal(size=(n, size, d)) * axis_scales[:, None]
+    moments = Moments(n, d)
+    for atoms in (np.arange(3), np.arange(3, 5)):
+        moments.add(atoms, passes[atoms])
+    decoder = gaussian_decoders(moments)[0]
+    axes = np.eye(d) if d == 2 else decoder.axes
+    turned = passes @ axes
+    spreads = np.stack([np.cov(each.T, bias=True) for each in turned])
+    spreads = spreads if d == 2 else spreads * np.eye(d)
+    share = size / (size + d + 2)
+    spreads = share * spreads + (1 - share) * spreads.mean(0) + np.eye(d)
+    atom = rng.integers(n, size=80)
+    points = passes[atom, 0] + rng.normal(size=(80, d))
+    laws = [multivariate_normal(each.mean(0), spread) for each, spread in zip(turned, spreads, strict=True)]
+    logs = np.stack([law.logpdf(points @ axes) for law in laws], axis=1)
+    ratio = np.exp(logs[np.arange(80), atom] - logsumexp(logs, axis=1, b=weights))
+    found = decoder.log_ratios(points, atom, weights[:, None])[:, 0]
+    np.testing.assert_allclose(found, np.log((1 - 3e-4) * ratio + 3e-4), atol=2e-3)
+
+
+def test_of_few_atoms_each_one_counts_itself_by_its_own_passes_alone():
+    # Two atoms that are hardly told apart, so that the own one is half of the sum; with many passes of either kind all
+    # of them are one law, and both ends its information.
+    layer = neuron_chain(3, beta=0.5)
+    truth = layer.truth(np.full(3, 1 / 3), np.zeros(3))[0]
+    ends = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        passes, own = layer.passes(rng, 400), layer.passes(rng, 2000)
+        found = layer_information(passes, layer.beta, own=own, target_stderr=3e-3, seed=seed)
+        ends.append((found.lower.value, found.upper.value))
+    error = np.std(ends, axis=0, ddof=1) / math.sqrt(6)
+    assert (np.abs(np.mean(ends, axis=0) - truth) < 4 * error + 2e-3).all() and error.max() < 6e-3
+
+
+def test_errors_count_the_pooled_passes_of_other_atoms():
+    # Of each pair one atom stays, and every second pass of the other lies where that one is: whether the only pooled
+    # pass does moves what the first atom knows by ln 2, of which a hundredth counts, for fifty pairs.
+    place = 20.0 * np.repeat(np.arange(50), 2)
+
+    def layer(rng, n_passes):
+        away = (np.arange(100) % 2)[:, None] * (rng.random((100, n_passes)) < 0.5)
+        return (place[:, None] + 10.0 * away)[..., None]
+
+    found = []
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        found.append(layer_information(layer(rng, 1), 1.0, own=layer(rng, 100), max_draws=400, seed=seed).upper)
+    spread = np.std([end.value for end in found])
+    assert spread == pytest.approx(0.01 * math.sqrt(50) * math.log(2) / 2, rel=0.5)
+    assert spread < 1.2 * np.mean([end.stderr for end in found])
+
+
+def test_the_error_of_the_best_end_is_widened_for_the_choice(monkeypatch):
+    passes, fresh = passes_of(100, 20, 2, 1), passes_of(100, 4, 2, 2)
+    widths = {}
+    for width in (1.0, 1.01, None):
+        if width:
+            monkeypatch.setattr("ib_core.estimators.layer_ends.choice_width", lambda n, width=width: width)
+        else:
+            monkeypatch.undo()
+        found = layer_information(passes, 0.5, fresh=fresh, max_draws=1)
+        widths[width] = found.lower_form, found.lower.stderr
+    assert widths[1.01] == (widths[1.0][0], pytest.approx(1.01 * widths[1.0][1]))
+    assert widths[None] == (widths[1.0][0], pytest.approx(choice_width(3) * widths[1.0][1]))
+
+
+def test_a_proven_upper_end_allows_for_all_that_bounded_differences_do():
+    passes, fresh = passes_of(40, 5, 2, 1), passes_of(40, 6, 2, 2)
+    found = layer_information(passes, 0.5, fresh=fresh, confidence="proven")
+    deviation = passes_deviation_joint(np.full(40, 1 / 40), 5, norm.sf(3))
+    assert 3 * found.upper.stderr > deviation and found.bracket[1] >= min(found.upper.value + deviation, math.log(40))
 
 
 def test_the_mean_over_slices_has_the_error_of_students_law_and_of_every_slice():

@@ -275,6 +275,7 @@ SIGNALS = np.random.default_rng(0).normal(size=(6, 2, 4))
         (lambda: random_directions(4, 5, 2, 0), "k must be .* to 4 for 4 units, got 5"),
         (lambda: random_directions(4, 2, 0, 0), "n must be a whole number from 1 on, got 0"),
         (lambda: sliced_information(SIGNALS, 1, np.ones((2, 4))), "orthonormal rows"),
+        (lambda: sliced_information(SIGNALS, 1, (1 + 1e-4) * np.eye(4)), "orthonormal rows .*1e-05.* off by 0.0002"),
         (lambda: sliced_information(SIGNALS, 1, np.eye(3)), r"directions must be \(k, 4\)"),
         (lambda: sliced_information(SIGNALS, 1, np.eye(5)[:, :4]), r"directions must be \(k, 4\)"),
         (lambda: sliced_information(SIGNALS, 1, np.eye(4)[0]), r"directions must have shape \(k, d\)"),

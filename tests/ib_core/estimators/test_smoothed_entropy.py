@@ -42,9 +42,10 @@ def test_equal_points_leave_the_noise(n, d):
     assert abs(smoothed_entropy(np.full((n, d), 7.0), 0.3).value - noise_entropy(d, 0.3)) < 1e-9
 
 
-def test_separated_clusters_add_the_entropy_of_their_weights():
-    weights = np.array([0.5, 0.25, 0.125, 0.125])
-    centres = 50.0 * np.eye(4)
+@pytest.mark.parametrize("n", [4, 300])
+def test_separated_clusters_add_the_entropy_of_their_weights(n):
+    weights = np.arange(1.0, n + 1) / (n * (n + 1) / 2)
+    centres = 50.0 * np.random.default_rng(0).permutation(n)[:, None] * np.eye(4)[0]
     expected = -(weights * np.log(weights)).sum() + noise_entropy(4, 0.5)
     assert abs(smoothed_entropy(centres, 0.5, weights=weights).value - expected) < 1e-9
 

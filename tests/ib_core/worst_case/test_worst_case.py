@@ -123,6 +123,9 @@ def test_a_layer_keeps_its_information_as_a_finite_channel():
     given_input = np.mean([finite_input_information(own[:, 0], 0.3) for own in passes])
     truth = finite_input_information(passes.reshape(-1), 0.3) - given_input
     assert information(channel, uniform) == pytest.approx(truth, abs=0.05)
+    passes[[7, 150, 299]] += 50.0 * np.arange(1, 4)[:, None, None]  # three that know themselves, at their places
+    i = pointwise(layer_channel(passes, 0.3, seed=1), uniform)
+    assert np.flatnonzero(np.isclose(i, math.log(300))).tolist() == [7, 150, 299]
     points = rng.standard_normal((64, 1))
     kernels = [Atoms(passes, 0.3, backend=name).kernel.matrix(points, np.zeros(64)) for name in ("numba", "torch")]
     np.testing.assert_allclose(*kernels, rtol=1e-5, atol=1e-20)
