@@ -122,15 +122,15 @@ def _contents(module: str, text: str) -> _Contents:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """Names that a statement at the top binds, also within `if`, `try` and `with`."""
+    """Names that a statement at the top binds, also in `if`, `try` and `with`, but not those in comprehensions."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
-        return
-    for child in ast.walk(node):
-        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-            yield child.id
-        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield child.name
+    elif isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Store):
+            yield node.id
+    elif not isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.Lambda):
+        for child in ast.iter_child_nodes(node):
+            yield from _bound(child)
 
 
 def _imported(module: str, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, Definition]]:

@@ -91,6 +91,11 @@ def test_what_is_reached_counts_where_it_is_reached(house):
     assert changes == {"worst_case", "bounds", "report"}
 
 
+def test_a_column_counts_where_its_table_is_written(house):
+    edit = replaced('"monte_carlo": float, "note": str}', '"monte_carlo": float, "note": str, "mine": object}')
+    assert changed(house, "tasks/sweep/schema.py", edit) == {"bounds", "report"}
+
+
 def test_what_a_result_costs_changes_nothing(house):
     assert not changed(house, "tasks/sweep/training.py", replaced("1e4 * self.checkpoints", "2e4 * self.checkpoints"))
     assert not changed(house, "tasks/sweep/training.py", replaced("SECONDS_PER_STEP = 0.8e-3", "SECONDS_PER_STEP = 1"))
@@ -171,7 +176,7 @@ def test_everything_that_a_stage_imports_while_it_runs_is_known(monkeypatch):
 
     def trace(frame, event, _):
         name = frame.f_globals.get("__name__", "")
-        if event == "call" and name.startswith(("ib_core", "tasks")):
+        if event == "call" and frame.f_code.co_name != "<module>" and name.startswith(("ib_core", "tasks")):
             executed.add(name)
 
     sys.setprofile(trace)
