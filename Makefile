@@ -1,4 +1,4 @@
-# make demo: set up and run the main job.   make test: set up and run all tests.   make quick: without kills and servers.
+# make demo: set up and run the main job.   make test: set up and run all tests.   make quick: without what takes minutes.
 PYTHON ?= python3
 BIN := .venv/bin
 # Files of tests side by side; each keeps to folders and ports of its own.

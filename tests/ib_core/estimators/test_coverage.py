@@ -17,6 +17,8 @@ from ib_core.mixture.own_passes import OwnPasses
 from ib_core.mixture.quadrature import quadrature_entropy
 from ib_core.sampling.until import Unseen
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 200
 
 

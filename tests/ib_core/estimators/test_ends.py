@@ -14,7 +14,8 @@ from ib_core.estimate import WIDTH
 from ib_core.estimators.gaussian_decoder import Moments, gaussian_decoders
 from ib_core.estimators.layer_ends import LAMBDA, _smoothed, choice_width
 from ib_core.estimators.pairwise import pairwise_bounds
-from ib_core.estimators.sample_propagation import _others_error, layer_information
+from ib_core.estimators.published import _others_error
+from ib_core.estimators.sample_propagation import layer_information
 from ib_core.estimators.sliced import mean_sliced_information, random_directions
 from ib_core.estimators.unpooled import slides_information
 
@@ -146,7 +147,7 @@ def test_errors_count_the_pooled_passes_of_other_atoms():
 def test_every_form_of_a_lower_end_is_one(form, monkeypatch):
     # Of three pooled passes the plug-in lies far above; no form may know the points that it is averaged over.
     monkeypatch.setattr(
-        "ib_core.estimators.own_ends._choose",
+        "ib_core.estimators.own_ends.choose",
         lambda piloted, decoders: np.array([form] * piloted.share.shape[1], object),
     )
     layer = neuron_chain(100)

@@ -86,6 +86,7 @@ def test_one_centre_or_many_and_wide_layers(n, d, beta):
     assert_close(log_density(points, centres, beta), truth)
 
 
+@pytest.mark.slow
 def test_compiled_loops_share_no_file_on_disk(tmp_path):
     # Processes that add to one index at the same time could exchange its entries.
     kinds = """
