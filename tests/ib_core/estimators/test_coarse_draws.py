@@ -81,6 +81,30 @@ def test_errors_are_the_spread_between_seeds(controlled):
     assert (changes[..., 0].std(0) < 1.2 * changes[..., 1].mean(0)).all()
 
 
+def test_what_cheap_draws_add_to_an_error_is_that_of_the_slopes_on_them(controlled):
+    run = controlled[0]
+    means, above, below, upper, lower = run._ends.shared
+    spread = np.sqrt(np.diag(means.covariance))
+    assert (spread > 0).all() and (spread <= means.errors[0] * (1 + 1e-9)).all()
+    assert (means.errors[0] <= spread * means.widening * (1 + 1e-9)).all()
+    # Without the pass that a point lies around, its own density differs by what is left out.
+    apart = np.abs(means.lower_errors - means.errors[0])
+    assert (means.left_out > 0).all() and (apart <= means.left_out * means.widening * 1.1).all()
+    for k, j in ((1, 0), (2, 1)):
+        share = np.zeros(3)
+        share[k], share[j] = below[k], -above[j]
+        root = np.sqrt(share @ means.covariance @ share) + abs(below[k]) * means.left_out[k]
+        shared = root * max(means.widening[k], means.widening[j])
+        expected = np.sqrt(lower[k] ** 2 + upper[j] ** 2 + shared**2)
+        plain = np.hypot(run.lower.stderr[k], run.upper.stderr[j])
+        assert run.change(k, j)[0].stderr == pytest.approx(min(expected, plain))
+        share[k], share[j] = above[k], -above[j]
+        shared = np.sqrt(share @ means.covariance @ share) * max(means.widening[k], means.widening[j])
+        alone = run._ends.upper.spreads[0].error(np.eye(3)[k] - np.eye(3)[j])
+        pooled = run._ends.pooled_error[k] + run._ends.pooled_error[j]
+        assert run.difference(k, j).stderr == pytest.approx(np.sqrt(alone**2 + pooled**2 + shared**2))
+
+
 def test_changes_are_known_better_than_both_informations():
     weights = laws(300)
     weights[:, 1] = 0.95 * weights[:, 0] + 0.05 * weights[:, 1]
