@@ -13,6 +13,7 @@ from ib_core.mixture.own_passes import log_mixture
 @pytest.fixture(autouse=True)
 def for_small_layers(monkeypatch):
     monkeypatch.setattr("ib_core.estimators.coarse_draws.LEAST_CENTRES", 0)
+    monkeypatch.setattr("ib_core.estimators.coarse_draws.TILE", 2**17)  # several steps even here
 
 
 @pytest.mark.parametrize("n", [80, 200])
