@@ -118,8 +118,10 @@ class Strata:
 def widening(parts: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     """(variables, K) by how much errors have to be larger for their few degrees of freedom: at least 1.
 
-    With it, WIDTH standard errors cover as often as they do for a normal variable of known variance. The degrees are
-    those of a sum of variances (variables, n, K) with few degrees (n,) each, or (1,), estimated from their own spread.
+    With it, WIDTH standard errors cover nearly as often as they do for a normal variable of known variance: they miss
+    .27 % from about 300 parts on, .5 to .8 % with a few parts of 3 degrees or 20 of one, 2 % with three of one degree.
+    The degrees are those of a sum of variances (variables, n, K) with few degrees (n,) each, or (1,), estimated from
+    their own spread.
 
     Source: Satterthwaite, Biometrics Bulletin 2 (1946), with the correction for E s^4 = sigma^4 (1 + 2 / degrees).
     """
