@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -55,7 +56,7 @@ def ask(url: str, body: bytes | None = None, ours: bool = True) -> bytes:
         return answer.read()
 
 
-class LocalServer:
+class LocalServer(ABC):
     """A server by name, with its log in its folder. Who starts it says how it is asked, and how long it lives."""
 
     name: str
@@ -73,9 +74,9 @@ class LocalServer:
     def log(self) -> Path:
         return self.root / "server.log"
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether it is there and well; what `ask` raises means no."""
-        raise NotImplementedError
 
     def alive(self) -> bool:
         """Whether it may still come to answer."""

@@ -12,6 +12,7 @@ What it costs, how many workers there are, and where anything lies, is not in it
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -56,7 +57,7 @@ def draws_to_reach(target_stderr: float, most: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Recipe:
+class Recipe(ABC):
     """One result to make.
 
     Settings are None, booleans, whole and finite numbers, text, and tuples, mappings and frozen dataclasses of these.
@@ -69,9 +70,9 @@ class Recipe:
     stage: ClassVar[str]
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """What people read: "b0.1/s0/e0000800/reference/L3"; unique within stage and study."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:
@@ -87,9 +88,9 @@ class Recipe:
         """What it costs; may look at settings of its inputs."""
         return Cost()
 
+    @abstractmethod
     def build(self, out: Path) -> None:
         """Read the files of the inputs, and write those of the result into `out`."""
-        raise NotImplementedError
 
     def without(self, lost: frozenset[str]) -> Self:
         """The same without inputs that are lost, by `name`: a stage that gathers many can do without some."""

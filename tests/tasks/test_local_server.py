@@ -14,7 +14,10 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from tasks.local_server import LocalServer, end_with_parent, inherited
-server = LocalServer(Path(sys.argv[1]))
+class Quiet(LocalServer):
+    def answers(self):
+        return False
+server = Quiet(Path(sys.argv[1]))
 server.spawn(("http.server", "0"), inherited(), preexec_fn=end_with_parent)
 print(server.process.pid, flush=True)
 time.sleep(60)
