@@ -9,7 +9,6 @@ sweep as a file with a row for each atom. The function is also called when a swe
 is known before anything runs.
 """
 
-import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
@@ -19,9 +18,8 @@ import numpy as np
 from ib_core.laws.divergences import kl_divergence, total_variation
 from ib_core.laws.input_law import InputLaw, merged
 from ib_core.laws.wasserstein import wasserstein
-from ib_core.members import names, place
+from ib_core.members import Registry
 
-ROOM = "ib_core.shifts"
 # A law misses its size by at most this share of it.
 TOLERANCE = 1e-6
 # Below these a shift is lost in the rounding of the weights, or of the atoms in units of the largest coordinate.
@@ -50,46 +48,20 @@ class Family(NamedTuple):
     check: Callable[..., object] | None = None
 
 
-_ENTERED: dict[str, Family] = {}
+FAMILIES = Registry("ib_core.shifts", Family, made="a function under @family")
 
 
 def family(
     metric: Literal["tv", "kl", "w2"], *, moves_atoms: bool = False, check: Callable[..., object] | None = None
-) -> Callable:
-    """Enter a function `(law, size, **parameters) -> Shift` as a family, `function` or `module.function`.
+) -> Callable[[Callable[..., Shift]], Family]:
+    """Make a function `(law, size, **parameters) -> Shift` a family.
 
     Args:
         metric: of its sizes.
         moves_atoms: whether it moves atoms instead of changing weights.
         check: `(law, size, **parameters)`, which raises for what the function would refuse; for one that takes long.
     """
-
-    def enter(apply: Callable[..., Shift]) -> Callable[..., Shift]:
-        name = f"{apply.__module__}.{apply.__name__}"
-        if apply.__module__.startswith(f"{ROOM}."):
-            name = apply.__name__
-        _ENTERED[name] = Family(metric, moves_atoms, apply, check)
-        return apply
-
-    return enter
-
-
-def families() -> tuple[str, ...]:
-    """Names of the built-in ones."""
-    return names(ROOM)
-
-
-def find_family(name: str) -> Family:
-    """A built-in family by its name, or one of a user's own module by `module.function`, which is imported.
-
-    Raises:
-        KeyError: no such family; the message says what would be one.
-    """
-    if name not in _ENTERED:
-        importlib.import_module(place(ROOM, name)[0])
-    if name not in _ENTERED:
-        raise KeyError(f"one of {', '.join(families())}, or module.function entered with @family, got {name!r}")
-    return _ENTERED[name]
+    return lambda apply: Family(metric, moves_atoms, apply, check)
 
 
 def shifted(name: str, law: InputLaw, size: float, **parameters) -> Shift:
@@ -117,7 +89,7 @@ def shifted(name: str, law: InputLaw, size: float, **parameters) -> Shift:
         raise ValueError(f"size must be a non-negative number, got {size}")
     if size == 0:
         return Shift(law, 0.0)
-    metric = find_family(name).metric
+    metric = FAMILIES.find(name).metric
     shift = _applied(name, law, size, **parameters)
     found = _distance(metric, law, shift.law)
     if not abs(found - size) <= TOLERANCE * size:
@@ -127,7 +99,7 @@ def shifted(name: str, law: InputLaw, size: float, **parameters) -> Shift:
 
 def check_shift(name: str, law: InputLaw, size: float, **parameters) -> None:
     """Raise what `shifted` would for these parameters, without the optimal transport that moved laws may need."""
-    _, moves_atoms, _, check = find_family(name)
+    _, moves_atoms, _, check = FAMILIES.find(name)
     if check is None and not moves_atoms:
         shifted(name, law, size, **parameters)
     elif size != 0:
@@ -136,10 +108,10 @@ def check_shift(name: str, law: InputLaw, size: float, **parameters) -> None:
 
 def _applied(name: str, law: InputLaw, size: float, **parameters) -> Shift:
     """What the function of a family returns, if it is a shift of this kind."""
-    shift = find_family(name).apply(law, size, **parameters)
+    shift = FAMILIES.find(name).apply(law, size, **parameters)
     if not (isinstance(shift, Shift) and isinstance(shift.law, InputLaw)):
         raise TypeError(f"{name} must return a Shift of a law and a parameter, got {type(shift).__name__}")
-    if not find_family(name).moves_atoms and not np.array_equal(shift.law.atoms, law.atoms):
+    if not FAMILIES.find(name).moves_atoms and not np.array_equal(shift.law.atoms, law.atoms):
         raise ValueError(f"{name} must keep the atoms, or be entered with moves_atoms=True")
     return shift
 

@@ -6,9 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ib_core.laws.input_law import InputLaw
-from ib_core.members import member, names
-
-ROOM = "ib_core.sources"
+from ib_core.members import Registry
 
 
 class Source(NamedTuple):
@@ -29,16 +27,4 @@ class Source(NamedTuple):
     soft_joint: Callable[[], np.ndarray] | None = None
 
 
-def source(name: str) -> Source:
-    """A built-in source by its name, or one of a user's own module by `module.name`.
-
-    Raises:
-        KeyError: there is none; the message says what would be one.
-        TypeError: what has this name is none.
-    """
-    return member(ROOM, name, Source)
-
-
-def sources() -> tuple[str, ...]:
-    """Names of the built-in ones."""
-    return names(ROOM)
+SOURCES = Registry("ib_core.sources", Source)

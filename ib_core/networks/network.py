@@ -7,10 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ib_core.members import member, names
-from ib_core.networks.activation import activation
-
-ROOM = "ib_core.networks.architectures"
+from ib_core.members import Registry
+from ib_core.networks.activation import ACTIVATIONS
 
 
 class NoisyNetwork(nn.Module, ABC):
@@ -63,21 +61,9 @@ class Architecture(NamedTuple):
     bounded: bool
 
 
-def architecture(name: str) -> Architecture:
-    """A built-in architecture by its name, or one of a user's own module by `module.name`.
-
-    Raises:
-        KeyError: there is none; the message says what would be one.
-        TypeError: what has this name is none.
-    """
-    return member(ROOM, name, Architecture)
-
-
-def architectures() -> tuple[str, ...]:
-    """Names of the built-in ones."""
-    return names(ROOM)
+ARCHITECTURES = Registry("ib_core.networks.architectures", Architecture)
 
 
 def half_width(architecture_name: str, activation_name: str) -> float | None:
     """|S_j| is at most this in every hidden layer; None where there is no bound."""
-    return activation(activation_name).half_width if architecture(architecture_name).bounded else None
+    return ACTIVATIONS.find(activation_name).half_width if ARCHITECTURES.find(architecture_name).bounded else None

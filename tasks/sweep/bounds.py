@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from ib_core.members import place
-from ib_core.networks.activation import ROOM as ACTIVATIONS
-from ib_core.networks.network import ROOM as ARCHITECTURES
-from ib_core.networks.network import half_width
+from ib_core.networks.activation import ACTIVATIONS
+from ib_core.networks.network import ARCHITECTURES, half_width
 from tasks.engine.fingerprint import Definition, fingerprint
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.store import copy_file, identity
@@ -66,7 +64,7 @@ class Bounds(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        chosen = place(ARCHITECTURES, self.architecture), place(ACTIVATIONS, self.activation)
+        chosen = ARCHITECTURES.place(self.architecture), ACTIVATIONS.place(self.activation)
         return (*chosen, *self.laws[REFERENCE].members)
 
     def cost(self) -> Cost:

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ib_core.laws.divergences import divergences, n_union
-from ib_core.laws.family import find_family, shifted
+from ib_core.laws.family import FAMILIES, shifted
 from ib_core.laws.input_law import InputLaw
-from ib_core.laws.source import ROOM, Source, source
-from ib_core.members import place
+from ib_core.laws.source import SOURCES, Source
 from tasks.engine.fingerprint import Definition, has_source
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.laws import read_law, write_law
@@ -46,7 +45,7 @@ class Shifts:
 
     @property
     def metric(self) -> str:
-        return find_family(self.family).metric
+        return FAMILIES.find(self.family).metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,20 +71,20 @@ class Law(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        chosen = (place(ROOM, self.source),)
+        chosen = (SOURCES.place(self.source),)
         return chosen if self.family is None else (*chosen, family_place(self.family))
 
     @property
     def of(self) -> Source:
         """The source."""
-        return source(self.source)
+        return SOURCES.find(self.source)
 
     @property
     def kind(self) -> str:
         """ "reference", "reweighted" (on its atoms) or "moved" (on other atoms)."""
         if self.family is None:
             return REFERENCE
-        return "moved" if find_family(self.family).moves_atoms else "reweighted"
+        return "moved" if FAMILIES.find(self.family).moves_atoms else "reweighted"
 
     def cost(self) -> Cost:
         return Cost(0.1 if self.family is None else 3.0, 5e5)
@@ -132,10 +131,10 @@ def family_place(name: str) -> Definition:
     Raises:
         ValueError: there is no file of code.
     """
-    apply = find_family(name).apply
-    if not has_source(apply.__module__):
-        raise ValueError(f"the module {apply.__module__} must be a Python file, as its code identifies the laws")
-    return apply.__module__, apply.__name__
+    module = FAMILIES.find(name).apply.__module__
+    if not has_source(module):
+        raise ValueError(f"the module {module} must be a Python file, as its code identifies the laws")
+    return FAMILIES.place(name)
 
 
 def read_column(place: str) -> np.ndarray:

@@ -8,8 +8,7 @@ from typing import ClassVar
 import pandas as pd
 import torch
 
-from ib_core.estimators.measure import ROOM, measure
-from ib_core.members import place
+from ib_core.estimators.measure import MEASURES
 from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, write_table
@@ -42,7 +41,7 @@ class Measured(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        return (place(ROOM, self.measure),)
+        return (MEASURES.place(self.measure),)
 
     def cost(self) -> Cost:
         width = self.activations.network.hidden[self.layer - 1]
@@ -57,7 +56,7 @@ class Measured(Recipe):
         """
         torch.set_num_threads(1)
         signals, beta = signals_of(self.activations, self.layer), self.activations.network.beta
-        apply = measure(self.measure).apply
+        apply = MEASURES.find(self.measure).apply
         rows = [
             {"law": name, "quantity": quantity, "value": float(value)}
             for name, law in self.laws.items()

@@ -8,11 +8,9 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
-from ib_core.members import place
-from ib_core.networks.activation import ROOM as ACTIVATIONS
+from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.epochs import log_spaced_epochs
-from ib_core.networks.network import ROOM as ARCHITECTURES
-from ib_core.networks.network import NoisyNetwork, architecture
+from ib_core.networks.network import ARCHITECTURES, NoisyNetwork
 from ib_core.networks.training import evaluate, split, train_epoch
 from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost, Recipe
@@ -61,7 +59,7 @@ class Training(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        return place(ARCHITECTURES, self.architecture), place(ACTIVATIONS, self.activation)
+        return ARCHITECTURES.place(self.architecture), ACTIVATIONS.place(self.activation)
 
     @property
     def title(self) -> str:
@@ -127,7 +125,7 @@ def history_of(training: Training) -> pd.DataFrame:
 
 
 def _untrained(training: Training) -> NoisyNetwork:
-    build = architecture(training.architecture).build
+    build = ARCHITECTURES.find(training.architecture).build
     return build(training.widths, training.activation, training.beta, training.seed)
 
 

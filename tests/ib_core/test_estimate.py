@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from ib_core.estimate import Estimate, independent_difference, interval
-from ib_core.members import member, names, place
-from ib_core.networks.activation import Activation
+from ib_core.networks.activation import ACTIVATIONS
 
 
 def test_an_interval_is_three_standard_errors_wide_on_either_side():
@@ -18,13 +17,11 @@ def test_variances_of_independent_estimates_add():
     assert found.value.tolist() == [1.0, 0.0] and found.stderr == pytest.approx(np.sqrt([0.18, 2.0]))
 
 
-ACTIVATIONS = "ib_core.networks.activations"
-
-
 def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
-    assert names(ACTIVATIONS) == ("relu", "tanh") and place(ACTIVATIONS, "relu") == (f"{ACTIVATIONS}.relu", "relu")
-    own = member(ACTIVATIONS, "ib_core.networks.activations.tanh.tanh", Activation)
-    assert own is member(ACTIVATIONS, "tanh", Activation)
+    assert ACTIVATIONS.names == ("relu", "tanh")
+    assert ACTIVATIONS.place("relu") == ("ib_core.networks.activations.relu", "relu")
+    own = ACTIVATIONS.find("ib_core.networks.activations.tanh.tanh")
+    assert own is ACTIVATIONS.find("tanh")
 
 
 @pytest.mark.parametrize(
@@ -38,4 +35,4 @@ def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
 )
 def test_what_is_no_member_is_refused(name, kind, message):
     with pytest.raises(kind, match=message):
-        member(ACTIVATIONS, name, Activation)
+        ACTIVATIONS.find(name)

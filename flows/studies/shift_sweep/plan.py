@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 from flows.studies.shift_sweep.settings import SweepConfig
-from ib_core.laws.family import find_family
-from ib_core.laws.source import source
+from ib_core.laws.family import FAMILIES
+from ib_core.laws.source import SOURCES
 from tasks.engine.recipe import Recipe
 from tasks.sweep.activations import Activations
 from tasks.sweep.bounds import Bounds
@@ -83,7 +83,7 @@ def _laws(config: SweepConfig) -> dict[str, Law]:
 
 
 def _network(config: SweepConfig, law: Law, beta: float, seed: int) -> Training:
-    found = source(config.data.source)
+    found = SOURCES.find(config.data.source)
     widths = (found.n_inputs, *config.network.widths, found.n_classes)
     return Training(
         law, config.network.architecture, widths, config.network.activation, beta, seed, **config.training.model_dump()
@@ -131,7 +131,7 @@ def _radii(config: SweepConfig, metric: str) -> tuple[float, ...]:
     chosen = getattr(config.worst_case, metric)
     if chosen is not None:
         return tuple(chosen)
-    sizes = {size for shift in config.shifts if find_family(shift.family).metric == metric for size in shift.sizes}
+    sizes = {size for shift in config.shifts if FAMILIES.find(shift.family).metric == metric for size in shift.sizes}
     return tuple(sorted(sizes - {0.0}))
 
 

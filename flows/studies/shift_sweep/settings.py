@@ -15,55 +15,37 @@ from flows.settings.settings import (
     Seed,
     Settings,
     StudyConfig,
-    did_you_mean,
     distinct,
-    member_name,
+    named,
     shown,
 )
 from flows.studies.shift_sweep.family_parameters import check_parameters
-from ib_core.estimators.measure import measure, measures
-from ib_core.laws.family import Unreachable, check_shift, families, find_family
-from ib_core.laws.source import source as find_source
-from ib_core.laws.source import sources
-from ib_core.networks.activation import activation as find_activation
-from ib_core.networks.activation import activations
-from ib_core.networks.network import NoisyNetwork, architecture, architectures
+from ib_core.estimators.measure import MEASURES
+from ib_core.laws.family import FAMILIES, Unreachable, check_shift
+from ib_core.laws.source import SOURCES
+from ib_core.networks.activation import ACTIVATIONS
+from ib_core.networks.network import ARCHITECTURES, NoisyNetwork
 from tasks.sweep.data import family_place, read_column
 
 
 class Data(Settings):
     """The input law."""
 
-    source: str = Field("szt", description=f"one of {', '.join(sources())}, or module.name of your own")
-
-    @field_validator("source")
-    @classmethod
-    def _check_source(cls, name: str) -> str:
-        return member_name(name, find_source, sources())
+    source: Annotated[str, named(SOURCES)] = Field("szt", description=SOURCES.choice)
 
 
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
-    architecture: str = Field("mlp", description=f"one of {', '.join(architectures())}, or module.name of your own")
+    architecture: Annotated[str, named(ARCHITECTURES)] = Field("mlp", description=ARCHITECTURES.choice)
     widths: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
         [10, 7, 5, 4, 3], min_length=1, max_length=32, description="widths of the hidden layers"
     )
-    activation: str = Field("tanh", description=f"one of {', '.join(activations())}, or module.name of your own")
+    activation: Annotated[str, named(ACTIVATIONS)] = Field("tanh", description=ACTIVATIONS.choice)
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
     _check_betas = field_validator("betas", "seeds")(distinct)
-
-    @field_validator("architecture")
-    @classmethod
-    def _check_architecture(cls, name: str) -> str:
-        return member_name(name, architecture, architectures())
-
-    @field_validator("activation")
-    @classmethod
-    def _check_activation(cls, name: str) -> str:
-        return member_name(name, find_activation, activations())
 
 
 class Training(Settings):
@@ -79,7 +61,7 @@ class Training(Settings):
 class Shifts(Settings):
     """One family of shifts and its sizes."""
 
-    family: str = Field(description=f"one of {', '.join(families())}, or module.function of your own")
+    family: Annotated[str, named(FAMILIES)] = Field(description=FAMILIES.choice)
     sizes: list[Annotated[float, Field(ge=0)]] = Field(
         min_length=1,
         description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units",
@@ -97,10 +79,7 @@ class Shifts(Settings):
 
     @model_validator(mode="after")
     def _check_family(self, info: ValidationInfo) -> "Shifts":
-        try:
-            family = find_family(self.family)
-        except KeyError as error:
-            raise ValueError(f"family must be {error.args[0]}{did_you_mean(self.family, families())}") from error
+        family = FAMILIES.find(self.family)
         check_parameters(self.family, family.apply, self.parameters)
         for key, value in self.parameters.items():
             if isinstance(value, str):  # a file, which must mean the same wherever the work runs
@@ -200,14 +179,11 @@ class SweepConfig(StudyConfig):
     shifts: list[Shifts] = Field(min_length=1)
     estimator: Estimator = Estimator()
     worst_case: WorstCase = WorstCase()
-    measures: list[str] = Field(
-        [], description=f"what else to measure of every layer: {', '.join(measures())}, or module.name of your own"
+    measures: list[Annotated[str, named(MEASURES)]] = Field(
+        [], description=f"what else to measure of every layer: {MEASURES.choice}"
     )
 
-    @field_validator("measures")
-    @classmethod
-    def _check_measures(cls, values: list[str]) -> list[str]:
-        return distinct([member_name(name, measure, measures()) for name in values])
+    _check_measures = field_validator("measures")(distinct)
 
     @model_validator(mode="after")
     def _check_whole(self) -> "SweepConfig":
@@ -227,11 +203,11 @@ class SweepConfig(StudyConfig):
 
     def check_reachable(self) -> None:
         """Refuse parameters that a family refuses on this law, and sizes that it cannot reach, with those it can."""
-        found, network = find_source(self.data.source), self.network
+        found, network = SOURCES.find(self.data.source), self.network
         law = found.law()
         widths = (found.n_inputs, *network.widths, found.n_classes)
         try:
-            built = architecture(network.architecture).build(widths, network.activation, network.betas[0], 0)
+            built = ARCHITECTURES.find(network.architecture).build(widths, network.activation, network.betas[0], 0)
             if not isinstance(built, NoisyNetwork):
                 raise TypeError(f"build must return a NoisyNetwork, got {type(built).__name__}")
         except Exception as error:  # whatever an architecture of the user's raises

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ib_core.networks.activation import activation as find_activation
+from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.network import Architecture, NoisyNetwork
 from ib_core.streams import stream
 
@@ -30,7 +30,7 @@ class MLP(NoisyNetwork):
 
     def __init__(self, widths: Sequence[int], activation: str, beta: float, seed: int) -> None:
         super().__init__(len(widths) - 2, beta)
-        self.activation = find_activation(activation).apply
+        self.activation = ACTIVATIONS.find(activation).apply
         linears = [nn.Linear(a, b) for a, b in pairwise(widths)]
         self.layers = nn.ModuleList(linears)
         rng = stream(seed, "weights")

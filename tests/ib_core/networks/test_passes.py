@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ib_core.networks.activation import activation, activations
+from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architectures.mlp import MLP
 from ib_core.networks.passes import noisy_passes, own_signals
 from ib_core.networks.training import evaluate, split, train_epoch
@@ -76,13 +76,13 @@ def test_first_weights_are_uniform_within_the_bound_of_glorot_and_biases_are_0()
     assert all((a.weight != b.weight).any() for a, b in zip(net.layers, other.layers, strict=True))
 
 
-@pytest.mark.parametrize("name", activations())
+@pytest.mark.parametrize("name", ACTIVATIONS.names)
 def test_activations_have_slopes_of_at_most_1_and_the_half_width_that_they_say(name):
     x = torch.cat([torch.linspace(-5, 5, 2001), torch.tensor([1e6])]).double()
-    y = activation(name).apply(x)
+    y = ACTIVATIONS.find(name).apply(x)
     slopes = y[:-1].diff() / x[:-1].diff()
     assert slopes.max() == pytest.approx(1, abs=1e-4) and slopes.min() >= 0
-    half_width = activation(name).half_width
+    half_width = ACTIVATIONS.find(name).half_width
     assert y[-1] > 1e5 if half_width is None else y.abs().max() == pytest.approx(half_width)
 
 
