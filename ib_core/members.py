@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Kind = TypeVar("Kind")
 
@@ -36,7 +36,7 @@ class Registry(Generic[Kind]):
     @property
     def choice(self) -> str:
         """What a name may be, for people."""
-        return f"one of {', '.join(self.names)}, or module.name of your own"
+        return f"one of {', '.join(self.names)}, or module:name of your own"
 
     def place(self, name: str) -> tuple[str, str]:
         """The module and the attribute of a member: "tanh" of the package, or "module.name" of a user's own.
@@ -44,19 +44,11 @@ class Registry(Generic[Kind]):
         Raises:
             KeyError: there is none; the message says what would be one.
         """
-        module, _, attribute = name.rpartition(".")
-        if not module:
+        if not _is_own(name):
             if name not in self.names:
                 raise KeyError(f"{self.choice}, got {name!r}")
             return f"{self.room}.{name}", name
-        try:
-            imported = importlib.import_module(module)
-        except (Exception, SystemExit) as error:  # whatever a module of the user's raises
-            problem = f"{type(error).__name__}: {error}"
-            raise KeyError(f"in a module on PYTHONPATH that can be imported, got {name!r} ({problem})") from error
-        if not hasattr(imported, attribute):
-            raise KeyError(f"module.name of what is there, got {name!r}: {module} has no {attribute!r}")
-        return module, attribute
+        return own_place(name)
 
     def find(self, name: str) -> Kind:
         """The member itself, see `place`.
@@ -70,3 +62,33 @@ class Registry(Generic[Kind]):
             kind = self.made or f"one {self.kind.__name__}"
             raise TypeError(f"the name of {kind}, got {name!r}, a {type(found).__name__}")
         return found
+
+
+def own_place(name: str) -> tuple[str, str]:
+    """The module and the attribute of what a user names as "module.name" or "module:name".
+
+    Raises:
+        KeyError: there is none; the message says what would be one.
+    """
+    module, _, attribute = name.replace(":", ".").rpartition(".")
+    if not module or not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        raise KeyError(f"module:name of your own, got {name!r}")
+    try:
+        imported = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # whatever a module of the user's raises
+        problem = f"{type(error).__name__}: {error}"
+        where = "in a module beside the sweep's file or on PYTHONPATH that can be imported"
+        raise KeyError(f"{where}, got {name!r} ({problem})") from error
+    if not hasattr(imported, attribute):
+        raise KeyError(f"module:name of what is there, got {name!r}: {module} has no {attribute!r}")
+    return module, attribute
+
+
+def own_member(name: str) -> Any:
+    """What a user names, see `own_place`."""
+    module, attribute = own_place(name)
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _is_own(name: str) -> bool:
+    return "." in name or ":" in name

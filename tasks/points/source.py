@@ -10,7 +10,7 @@ import numpy as np
 
 from ib_core.laws.points import Points
 from ib_core.laws.source import SOURCES, Source
-from ib_core.members import find
+from ib_core.members import own_member
 from tasks.points.arrays import read_arrays
 from tasks.points.idx import read_idx_folder
 from tasks.points.mnist import mnist_folder, read_mnist
@@ -27,7 +27,7 @@ FORMS = f"a file {', '.join(READERS)}, a folder of IDX files, or module:function
 
 def built_in() -> tuple[str, ...]:
     """Names of the sources of the house."""
-    return tuple(sorted([*SOURCES.names(), MNIST]))
+    return tuple(sorted([*SOURCES.names, MNIST]))
 
 
 def is_file(source: str) -> bool:
@@ -51,7 +51,7 @@ def read_points(source: str, path: str | None = None) -> Points:
         return _from_file(str(mnist_folder(path)), _state(mnist_folder(path)), True)
     if is_file(source):
         return _from_file(source, _state(Path(source)), False)
-    found = SOURCES.find(source) if source in SOURCES.names() else find(source)
+    found = SOURCES.find(source) if source in SOURCES.names else own_member(source)
     if isinstance(found, Source):
         return found.points()
     if not callable(found):
@@ -61,7 +61,7 @@ def read_points(source: str, path: str | None = None) -> Points:
 
 def soft_joint(source: str) -> np.ndarray | None:
     """The joint law (N, classes) of X and the stochastic label of a source's authors, if it has one."""
-    if source not in SOURCES.names():
+    if source not in SOURCES.names:
         return None
     made = SOURCES.find(source).soft_joint
     return None if made is None else made()
