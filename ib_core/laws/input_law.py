@@ -1,5 +1,6 @@
 """The law P_X of the input: finitely many atoms with weights and labels."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ class InputLaw:
         atoms: (N, d) float64, finite.
         weights: (N,) float64, non-negative, sum 1 within 1e-9.
         labels: (N,) int64, classes 0..C-1.
+        shape: of one atom before it was a row, e.g. (28, 28) or (1, 28, 28); None is (d,).
 
     Raises:
         ValueError: shapes do not fit, an atom or weight is NaN or infinite, the weights are no law.
@@ -33,6 +35,7 @@ class InputLaw:
     atoms: np.ndarray
     weights: np.ndarray
     labels: np.ndarray
+    shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         atoms = finite_array(self.atoms, "atoms", "(N, d)")
@@ -45,6 +48,11 @@ class InputLaw:
             )
         if labels.min() < 0:
             raise ValueError(f"labels must be classes 0..C-1, got {labels.min()}")
+        if self.shape is not None:
+            shape = tuple(integer_array(self.shape, "shape", "(k)").tolist())
+            if min(shape) < 1 or math.prod(shape) != atoms.shape[1]:
+                raise ValueError(f"shape must have as many entries as an atom, {atoms.shape[1]}, got {shape}")
+            object.__setattr__(self, "shape", shape)
         for name, values in (("atoms", atoms), ("weights", weights), ("labels", labels)):
             object.__setattr__(self, name, values)
 
@@ -55,11 +63,11 @@ class InputLaw:
 
     def reweighted(self, weights: np.ndarray) -> "InputLaw":
         """The same atoms and labels with other weights (N,)."""
-        return InputLaw(self.atoms, weights, self.labels)
+        return InputLaw(self.atoms, weights, self.labels, self.shape)
 
     def moved(self, atoms: np.ndarray) -> "InputLaw":
         """The same weights and labels at other places (N, d)."""
-        return InputLaw(atoms, self.weights, self.labels)
+        return InputLaw(atoms, self.weights, self.labels, self.shape)
 
 
 def places(*atoms: np.ndarray) -> list[np.ndarray]:
