@@ -73,7 +73,8 @@ def data_set(source: str, path: str | None) -> tuple[DataSet, Points]:
     """What a source gives now, as a recipe and as points."""
     points = read_points(source, path)
     official = None if points.train is None else int(points.train.sum())
-    return DataSet(digest(points), len(points.y), points.shape, points.classes, official, source, path), points
+    known = digest(points), len(points.y), points.shape, points.classes, official
+    return DataSet(*known, source=source, path=path), points
 
 
 def digest(points: Points) -> str:

@@ -17,8 +17,9 @@ from ib_core.laws import coupling
 from ib_core.laws.input_law import InputLaw
 from tasks.engine.recipe import Cost, Recipe, draws_to_reach
 from tasks.store.parquet import read_table, write_table
-from tasks.sweep.activations import Activations, signals_of
-from tasks.sweep.data import REFERENCE, Law, law_of
+from tasks.sweep.activations import Activations, signal_blocks, signals_of
+from tasks.sweep.laws import Law, law_of
+from tasks.sweep.networks import level_of
 from tasks.sweep.sampling import MOVED, SHIFTED, Sampling
 from tasks.sweep.schema import ATTRIBUTION
 from tasks.sweep.slices import Slices, slice_rows
@@ -64,7 +65,7 @@ class Information(Recipe):
 
     def cost(self) -> Cost:
         network, sampling = self.activations.network, self.sampling
-        n = self.activations.law.of.n_atoms
+        n = self.activations.law.n_atoms
         most = sampling.max_draws or max(64 * n, 2**18)
         draws = 0.2 * draws_to_reach(sampling.target_stderr, 2 * most) / sampling.relaxed**2
         draws = max(2 * n, draws)
@@ -84,12 +85,13 @@ class Information(Recipe):
         """
         torch.set_num_threads(1)
         names, laws = list(self.laws), [law_of(law) for law in self.laws.values()]
-        stored, beta = signals_of(self.activations, self.layer), self.activations.network.beta
+        stored, beta = signals_of(self.activations, self.layer), level_of(self.activations.network, self.layer)
         parts = [attribution.parts(laws[0].weights, law.weights) for law in laws[1:]]
         # Mass that leaves and mass that arrives are columns too. They enter times eps, so that they may err more, and
         # many laws move the same mass: rounded, such columns are equal and counted once.
         moving = [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
-        targets = [1.0 if name == REFERENCE else MOVED if self.moved else SHIFTED for name in names]
+        kinds = [law.kind for law in self.laws.values()]
+        targets = [1.0 if kind == "reference" else MOVED if self.moved else SHIFTED for kind in kinds]
         information = layer_information(
             stored,
             beta,

@@ -13,7 +13,8 @@ from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_of
-from tasks.sweep.data import Law, law_of
+from tasks.sweep.laws import Law, law_of
+from tasks.sweep.networks import level_of
 
 SECONDS_PER_VALUE = 50e-9  # one signal value under one law; a measure may take any time
 
@@ -45,7 +46,7 @@ class Measured(Recipe):
 
     def cost(self) -> Cost:
         width = self.activations.network.hidden[self.layer - 1]
-        values = self.activations.law.of.n_atoms * self.activations.stored_passes * width
+        values = self.activations.law.n_atoms * self.activations.stored_passes * width
         return Cost(SECONDS_PER_VALUE * values * len(self.laws), 5e3)
 
     def build(self, out: Path) -> None:
@@ -55,7 +56,7 @@ class Measured(Recipe):
             TypeError: the measure is not a number.
         """
         torch.set_num_threads(1)
-        signals, beta = signals_of(self.activations, self.layer), self.activations.network.beta
+        signals, beta = signals_of(self.activations, self.layer), level_of(self.activations.network, self.layer)
         apply = MEASURES.find(self.measure).apply
         rows = [
             {"law": name, "quantity": quantity, "value": float(value)}

@@ -10,7 +10,7 @@ import numpy as np
 from ib_core.mixture.own_passes import OwnPasses
 from ib_core.networks.passes import own_signals
 from tasks.sweep.activations import Activations
-from tasks.sweep.training import checkpoint
+from tasks.sweep.networks import checkpoint
 
 # Times the target of the reference law, which all changes are held against: of laws on its atoms, whose changes share
 # draws with it, and of moved ones.

@@ -19,9 +19,9 @@ from ib_core.estimators.sliced import (
 from ib_core.laws.input_law import InputLaw
 from ib_core.networks.passes import noisy_passes
 from tasks.sweep.activations import Activations
-from tasks.sweep.data import law_of
+from tasks.sweep.laws import law_of
 from tasks.sweep.sampling import Sampling
-from tasks.sweep.training import checkpoint
+from tasks.sweep.networks import checkpoint, level_of
 
 SATURATED = 0.95  # of H(X): above it "auto" slices are measured
 DIRECTION_PASSES, DIRECTION_ATOMS = 8, 2048  # that directions are found from
@@ -81,7 +81,7 @@ def slice_rows(
         "weights": np.stack([law.weights for law in laws.values()], axis=1),
         **sampling.options(targets),
     }
-    beta = activations.network.beta
+    beta = level_of(activations.network, layer)
     directions = _directions(slices, sampling.seed, reference, layer, stored.shape[2])
     measure = sliced_information if directions.ndim == 2 else mean_sliced_information
     found: LayerInformation | SlicedInformation = measure(stored, beta, directions, **options)

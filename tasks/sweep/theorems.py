@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,43 +12,58 @@ from ib_core.bounds.theorem import Bound, Clean, PlugIn, Shift, Theorem
 from ib_core.bounds.theorems import allowed, allowed_in_ball
 from ib_core.estimate import Estimate, holds
 from ib_core.laws.coupling import Steps
-from tasks.sweep.data import REFERENCE
+from tasks.sweep.laws import REFERENCE
 from tasks.sweep.schema import CELL, CHECKPOINT, ESTIMATE, PLACE, form_column, shaped
 
 
-class Network(NamedTuple):
-    """What the theorems know of the networks of a sweep: widths of the hidden layers, and half of their activation's
-    range, None where it has no end."""
+class Layers:
+    """What the theorems know of the layers of a sweep, from the table of that name."""
 
-    hidden: tuple[int, ...]
-    half_width: float | None
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._of = {key: rows.sort_values("layer") for key, rows in table.groupby(CHECKPOINT)}
 
     def at(self, place: Mapping[str, Any]) -> dict[str, Any]:
-        """A layer as a case of the theorems knows it."""
-        layer, beta = place["layer"], place["beta"]
-        return {"layer": layer, "d": self.hidden[layer - 1], "beta": beta, "half_width": self.half_width}
+        """A layer as a case of the theorems knows it; the capacity is the smallest that caps what it knows of X."""
+        rows, layer = self._of[tuple(place[key] for key in CHECKPOINT)], int(place["layer"])
+        own, until = rows.iloc[layer - 1], rows.iloc[:layer]
+        return {
+            **{"layer": layer, "d": int(own["d"]), "beta": float(own["noise"])},
+            "half_width": None if math.isnan(own["half_width"]) else float(own["half_width"]),
+            "capacity": bounds.layer_capacity(until["capacity"].tolist(), until["cut"].tolist()[:-1]),
+        }
 
-    def capacity(self, place: Mapping[str, Any]) -> float:
-        """The smallest capacity cap of the layers up to this one."""
-        return bounds.layer_capacity(self.hidden[: place["layer"]], place["beta"], self.half_width)
+    def lipschitz(self, place: Mapping[str, Any]) -> float:
+        """Of X -> S_l; infinite where nothing is known."""
+        found = float(self._of[tuple(place[key] for key in CHECKPOINT)].iloc[int(place["layer"]) - 1]["lipschitz"])
+        return math.inf if math.isnan(found) else found
+
+
+LAYER = ("layer", "d", "beta", "half_width")  # of a case that knows no capacity
 
 
 def clean_layers(
-    information: pd.DataFrame, pointwise: Mapping[tuple, tuple[np.ndarray, ...]], weights: np.ndarray
+    information: pd.DataFrame, pointwise: Mapping[tuple, tuple[np.ndarray, ...]], weights: Mapping[str, np.ndarray]
 ) -> dict[tuple, Clean]:
-    """What is known of every layer under the reference law, by its cell."""
+    """What is known of every layer under the reference law, by its cell.
+
+    Args:
+        weights: of the reference law of each split.
+    """
     rows = information[(information["shift"] == REFERENCE) & (information.quantity == "I_X_T")]
     rows = rows[(rows.estimator == "upper") & (rows.status == "ok")].set_index(CELL)
     ends = {cell: (float(row.lower), float(row.upper)) for cell, row in rows.iterrows()}
-    return {cell: Clean(upper, stderr, low, weights, ends[cell]) for cell, (upper, stderr, low) in pointwise.items()}
+    split = CELL.index("split")
+    return {
+        cell: Clean(upper, stderr, low, weights[cell[split]], ends[cell])
+        for cell, (upper, stderr, low) in pointwise.items()
+    }
 
 
 def bounds_table(
     sweep: str,
-    network: Network,
+    layers: Layers,
     information: pd.DataFrame,
     laws: pd.DataFrame,
-    history: pd.DataFrame,
     weights: Mapping[str, np.ndarray],
     clean: Mapping[tuple, Clean],
     steps: Mapping[tuple, Steps],
@@ -60,21 +75,22 @@ def bounds_table(
     half of whose width is `WIDTH` times `measured_stderr`: a bound is violated where all of the bracket lies beyond it.
     A bound on the channel of the stored passes is held against the change of their plug-in.
     """
-    constants = history.set_index(CHECKPOINT).lipschitz
-    places = {(law.shift, law.size): law for law in laws.itertuples()}
+    places = {(law.split, law.shift, law.size): law for law in laws.itertuples()}
+    references = {law.split: law.law for law in laws.itertuples() if law.shift == REFERENCE}
     changes = information[(information.quantity == "dI_X_T") & (information.status == "ok")]
     changes = changes[changes["shift"] != REFERENCE]
     stored = changes[changes.estimator == "plug_in"].set_index(ESTIMATE)[["value", "stderr"]]
     origins = {tuple(row[key] for key in ESTIMATE): row for row in attribution.to_dict("records")}
     rows: list[dict[str, Any]] = []
     for deviation in changes[changes.estimator == "bracket"].to_dict("records"):
-        law = places[deviation["shift"], deviation["size"]]
-        checkpoint, cell, estimate = (tuple(deviation[key] for key in keys) for keys in (CHECKPOINT, CELL, ESTIMATE))
-        at, capacity = network.at(deviation), network.capacity(deviation)
+        law = places[deviation["split"], deviation["shift"], deviation["size"]]
+        reference = weights[references[law.split]]
+        cell, estimate = (tuple(deviation[key] for key in keys) for keys in (CELL, ESTIMATE))
+        at = layers.at(deviation)
         reweighted: dict[str, Any] = {}
         if law.kind == "reweighted":
             reweighted = {
-                "weights": (weights[REFERENCE], weights[law.law]),
+                "weights": (reference, weights[law.law]),
                 "change": (deviation["lower"], deviation["upper"]),
                 "parts": _parts(origins[estimate]) if estimate in origins else None,
             }
@@ -82,9 +98,8 @@ def bounds_table(
             **at,
             **reweighted,
             **{name: getattr(law, name) for name in ("tv", "tv_how", "kl", "w1", "w2", "w2_how")},
-            capacity=capacity,
             n=law.n_union,
-            lipschitz=constants[checkpoint][deviation["layer"] - 1],
+            lipschitz=layers.lipschitz(deviation),
             clean=clean.get(cell) if law.kind != "moved" else None,
             steps=steps.get((law.law, *cell)),
         )
@@ -92,14 +107,14 @@ def bounds_table(
         smallest = min(deviations, key=lambda theorem: deviations[theorem].value)
         least = deviations[smallest].value
         plug_in = PlugIn(
-            **at,
+            **{name: at[name] for name in LAYER},
             n_passes=deviation["n_passes"],
             weights=weights[law.law],
-            reference=weights[REFERENCE],
+            reference=reference,
             shift=least,
             by=smallest.name,
         )
-        cap = min(math.log(law.n_atoms), capacity)
+        cap = min(math.log(law.n_atoms), at["capacity"])
         measured = {"true": Estimate(abs(deviation["value"]), deviation["stderr"])}
         if estimate in stored.index:
             value, stderr = stored.loc[estimate]
@@ -140,20 +155,20 @@ def _row(theorem: Theorem, concerns: str, bound: Bound, cap: float, measured: Es
     }
 
 
-def worst_case_table(sweep: str, network: Network, found: pd.DataFrame, clean: Mapping[tuple, Clean]) -> pd.DataFrame:
+def worst_case_table(sweep: str, layers: Layers, found: pd.DataFrame, clean: Mapping[tuple, Clean]) -> pd.DataFrame:
     """One row for each layer and ball: the measured extremes, what is certain of them, and the bounds at its radius."""
     rows = []
     for row in found.to_dict("records"):
         known = clean.get(tuple(row[key] for key in CELL))
         if known is None:
             continue  # the cell of the reference failed, without which no certificate is known
-        n, capacity = len(known.weights), network.capacity(row)
+        n, at = len(known.weights), layers.at(row)
         # Of a ball only TV <= size is known, and the seed form falls again beyond 1 - 1/N.
         radius = {"tv": {"tv": min(row["size"], 1 - 1 / n)}, "kl": {"kl": row["size"]}}[row["metric"]]
-        ball = Shift(**network.at(row), **radius, n=n, capacity=capacity, clean=known)
+        ball = Shift(**at, **radius, n=n, clean=known)
         theorems = allowed_in_ball(row["metric"], ball)
         smallest = min(theorems, key=lambda theorem: theorems[theorem].value)
-        bound, cap = theorems[smallest].value, min(math.log(n), capacity)
+        bound, cap = theorems[smallest].value, min(math.log(n), at["capacity"])
         sides = (Estimate(row[side], row[f"{side}_stderr"]) for side in ("rise", "fall"))
         rows.append(
             {

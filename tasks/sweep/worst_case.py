@@ -19,9 +19,9 @@ from ib_core.worst_case import search as worst_case
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_of
-from tasks.sweep.data import law_of
+from tasks.sweep.laws import law_of
+from tasks.sweep.networks import checkpoint, level_of
 from tasks.sweep.sampling import SHIFTED, Sampling
-from tasks.sweep.training import checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,8 @@ class WorstCase(Recipe):
         network, epoch, layer = self.activations.network, self.activations.epoch, self.layer
         law, stored = law_of(self.activations.law), signals_of(self.activations, layer)
         weights, sampling = law.weights, self.sampling
-        channel = layer_channel(stored, network.beta, seed=sampling.seed, device=sampling.device)
+        beta = level_of(network, layer)
+        channel = layer_channel(stored, beta, seed=sampling.seed, device=sampling.device)
         balls = self.balls
         most = [
             worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7) for metric, size in balls
@@ -89,7 +90,7 @@ class WorstCase(Recipe):
             pooled = passes.signals[layer - 1]
         measured = layer_information(
             pooled,
-            network.beta,
+            beta,
             own=sampling.own(self.activations, layer, law.atoms, "measured, own"),
             deterministic=layer == 1,
             weights=np.stack(laws, axis=1),

@@ -117,7 +117,7 @@ def test_a_divergence_below_0_is_refused(bound, kappa):
         (lambda: bounds.kl_capacity(0.1, math.nan), "cap must"),
         (lambda: bounds.capacity(0, 1.0), "d must"),
         (lambda: bounds.capacity(1, 1.0, -1.0), "half_width must"),
-        (lambda: bounds.layer_capacity([], 1.0, 1.0), "widths must"),
+        (lambda: bounds.layer_capacity([], []), "capacities must"),
         (lambda: bounds.tv_directional(np.array([0.5, 0.5]), np.array([0.5, 0.4])), "q must"),
         (lambda: bounds.tv_directional(np.array([math.nan, 0.5]), np.array([0.5, 0.5])), "p must"),
         (lambda: bounds.tv_directional(np.array([1.5, -0.5]), np.array([0.5, 0.5])), "p must"),
