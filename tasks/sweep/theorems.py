@@ -1,7 +1,8 @@
 """Every theorem held against every measured deviation."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -84,55 +85,52 @@ def bounds_table(
     rows: list[dict[str, Any]] = []
     for deviation in changes[changes.estimator == "bracket"].to_dict("records"):
         law = places[deviation["split"], deviation["shift"], deviation["size"]]
-        reference = weights[references[law.split]]
         cell, estimate = (tuple(deviation[key] for key in keys) for keys in (CELL, ESTIMATE))
         at = layers.at(deviation)
-        reweighted: dict[str, Any] = {}
-        if law.kind == "reweighted":
-            reweighted = {
-                "weights": (reference, weights[law.law]),
-                "change": (deviation["lower"], deviation["upper"]),
-                "parts": _parts(origins[estimate]) if estimate in origins else None,
-            }
+        both = weights[references[law.split]], weights[law.law]
         shift = Shift(
             **at,
-            **reweighted,
+            **(_reweighted(deviation, both, origins.get(estimate)) if law.kind == "reweighted" else {}),
             **{name: getattr(law, name) for name in ("tv", "tv_how", "kl", "w1", "w2", "w2_how")},
             n=law.n_union,
             lipschitz=layers.lipschitz(deviation),
             clean=clean.get(cell) if law.kind != "moved" else None,
             steps=steps.get((law.law, *cell)),
         )
-        deviations = allowed("deviation", shift)
-        smallest = min(deviations, key=lambda theorem: deviations[theorem].value)
-        least = deviations[smallest].value
-        plug_in = PlugIn(
-            **{name: at[name] for name in LAYER},
-            n_passes=deviation["n_passes"],
-            weights=weights[law.law],
-            reference=reference,
-            shift=least,
-            by=smallest.name,
-        )
-        cap = min(math.log(law.n_atoms), at["capacity"])
+        plug_in = PlugIn(**{name: at[name] for name in LAYER}, n_passes=deviation["n_passes"], weights=both[1], reference=both[0])
         measured = {"true": Estimate(abs(deviation["value"]), deviation["stderr"])}
         if estimate in stored.index:
             value, stderr = stored.loc[estimate]
             measured["stored passes"] = Estimate(abs(float(value)), float(stderr))
         place = {key: deviation[key] for key in PLACE}
-        for theorem, bound in deviations.items():
-            row = _row(theorem, "deviation", bound, cap, measured[theorem.channel])
-            rows.append(place | row | {"tightest": bound.value == least})
-        for concerns in ("estimation", "shifted_estimate"):
-            for theorem, bound in allowed(concerns, plug_in).items():
-                rows.append(place | _row(theorem, concerns, bound, cap, None) | {"tightest": False})
+        compared = _compared(shift, plug_in, min(math.log(law.n_atoms), capacity), measured)
+        rows += [place | row for row in compared]
     return shaped("bounds", rows, sweep=sweep)
 
 
-def _parts(origin: Mapping[str, Any]) -> tuple[float, tuple[float, float], tuple[float, float]]:
-    """TV, and the brackets of what the removed and the added part know."""
-    removed, added = ((origin[f"{part}_low"], origin[f"{part}_high"]) for part in ("removed", "added"))
-    return origin["epsilon"], removed, added
+def _reweighted(
+    deviation: Mapping[str, Any], weights: tuple[np.ndarray, np.ndarray], origin: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What is known of a shift that keeps the atoms: both weights, the bracket of the change, and of its parts."""
+    known: dict[str, Any] = {"weights": weights, "change": (deviation["lower"], deviation["upper"])}
+    if origin is not None:
+        removed, added = ((origin[f"{part}_low"], origin[f"{part}_high"]) for part in ("removed", "added"))
+        known["parts"] = (origin["epsilon"], removed, added)
+    return known
+
+
+def _compared(shift: Shift, plug_in: PlugIn, cap: float, measured: Mapping[str, Estimate]) -> Iterator[dict[str, Any]]:
+    """A row for each theorem on one deviation, and on the error of the plug-in under both of its laws."""
+    deviations = allowed("deviation", shift)
+    smallest = min(deviations, key=lambda theorem: deviations[theorem].value)
+    least = deviations[smallest].value
+    for theorem, bound in deviations.items():
+        row = _row(theorem, "deviation", bound, cap, measured[theorem.channel])
+        yield row | {"tightest": bound.value == least}
+    plug_in = replace(plug_in, shift=least, by=smallest.name)
+    for concerns in ("estimation", "shifted_estimate"):
+        for theorem, bound in allowed(concerns, plug_in).items():
+            yield _row(theorem, concerns, bound, cap, None) | {"tightest": False}
 
 
 def _row(theorem: Theorem, concerns: str, bound: Bound, cap: float, measured: Estimate | None) -> dict[str, Any]:
