@@ -97,13 +97,16 @@ def bounds_table(
             clean=clean.get(cell) if law.kind != "moved" else None,
             steps=steps.get((law.law, *cell)),
         )
-        plug_in = PlugIn(**{name: at[name] for name in LAYER}, n_passes=deviation["n_passes"], weights=both[1], reference=both[0])
+        plug_in = None
+        if estimate in stored.index:
+            known = {name: at[name] for name in LAYER}
+            plug_in = PlugIn(**known, n_passes=deviation["n_passes"], weights=both[1], reference=both[0])
         measured = {"true": Estimate(abs(deviation["value"]), deviation["stderr"])}
         if estimate in stored.index:
             value, stderr = stored.loc[estimate]
             measured["stored passes"] = Estimate(abs(float(value)), float(stderr))
         place = {key: deviation[key] for key in PLACE}
-        compared = _compared(shift, plug_in, min(math.log(law.n_atoms), capacity), measured)
+        compared = _compared(shift, plug_in, min(math.log(law.n_atoms), at["capacity"]), measured)
         rows += [place | row for row in compared]
     return shaped("bounds", rows, sweep=sweep)
 
@@ -119,14 +122,18 @@ def _reweighted(
     return known
 
 
-def _compared(shift: Shift, plug_in: PlugIn, cap: float, measured: Mapping[str, Estimate]) -> Iterator[dict[str, Any]]:
-    """A row for each theorem on one deviation, and on the error of the plug-in under both of its laws."""
+def _compared(
+    shift: Shift, plug_in: PlugIn | None, cap: float, measured: Mapping[str, Estimate]
+) -> Iterator[dict[str, Any]]:
+    """A row for each theorem on one deviation, and on the error of the plug-in under both of its laws, if there is one."""
     deviations = allowed("deviation", shift)
     smallest = min(deviations, key=lambda theorem: deviations[theorem].value)
     least = deviations[smallest].value
     for theorem, bound in deviations.items():
-        row = _row(theorem, "deviation", bound, cap, measured[theorem.channel])
+        row = _row(theorem, "deviation", bound, cap, measured.get(theorem.channel))
         yield row | {"tightest": bound.value == least}
+    if plug_in is None:
+        return
     plug_in = replace(plug_in, shift=least, by=smallest.name)
     for concerns in ("estimation", "shifted_estimate"):
         for theorem, bound in allowed(concerns, plug_in).items():
