@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from ib_core.members import place
 from ib_core.networks.activation import ROOM as ACTIVATIONS
-from ib_core.networks.network import ROOM as ARCHITECTURES
-from ib_core.networks.network import half_width
+from ib_core.networks.architecture import ROOM as ARCHITECTURES
 from tasks.engine.fingerprint import Definition, fingerprint
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.store import copy_file, identity
@@ -21,7 +20,7 @@ from tasks.sweep.measures import Measured
 from tasks.sweep.schema import shaped
 from tasks.sweep.tables import SweepTables, write_tables
 from tasks.sweep.theorems import Network, bounds_table, clean_layers, worst_case_table
-from tasks.sweep.training import Training
+from tasks.sweep.training import Training, noisy_network
 from tasks.sweep.worst_case import WorstCase, laws_file
 
 Unit = TypeVar("Unit", bound=Recipe)
@@ -101,7 +100,9 @@ class Bounds(Recipe):
         attribution = collect.attribution_table(self.sweep, self.cells, places)
         clean = clean_layers(information, collect.pointwise(self.cells), weights[REFERENCE])
         steps = collect.steps(self.cells)
-        network = Network(self.widths[1:-1], half_width(self.architecture, self.activation))
+        reaches = noisy_network(self.architecture, self.widths, self.activation, 0.0, 0).half_widths
+        half_width = None if None in reaches else max(filter(None, reaches))
+        network = Network(self.widths[1:-1], half_width)
         reference = law_of(self.laws[REFERENCE])
         known = information, laws, history, weights, clean, steps, attribution
         tables = SweepTables(

@@ -1,5 +1,6 @@
 """Stage `training`: one noisy network for each beta and seed, with checkpoints at log-spaced epochs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,10 +11,12 @@ from safetensors.torch import load_file, save_file
 
 from ib_core.members import place
 from ib_core.networks.activation import ROOM as ACTIVATIONS
+from ib_core.networks.architecture import ROOM as ARCHITECTURES
+from ib_core.networks.architecture import Spec, architecture
 from ib_core.networks.epochs import log_spaced_epochs
-from ib_core.networks.network import ROOM as ARCHITECTURES
-from ib_core.networks.network import NoisyNetwork, architecture
+from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.networks.training import evaluate, split, train_epoch
+from ib_core.networks.training import optimizer as adam
 from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, write_table
@@ -89,8 +92,8 @@ class Training(Recipe):
         law = law_of(self.law)
         x, y = torch.tensor(law.atoms, dtype=torch.float32), torch.tensor(law.labels)
         train, test = (torch.from_numpy(part) for part in split(len(x), self.train_fraction, self.seed))
-        network = _untrained(self)
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
+        network = untrained(self)
+        optimizer = adam("adam", network.module.parameters(), self.learning_rate)
         done, scratch = 0, self.scratch
         for epoch in self.kept:
             path = scratch / checkpoint_name(epoch)
@@ -104,7 +107,8 @@ class Training(Recipe):
             _restore(scratch / checkpoint_name(epoch), network, optimizer)
             row: dict[str, Any] = {"epoch": epoch}
             for name, part in (("train", train), ("test", test)):
-                row[f"{name}_loss"], row[f"{name}_accuracy"] = evaluate(network, x[part], y[part], self.seed, epoch)
+                found = evaluate(network, x[part], y[part], self.seed, epoch)
+                row[f"{name}_loss"], row[f"{name}_accuracy"] = found.loss, found.accuracy
             rows.append({**row, "lipschitz": network.lipschitz()})
             copy_file(scratch / checkpoint_name(epoch), out / checkpoint_name(epoch))
         write_table(out / "history.parquet", pd.DataFrame(rows))
@@ -116,8 +120,8 @@ def checkpoint_name(epoch: int) -> str:
 
 def checkpoint(training: Training, epoch: int) -> NoisyNetwork:
     """The stored network at an epoch."""
-    network, state = _untrained(training), load_file(training.file(checkpoint_name(epoch)))
-    network.load_state_dict({name: state[f"network.{name}"] for name in network.state_dict()})
+    network, state = untrained(training), load_file(training.file(checkpoint_name(epoch)))
+    network.module.load_state_dict({name: state[f"network.{name}"] for name in network.module.state_dict()})
     return network
 
 
@@ -126,14 +130,21 @@ def history_of(training: Training) -> pd.DataFrame:
     return read_table(training.file("history.parquet")).to_pandas()
 
 
-def _untrained(training: Training) -> NoisyNetwork:
-    build = architecture(training.architecture).build
-    return build(training.widths, training.activation, training.beta, training.seed)
+def untrained(training: Training) -> NoisyNetwork:
+    """The network with its first weights."""
+    return noisy_network(training.architecture, training.widths, training.activation, training.beta, training.seed)
+
+
+def noisy_network(kind: str, widths: Sequence[int], activation: str, beta: float, seed: int) -> NoisyNetwork:
+    """One of an architecture with the same noise in every hidden layer."""
+    spec = Spec((widths[0],), widths[-1], tuple(widths[1:-1]), activation)
+    module, layers = architecture(kind).build(spec, seed)
+    return NoisyNetwork(module, layers, spec.input_shape, [beta] * len(layers))
 
 
 def _save(path: Path, network: NoisyNetwork, optimizer: torch.optim.Optimizer) -> None:
     """Weights and optimizer state in one atomic file."""
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors = {f"network.{name}": value for name, value in network.module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{key}": state[key] for key in ADAM_STATE}
     temporary = path.with_suffix(".writing")
@@ -148,9 +159,9 @@ def _restore(path: Path, network: NoisyNetwork, optimizer: torch.optim.Optimizer
     except Exception:  # safetensors raises its own and several built-in types for a torn file
         path.unlink()
         return False
-    network.load_state_dict({name: tensors[f"network.{name}"] for name in network.state_dict()})
+    network.module.load_state_dict({name: tensors[f"network.{name}"] for name in network.module.state_dict()})
     state = optimizer.state_dict()
-    n_parameters = len(list(network.parameters()))
+    n_parameters = len(list(network.module.parameters()))
     state["state"] = {i: {key: tensors[f"adam.{i}.{key}"] for key in ADAM_STATE} for i in range(n_parameters)}
     optimizer.load_state_dict(state)
     return True

@@ -27,8 +27,9 @@ from ib_core.laws.source import source as find_source
 from ib_core.laws.source import sources
 from ib_core.networks.activation import activation as find_activation
 from ib_core.networks.activation import activations
-from ib_core.networks.network import NoisyNetwork, architecture, architectures
+from ib_core.networks.architecture import architecture, architectures
 from tasks.sweep.data import family_place, read_column
+from tasks.sweep.training import noisy_network
 
 
 class Data(Settings):
@@ -231,9 +232,7 @@ class SweepConfig(StudyConfig):
         law = found.law()
         widths = (found.n_inputs, *network.widths, found.n_classes)
         try:
-            built = architecture(network.architecture).build(widths, network.activation, network.betas[0], 0)
-            if not isinstance(built, NoisyNetwork):
-                raise TypeError(f"build must return a NoisyNetwork, got {type(built).__name__}")
+            noisy_network(network.architecture, widths, network.activation, network.betas[0], 0)
         except Exception as error:  # whatever an architecture of the user's raises
             raise ConfigError(
                 f"network.architecture ({network.architecture}): {type(error).__name__}: {error}"
