@@ -1,23 +1,26 @@
 """Noisy passes of every atom through a network: T_0 = X, S_l = f_l(T_{l-1}), T_l = S_l + Z_l."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ib_core.mixture.own_passes import OwnPasses
-from ib_core.networks.network import NoisyNetwork
+from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.streams import bulk_stream
 
 # Noise streams and matrix products run over fixed blocks of atoms: the bits do not depend on how many atoms there are.
 ATOM_BLOCK = 512
+NOISE_BYTES = 2**26  # of one layer in one block, as far as a single atom's are not more
 
 
 class Passes(NamedTuple):
     """Noisy passes of every atom through a network.
 
     Attributes:
-        signals: S_l for l = 1..L, each (N, n_passes, d_l) float32; (N, 1, d_1) for l = 1, a function of X.
+        signals: S_l for l = 1..L, flattened, each (N, n_passes, d_l) float32; (N, 1, d_1) for l = 1, a function of X.
         logits: (N, n_passes, classes) float32.
     """
 
@@ -25,7 +28,33 @@ class Passes(NamedTuple):
     logits: np.ndarray
 
 
-@torch.no_grad()
+class PassBlock(NamedTuple):
+    """The passes of some successive atoms.
+
+    Attributes:
+        first: number of the first of them.
+        signals, logits: as of `Passes`, of these atoms and the layers that were asked for.
+    """
+
+    first: int
+    signals: list[np.ndarray]
+    logits: np.ndarray
+
+
+def atom_block(network: NoisyNetwork, n_passes: int, layers: int | None = None) -> int:
+    """Atoms that are propagated together: at most 512, and so few that the noise of a layer takes 64 MiB at most.
+
+    It is a function of the passes and the widths alone, and so are the bits.
+
+    Args:
+        network: whose layers they pass.
+        n_passes: of each atom.
+        layers: the first so many of its layers; all by default.
+    """
+    widest = max(network.widths[: layers or network.hidden])
+    return min(max(NOISE_BYTES // (4 * n_passes * widest), 1), ATOM_BLOCK)
+
+
 def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str) -> Passes:
     """Propagate every atom `n_passes` times with independent noise.
 
@@ -40,47 +69,42 @@ def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: 
         purpose: names the family of passes: "stored" and "fresh" are independent.
 
     Example:
-        >>> from ib_core.networks.architectures.mlp import MLP
-        >>> network = MLP((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
+        >>> from ib_core.networks.architecture import Spec
+        >>> from ib_core.networks.architectures.mlp import build_mlp
+        >>> module, layers = build_mlp(Spec((12,), 2, (4, 3), "tanh"), seed=0)
+        >>> network = NoisyNetwork(module, layers, (12,), levels=[0.1, 0.1])
         >>> passes = noisy_passes(network, np.eye(12), n_passes=5, seed=0, purpose="stored")
         >>> [signals.shape for signals in passes.signals]  # S_1 is a function of X: one pass is enough
         [(12, 1, 4), (12, 5, 3)]
     """
-    blocks = [
-        _propagate(network, atoms[start : start + ATOM_BLOCK], n_passes, seed, purpose, start // ATOM_BLOCK)
-        for start in range(0, len(atoms), ATOM_BLOCK)
-    ]
-    signals = [np.concatenate(parts) for parts in zip(*(block.signals for block in blocks), strict=True)]
-    return Passes(signals, np.concatenate([block.logits for block in blocks]))
+    n, found = len(atoms), None
+    for first, signals, logits in pass_blocks(network, atoms, n_passes, seed, purpose):
+        if found is None:
+            found = Passes(
+                [np.empty((n, *part.shape[1:]), np.float32) for part in signals],
+                np.empty((n, *logits.shape[1:]), np.float32),
+            )
+        for whole, part in zip((*found.signals, found.logits), (*signals, logits), strict=True):
+            whole[first : first + len(part)] = part
+    if found is None:
+        raise ValueError(f"atoms must have shape (N, d_0) with N at least 1, got {np.shape(atoms)}")
+    return found
 
 
-def _propagate(
-    network: NoisyNetwork,
-    atoms: np.ndarray,
-    n_passes: int,
-    seed: int,
-    purpose: str,
-    block: int,
-    size: int = ATOM_BLOCK,
-    layers: int | None = None,
-) -> Passes:
-    """The passes of one block of atoms through the first `layers` (all by default) hidden layers and the read-out."""
-    n = len(atoms)
-    padded = np.zeros((size, 1, atoms.shape[1]), np.float32)
-    padded[:n, 0] = atoms
-    hidden, signals = torch.from_numpy(padded), []
-    for layer in range(1, network.hidden + 1):
-        signal = network.signal(layer, hidden)
-        signals.append(signal[:n].numpy())
-        if layer == layers:
-            return Passes(signals, np.empty((n, n_passes, 0), np.float32))
-        rng = bulk_stream(seed, "passes", purpose, layer, block)
-        noise = rng.standard_normal((size, n_passes, signal.shape[-1]), np.float32)
-        hidden = signal + network.beta * torch.from_numpy(noise)
-    return Passes(signals, network.read_out(hidden)[:n].numpy())
+def pass_blocks(
+    network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str
+) -> Iterator[PassBlock]:
+    """The same passes block by block, so that they are never held together.
+
+    Args:
+        network, atoms, n_passes, seed, purpose: as of `noisy_passes`.
+    """
+    size = atom_block(network, n_passes)
+    for first in range(0, len(atoms), size):
+        part = atoms[first : first + size]
+        yield PassBlock(first, *_propagate(network, part, n_passes, seed, purpose, first // size, size))
 
 
-@torch.no_grad()
 def own_signals(
     network: NoisyNetwork, atoms: np.ndarray, layer: int, n_passes: int, seed: int, purpose: str = "own"
 ) -> OwnPasses:
@@ -103,17 +127,63 @@ def own_signals(
         raise ValueError(f"layer must be one of the hidden layers 2 to {network.hidden}, got {layer}")
     if n_passes < 1:
         raise ValueError(f"n_passes must be at least 1, got {n_passes}")
+    size = atom_block(network, n_passes, layer)
 
-    @torch.no_grad()
     def block(first: int, last: int) -> np.ndarray:
-        number, rest = divmod(first, ATOM_BLOCK)
-        found = _propagate(network, atoms[first - rest : last], n_passes, seed, purpose, number, layers=layer)
+        number, rest = divmod(first, size)
+        found = _propagate(network, atoms[first - rest : last], n_passes, seed, purpose, number, size, layer)
         return found.signals[-1][rest:]
 
-    @torch.no_grad()
     def heavy(chosen: np.ndarray, count: int, family: int) -> np.ndarray:
-        key = f"{purpose}, heavy {family}"
-        parts = [_propagate(network, atoms[k : k + 1], count, seed, key, int(k), size=1, layers=layer) for k in chosen]
-        return np.concatenate([part.signals[-1] for part in parts])
+        key, most = f"{purpose}, heavy {family}", max(NOISE_BYTES // (4 * max(network.widths[:layer])), 1)
+        found = np.empty((len(chosen), count, network.widths[layer - 1]), np.float32)
+        for row, k in enumerate(chosen):
+            for piece, first in enumerate(range(0, count, most)):
+                some = min(most, count - first)
+                part = _propagate(network, atoms[k : k + 1], some, seed, f"{key}, {piece}", int(k), 1, layer)
+                found[row, first : first + some] = part.signals[-1][0]
+        return found
 
-    return OwnPasses(n_passes, block, heavy, ATOM_BLOCK)
+    return OwnPasses(n_passes, block, heavy, size)
+
+
+class _Reached(BaseException):
+    """Ends a pass behind the last layer that is wanted; no error that a module might handle."""
+
+
+@torch.no_grad()
+def _propagate(
+    network: NoisyNetwork,
+    atoms: np.ndarray,
+    n_passes: int,
+    seed: int,
+    purpose: str,
+    block: int,
+    size: int,
+    layers: int | None = None,
+) -> Passes:
+    """The passes of one block of atoms through the first `layers` (all by default) hidden layers and the read-out."""
+    n, signals = len(atoms), list[np.ndarray]()
+    padded = np.zeros((size, int(np.prod(network.input_shape))), np.float32)
+    padded[:n] = atoms.reshape(n, -1)
+    # Behind a first layer that is no cut, what passes it by is needed once for every pass.
+    repeated = 1 if network.cuts[0] else n_passes
+    x = torch.from_numpy(padded).repeat_interleave(repeated, 0)
+
+    def noisy(layer: int, signal: Tensor) -> Tensor:
+        passes = repeated if layer == 1 else n_passes
+        flat = signal.reshape(size, passes, -1)
+        kept = flat[:n, :1] if layer == 1 else flat[:n]
+        signals.append(kept.float().cpu().numpy().copy())
+        if layer == layers:
+            raise _Reached
+        rng = bulk_stream(seed, "passes", purpose, layer, block)
+        noise = torch.from_numpy(rng.standard_normal((size, n_passes, flat.shape[-1]), np.float32)).to(flat)
+        noise.mul_(network.levels[layer - 1]).add_(flat)
+        return noise.reshape(size * n_passes, *signal.shape[1:])
+
+    try:
+        logits = network.propagate(x, noisy)
+    except _Reached:
+        return Passes(signals, np.empty((n, n_passes, 0), np.float32))
+    return Passes(signals, logits.reshape(size, n_passes, -1)[:n].float().cpu().numpy())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from ib_core.laws.points import Points
 from ib_core.networks.epochs import log_spaced_epochs
 from ib_core.networks.noisy_network import NoisyNetwork
-from ib_core.networks.training import evaluate, learning_rate, optimizer, train_epoch
+from ib_core.networks.training import evaluate, geometric, optimizer, train_epoch
 from ib_core.streams import stream
 from tasks.engine.recipe import Cost
 from tasks.store.parquet import write_table
@@ -49,7 +50,7 @@ class Schedule:
 
     epochs: int
     checkpoints: int
-    optimizer: str
+    optimizer: Literal["adam", "sgd"]
     learning_rate: float
     final_learning_rate: float | None
     momentum: float
@@ -102,10 +103,9 @@ class Training(Network):
             path = scratch / checkpoint_name(epoch)
             if not (path.exists() and _restore(path, network, descent)):
                 for step in range(done + 1, epoch + 1):
-                    rate = learning_rate(step, plan.epochs, plan.learning_rate, plan.final_learning_rate)
-                    for group in descent.param_groups:
-                        group["lr"] = rate
-                    train_epoch(network, descent, x, y, plan.batch_size, self.seed, step, orthonormal=plan.orthonormal)
+                    rate = geometric(plan.learning_rate, plan.final_learning_rate or plan.learning_rate, step, plan.epochs)
+                    where = plan.batch_size, self.seed, step
+                    train_epoch(network, descent, x, y, *where, learning_rate=rate, orthonormal=plan.orthonormal)
                 _save(path, network, descent)
             done = epoch
         rows = []

@@ -18,7 +18,8 @@ SHOWN = [
     "laws.family.shifted",
     "laws.input_law.InputLaw",
     "laws.wasserstein.wasserstein",
-    "networks.architectures.mlp.MLP",
+    "networks.architectures.mlp.build_mlp",
+    "networks.noisy_network.NoisyNetwork",
     "networks.passes.noisy_passes",
     "worst_case.search.largest_information",
 ]

@@ -1,55 +1,54 @@
 """The multilayer perceptron: S_l = activation(W_l T_{l-1} + b_l)."""
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
+from collections import OrderedDict
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.utils import skip_init
 
-from ib_core.networks.activation import ACTIVATIONS
-from ib_core.networks.network import Architecture, NoisyNetwork
-from ib_core.streams import stream
+from ib_core.networks.activation import ACTIVATIONS, ActivationLayer
+from ib_core.networks.architecture import Architecture, Spec
+from ib_core.networks.initial import draw_weights
 
 
-class MLP(NoisyNetwork):
-    """A multilayer perceptron with Gaussian noise after every hidden activation and none after the read-out.
+def build_mlp(spec: Spec, seed: int) -> tuple[nn.Sequential, tuple[str, ...]]:
+    """Affine maps of the flattened input, each but the last with the activation behind it.
 
     Args:
-        widths: (d_0, d_1, ..., d_L, classes): input, hidden layers, read-out.
-        activation: name of one, see `ib_core.networks.activation`.
-        beta: standard deviation of the noise.
-        seed: seed of the initial weights.
+        spec: of which `channels` must be empty.
+        seed: of the initial weights.
+
+    Returns:
+        The module and the names act1, act2, ... of its hidden layers.
+
+    Raises:
+        ValueError: `channels` are given.
 
     Example:
-        >>> network = MLP((12, 4, 3, 2), "tanh", beta=0.1, seed=0)
-        >>> network(torch.zeros(5, 12), torch.Generator().manual_seed(0)).shape
-        torch.Size([5, 2])
+        >>> import torch
+        >>> module, layers = build_mlp(Spec((12,), 2, (4, 3), "tanh"), seed=0)
+        >>> layers, module(torch.zeros(5, 12)).shape
+        (('act1', 'act2'), torch.Size([5, 2]))
     """
-
-    def __init__(self, widths: Sequence[int], activation: str, beta: float, seed: int) -> None:
-        super().__init__(len(widths) - 2, beta)
-        self.activation = ACTIVATIONS.find(activation).apply
-        linears = [nn.Linear(a, b) for a, b in pairwise(widths)]
-        self.layers = nn.ModuleList(linears)
-        rng = stream(seed, "weights")
-        with torch.no_grad():
-            for layer in linears:
-                bound = math.sqrt(6 / (layer.in_features + layer.out_features))  # Glorot and Bengio 2010
-                layer.weight.copy_(torch.from_numpy(rng.uniform(-bound, bound, layer.weight.shape)))
-                layer.bias.zero_()
-
-    def signal(self, layer: int, below: Tensor) -> Tensor:
-        return self.activation(self.layers[layer - 1](below))
-
-    def read_out(self, top: Tensor) -> Tensor:
-        return self.layers[-1](top)
-
-    def lipschitz(self) -> list[float]:
-        """A Lipschitz constant of X -> S_l for each hidden layer: products of spectral norms (activations have 1)."""
-        weights = [weight.detach().double() for name, weight in self.named_parameters() if name.endswith("weight")]
-        return list(np.cumprod([float(torch.linalg.matrix_norm(weight, 2)) for weight in weights[:-1]]))
+    if spec.channels:
+        raise ValueError(f"channels must be empty for an mlp, got {spec.channels}")
+    parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+    names = add_dense(parts, math.prod(spec.input_shape), spec)
+    module = nn.Sequential(parts)
+    draw_weights(module, spec.initial, seed)
+    return module, names
 
 
-mlp = Architecture(MLP, "affine maps, each with the activation behind it", bounded=True)
+def add_dense(parts: OrderedDict[str, nn.Module], below: int, spec: Spec) -> tuple[str, ...]:
+    """Add the dense hidden layers and the read-out; the names of all hidden layers so far."""
+    found, hidden = ACTIVATIONS.find(spec.activation), len(spec.channels)
+    for layer, width in enumerate(spec.widths, hidden + 1):
+        parts[f"linear{layer}"] = skip_init(nn.Linear, below, width)
+        if spec.batch_norm:
+            parts[f"norm{layer}"] = nn.BatchNorm1d(width)
+        parts[f"act{layer}"], below = ActivationLayer(found), width
+    parts["readout"] = skip_init(nn.Linear, below, spec.classes)
+    return tuple(f"act{layer}" for layer in range(1, hidden + len(spec.widths) + 1))
+
+
+mlp = Architecture(build_mlp, "affine maps, each with the activation behind it")

@@ -18,7 +18,9 @@ from ib_core.estimators.sliced import (
 from ib_core.laws.input_law import entropy
 from ib_core.mixture.own_passes import OwnPasses
 from ib_core.mixture.quadrature import quadrature_entropy
-from ib_core.networks.architectures.mlp import MLP
+from ib_core.networks.architecture import Spec
+from ib_core.networks.architectures.mlp import build_mlp
+from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.networks.passes import noisy_passes, own_signals
 
 
@@ -205,7 +207,8 @@ def test_passes_made_block_by_block_give_the_numbers_of_an_array():
 
 
 def test_a_network_is_projected_as_it_stands():
-    network, atoms = MLP([4, 6, 30, 2], "tanh", 0.4, 0), np.random.default_rng(0).normal(size=(150, 4))
+    network = NoisyNetwork(*build_mlp(Spec((4,), 2, (6, 30), "tanh"), 0), (4,), [0.4, 0.4])
+    atoms = np.random.default_rng(0).normal(size=(150, 4))
     stored = noisy_passes(network, atoms, 4, 0, "stored").signals[1]
     own = own_signals(network, atoms, 2, 16, 0)
     chosen = principal_directions(own_signals(network, atoms[:100], 2, 8, 0, "directions").of(0, 100), 2)

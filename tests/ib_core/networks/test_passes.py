@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ib_core.networks.activation import ACTIVATIONS
-from ib_core.networks.architectures.mlp import MLP
+from ib_core.networks.activation import activation, activations
+from ib_core.networks.architecture import Spec
+from ib_core.networks.architectures.mlp import build_mlp
+from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.networks.passes import noisy_passes, own_signals
 from ib_core.networks.training import evaluate, split, train_epoch
 from ib_core.sources import szt
@@ -15,14 +17,23 @@ from ib_core.sources import szt
 LAW = szt.law()
 
 
+def mlp(widths, activation, beta, seed):
+    module, layers = build_mlp(Spec((widths[0],), widths[-1], tuple(widths[1:-1]), activation), seed)
+    return NoisyNetwork(module, layers, (widths[0],), [beta] * len(layers))
+
+
 def network(beta=0.3, seed=0, activation="tanh"):
-    return MLP([12, 6, 4, 2], activation, beta, seed)
+    return mlp([12, 6, 4, 2], activation, beta, seed)
+
+
+def linears(net):
+    return [each for each in net.module.modules() if isinstance(each, torch.nn.Linear)]
 
 
 def test_the_first_signal_is_a_function_of_the_input():
     net = network()
     passes = noisy_passes(net, LAW.atoms[:600], 3, seed=1, purpose="stored")
-    layer = net.layers[0]
+    layer = linears(net)[0]
     expected = np.tanh(LAW.atoms[:600] @ layer.weight.detach().numpy().T + layer.bias.detach().numpy())
     assert passes.signals[0].shape == (600, 1, 6)
     assert np.abs(passes.signals[0][:, 0] - expected).max() < 1e-6
@@ -30,10 +41,10 @@ def test_the_first_signal_is_a_function_of_the_input():
 
 def test_the_second_layer_hears_noise_of_standard_deviation_beta():
     # With the second layer's weights set to the identity on small signals, its passes spread like the noise.
-    net = MLP([12, 4, 4, 2], "relu", 0.2, 0)
+    net = mlp([12, 4, 4, 2], "relu", 0.2, 0)
     with torch.no_grad():
-        net.layers[1].weight.copy_(torch.eye(4))
-        net.layers[1].bias.fill_(10)  # far from the kink
+        linears(net)[1].weight.copy_(torch.eye(4))
+        linears(net)[1].bias.fill_(10)  # far from the kink
     passes = noisy_passes(net, LAW.atoms[:200], 400, seed=3, purpose="stored")
     spread = passes.signals[1].std(axis=1, ddof=1)
     # 800 spreads of 400 draws: their root mean square has relative error 1 / sqrt(2 * 800 * 399).
@@ -42,11 +53,11 @@ def test_the_second_layer_hears_noise_of_standard_deviation_beta():
 
 def linear_network(beta):
     """Rectifiers far above their kink: the network, and its weights (4, 12), (4, 4) and (2, 4)."""
-    net = MLP([12, 4, 4, 2], "relu", beta, 0)
+    net = mlp([12, 4, 4, 2], "relu", beta, 0)
     with torch.no_grad():
-        net.layers[0].bias.fill_(20)
-        net.layers[1].bias.fill_(200)
-    return net, [layer.weight.detach().double().numpy() for layer in net.layers]
+        linears(net)[0].bias.fill_(20)
+        linears(net)[1].bias.fill_(200)
+    return net, [layer.weight.detach().double().numpy() for layer in linears(net)]
 
 
 @pytest.mark.parametrize("way", ["forward", "passes"])
@@ -67,23 +78,23 @@ def test_logits_of_a_linear_network_are_gaussian_with_the_noise_of_every_hidden_
 
 
 def test_first_weights_are_uniform_within_the_bound_of_glorot_and_biases_are_0():
-    net = MLP([300, 100, 50, 2], "tanh", 0.1, 0)
-    for layer, bound in zip(net.layers, (np.sqrt(6 / 400), np.sqrt(6 / 150), np.sqrt(6 / 52)), strict=True):
+    net = mlp([300, 100, 50, 2], "tanh", 0.1, 0)
+    for layer, bound in zip(linears(net), (np.sqrt(6 / 400), np.sqrt(6 / 150), np.sqrt(6 / 52)), strict=True):
         weights = layer.weight.detach().numpy()
         assert 0.9 * bound < np.abs(weights).max() <= bound * (1 + 1e-6) and not layer.bias.any()
         assert np.square(weights).mean() == pytest.approx(bound**2 / 3, rel=4 * np.sqrt(0.8 / weights.size))
-    other = MLP([300, 100, 50, 2], "tanh", 0.1, 1)
-    assert all((a.weight != b.weight).any() for a, b in zip(net.layers, other.layers, strict=True))
+    other = mlp([300, 100, 50, 2], "tanh", 0.1, 1)
+    assert all((a.weight != b.weight).any() for a, b in zip(linears(net), linears(other), strict=True))
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS.names)
-def test_activations_have_slopes_of_at_most_1_and_the_half_width_that_they_say(name):
-    x = torch.cat([torch.linspace(-5, 5, 2001), torch.tensor([1e6])]).double()
-    y = ACTIVATIONS.find(name).apply(x)
-    slopes = y[:-1].diff() / x[:-1].diff()
-    assert slopes.max() == pytest.approx(1, abs=1e-4) and slopes.min() >= 0
-    half_width = ACTIVATIONS.find(name).half_width
-    assert y[-1] > 1e5 if half_width is None else y.abs().max() == pytest.approx(half_width)
+@pytest.mark.parametrize("name", activations())
+def test_activations_have_the_slope_and_the_half_width_that_they_say(name):
+    x = torch.cat([torch.tensor([-1e6]), torch.linspace(-5, 5, 2001), torch.tensor([1e6])]).double()
+    y = activation(name).apply(x)
+    slopes = y.diff() / x.diff()
+    assert slopes.max() == pytest.approx(activation(name).lipschitz, rel=1e-4) and slopes.min() >= 0
+    half_width = activation(name).half_width
+    assert y[-1] > 1e5 if half_width is None else (y[-1] - y[0]) / 2 == pytest.approx(half_width)
 
 
 def test_passes_do_not_depend_on_how_many_atoms_follow():
@@ -112,7 +123,7 @@ def test_own_passes_are_those_of_their_family_whatever_block_is_asked_for():
 
 
 def test_own_passes_of_a_few_atoms_do_not_depend_on_the_others_and_are_independent_families():
-    net = MLP([12, 6, 5, 4, 2], "tanh", 0.3, 0)
+    net = mlp([12, 6, 5, 4, 2], "tanh", 0.3, 0)
     family = own_signals(net, LAW.atoms, 3, 5, seed=3)
     few, some = family.heavy(np.array([7]), 400, 0), family.heavy(np.array([2, 7, 600]), 400, 0)
     assert some.shape == (3, 400, 4)
@@ -152,7 +163,7 @@ def test_the_lipschitz_constant_of_a_linear_layer_behind_a_rotation_is_attained(
     net, (first, _, _) = linear_network(0.3)
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
     with torch.no_grad():
-        net.layers[1].weight.copy_(torch.from_numpy(2 * rotation))
+        linears(net)[1].weight.copy_(torch.from_numpy(2 * rotation))
     steepest = np.linalg.svd(first)[2][0]
     a, b = (noisy_passes(net, x[None], 1, seed=0, purpose="stored") for x in (LAW.atoms[9], LAW.atoms[9] + steepest))
     attained = [float(np.linalg.norm(x - y)) for x, y in zip(a.signals, b.signals, strict=True)]
@@ -162,20 +173,20 @@ def test_the_lipschitz_constant_of_a_linear_layer_behind_a_rotation_is_attained(
 def test_epochs_of_one_batch_without_noise_are_gradient_descent():
     x, y = torch.from_numpy(LAW.atoms[::40]).float(), torch.from_numpy(LAW.labels[::40])
     net, twin = network(beta=0.0), network(beta=0.0)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+    optimizer = torch.optim.SGD(net.module.parameters(), lr=0.5)
     for epoch in (1, 2, 3):
         train_epoch(net, optimizer, x, y, len(x), seed=0, epoch=epoch)
         hidden = x
-        for layer in twin.layers[:-1]:
+        for layer in linears(twin)[:-1]:
             hidden = torch.tanh(hidden @ layer.weight.T + layer.bias)
-        logits = hidden @ twin.layers[-1].weight.T + twin.layers[-1].bias
+        logits = hidden @ linears(twin)[-1].weight.T + linears(twin)[-1].bias
         loss = (logits.logsumexp(1) - logits[torch.arange(len(y)), y]).mean()
-        parameters = list(twin.parameters())
+        parameters = list(twin.module.parameters())
         for parameter, slope in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.data -= 0.5 * slope
-    for a, b in zip(net.parameters(), parameters, strict=True):
+    for a, b in zip(net.module.parameters(), parameters, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-    found, accuracy = evaluate(net, x, y, 0, 3)
+    found, accuracy, *_ = evaluate(net, x, y, 0, 3)
     logits = noisy_passes(net, LAW.atoms[::40], 1, 0, "stored").logits[:, 0].astype(float)
     expected = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), y.numpy()]
     assert found == pytest.approx(expected.mean(), rel=1e-5) and accuracy == (logits.argmax(1) == y.numpy()).mean()
@@ -186,8 +197,8 @@ def test_every_epoch_has_batches_of_its_own():
 
     def trained(epoch, seed=0):
         net = network(beta=0.0)
-        train_epoch(net, torch.optim.SGD(net.parameters(), lr=0.5), x, y, 512, seed, epoch)
-        return net.layers[0].weight.detach()
+        train_epoch(net, torch.optim.SGD(net.module.parameters(), lr=0.5), x, y, 512, seed, epoch)
+        return linears(net)[0].weight.detach()
 
     assert (trained(1) == trained(1)).all()
     assert (trained(1) != trained(2)).any() and (trained(1) != trained(1, seed=1)).any()
@@ -198,13 +209,13 @@ def test_training_learns_and_repeats_bit_for_bit():
 
     def trained():
         net = network(beta=0.1)
-        optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
+        optimizer = torch.optim.Adam(net.module.parameters(), lr=5e-3)
         for epoch in range(1, 6):
             train_epoch(net, optimizer, x, y, 256, seed=0, epoch=epoch)
         return net
 
     first, second = trained(), trained()
-    assert all((a == b).all() for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert all((a == b).all() for a, b in zip(first.module.parameters(), second.module.parameters(), strict=True))
     assert evaluate(first, x, y, 0, 5)[1] > 0.75 > evaluate(network(beta=0.1), x, y, 0, 0)[1]
 
 

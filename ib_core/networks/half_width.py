@@ -1,0 +1,19 @@
+"""How far the outputs of a submodule reach."""
+
+from torch import nn
+
+from ib_core.networks.activation import ActivationLayer
+
+# Softmax and what else lies in [0, 1] has half-width .5, wherever the middle of its interval is.
+_BOUNDED = {nn.Tanh: 1.0, nn.Softsign: 1.0, nn.Sigmoid: 0.5, nn.Hardsigmoid: 0.5, nn.Softmax: 0.5, nn.ReLU6: 3.0}
+
+
+def half_width(module: nn.Module) -> float | None:
+    """Every output lies in an interval of twice this length, whatever the input is; None where that is not known."""
+    if module._forward_hooks:
+        return None
+    if isinstance(module, ActivationLayer):
+        return module.activation.half_width
+    if type(module) is nn.Hardtanh:
+        return (module.max_val - module.min_val) / 2
+    return _BOUNDED.get(type(module))  # a class derived from these may do anything
