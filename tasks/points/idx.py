@@ -35,7 +35,7 @@ def read_idx_folder(folder: Path, checksums: dict[str, str] | None = None) -> Po
     if not pairs or any(labels not in stems for _, labels in pairs):
         found = ", ".join(path.name for path in sorted(folder.iterdir())[:8]) or "nothing"
         raise ValueError(f"{folder} must hold IDX files *images-idx3-ubyte and *labels-idx1-ubyte, got {found}")
-    x, y, train = [], [], []
+    x, y, train = [], [], list[list[bool | None]]()
     for images, labels in pairs:
         part = [_read(folder, name, (checksums or {}).get(name)) for name in (images, labels)]
         if len(part[0]) != len(part[1]):
@@ -46,11 +46,11 @@ def read_idx_folder(folder: Path, checksums: dict[str, str] | None = None) -> Po
     shapes = sorted({each.shape[1:] for each in x})
     if len(shapes) > 1:
         raise ValueError(f"{folder} must hold images of one shape, got {' and '.join(map(str, shapes))}")
-    known = np.concatenate(train)
-    everywhere = all(each[0] is not None for each in train) and len(train) > 1
+    known = [part for each in train for part in each]
+    official = len(train) > 1 and None not in known
     pixels = np.concatenate(x)
     scaled = pixels / np.float32(255) if pixels.dtype == np.uint8 else pixels
-    return Points(scaled, np.concatenate(y), train=known.astype(bool) if everywhere else None)
+    return Points(scaled, np.concatenate(y), train=np.array(known, dtype=bool) if official else None)
 
 
 def read_idx(data: bytes, name: str) -> np.ndarray:
@@ -76,6 +76,7 @@ def _read(folder: Path, name: str, checksum: str | None) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{folder / name} cannot be read: {error}") from error
     if checksum is not None and hashlib.sha256(data).hexdigest() != checksum:
-        raise ValueError(f"{folder / name} is not the official file: its SHA-256 differs; take a folder of IDX files "
-                         "by its path (data.source) where that is meant")
+        raise ValueError(
+            f"{folder / name} is not the official file: its SHA-256 differs; name the folder as data.source if it is meant"
+        )
     return read_idx(data, str(folder / name))

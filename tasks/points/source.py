@@ -103,7 +103,9 @@ def _from_function(function: Callable[[], Any], source: str) -> Points:
     names = ("x", "y", "weights", "train")
     if isinstance(given, Mapping):
         if not ({"x", "y"} <= given.keys() <= set(names)):
-            raise ValueError(f"{source} must return x and y, perhaps weights and train, got {', '.join(map(str, given))}")
+            raise ValueError(
+                f"{source} must return x and y, perhaps weights and train, got {', '.join(map(str, given))}"
+            )
         parts = [given.get(name) for name in names]
     elif isinstance(given, tuple | list) and 2 <= len(given) <= 4:
         parts = list(given)

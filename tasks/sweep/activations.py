@@ -83,7 +83,9 @@ class Activations(Recipe):
                 correct.append((logits.argmax(axis=2) == labels[:, None]).mean(axis=1))
                 powers.append([float(np.square(each, dtype=np.float64).mean(axis=(1, 2)).max()) for each in signals])
         found = np.concatenate(correct)
-        write_table(out / "readout.parquet", pa.table({"atom": np.arange(len(found), dtype=np.int32), "correct": found}))
+        write_table(
+            out / "readout.parquet", pa.table({"atom": np.arange(len(found), dtype=np.int32), "correct": found})
+        )
         layers = np.arange(1, network.hidden + 1)
         write_table(out / "power.parquet", pa.table({"layer": layers, "power": np.max(powers, axis=0)}))
 

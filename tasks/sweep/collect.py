@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ib_core import bounds
 from ib_core.estimate import Estimate, centred, interval
 from ib_core.laws.coupling import Steps
-from ib_core import bounds
 from tasks.sweep.activations import Activations, power_of, readout_of, signals_of
 from tasks.sweep.information import Information, cell_table
-from tasks.sweep.measures import Measured, measured_rows
 from tasks.sweep.laws import REFERENCE, Law, Shifts, law_facts, law_name, name_in
+from tasks.sweep.measures import Measured, measured_rows
 from tasks.sweep.networks import Network, facts_of, history_of
-from tasks.sweep.schema import CELL, CHECKPOINT, ESTIMATE, shaped
+from tasks.sweep.schema import CELL, ESTIMATE, shaped
 from tasks.sweep.worst_case import WorstCase, column_name, worst_case_rows
 
 

@@ -83,7 +83,7 @@ def digest(points: Points) -> str:
     for part in (points.x, points.y, points.weights, points.train):
         found.update(f"{None if part is None else (part.dtype.str, part.shape)}".encode())
         if part is not None:
-            found.update(np.ascontiguousarray(part))
+            found.update(np.ascontiguousarray(part).data)
     return found.hexdigest()
 
 
@@ -91,9 +91,7 @@ def points_of(data: DataSet) -> Points:
     """The stored points."""
     table = read_table(data.file("points.parquet"))
     x = to_rows(table["x"])
-    weights, train = (
-        table[name].to_numpy() if name in table.column_names else None for name in ("weight", "train")
-    )
+    weights, train = (table[name].to_numpy() if name in table.column_names else None for name in ("weight", "train"))
     return Points(x.reshape(len(x), *data.shape), table["y"].to_numpy(), weights, train)
 
 

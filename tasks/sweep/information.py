@@ -17,7 +17,7 @@ from ib_core.laws import coupling
 from ib_core.laws.input_law import InputLaw
 from tasks.engine.recipe import Cost, Recipe, draws_to_reach
 from tasks.store.parquet import read_table, write_table
-from tasks.sweep.activations import Activations, signal_blocks, signals_of
+from tasks.sweep.activations import Activations, signals_of
 from tasks.sweep.laws import Law, law_of
 from tasks.sweep.networks import level_of
 from tasks.sweep.sampling import MOVED, SHIFTED, Sampling

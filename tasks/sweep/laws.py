@@ -1,10 +1,11 @@
-"""Stage `laws`: the reference law and its shifts, each with its distances from the reference."""
+"""Stages `reference` and `laws`: the law of the points that are measured, and its shifts with their distances from it."""
 
 import hashlib
 import json
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -58,83 +59,124 @@ class Shifts:
 
 @dataclass(frozen=True, eq=False)
 class Law(Recipe):
-    """The law of some points of a data set, or a shift of it; size 0 of every family is the reference itself.
+    """A law of the input on finitely many atoms.
 
     Attributes:
-        data: the points.
-        part: which of them.
+        part: of the points, which the atoms of its reference are.
         n_atoms: how many these are.
-        reference: the law that is shifted; None for the reference.
-        family: of the shift; None for the reference.
-        size: of the shift.
-        metric: that the size is in, where it is not the family's own.
-        parameters: further arguments of the family, numbers and `Column`.
+        shape: of an atom.
     """
 
-    stage: ClassVar[str] = "laws"
-    data: DataSet
     part: Part
     n_atoms: int
-    reference: "Law | None" = None
-    family: str | None = None
-    size: float = 0.0
-    metric: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    shape: tuple[int, ...]
 
     @property
     def label(self) -> str:
         return name_in(self.part.name, self.title)
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """Which law of its part: "contamination/0.1"."""
-        return REFERENCE if self.family is None else law_name(self.family, self.size)
+
+    @property
+    @abstractmethod
+    def kind(self) -> Literal["reference", "reweighted", "moved"]:
+        """Where it stands, on the atoms of the reference or on others."""
+
+    @property
+    def values(self) -> int:
+        """Numbers in all atoms."""
+        return self.n_atoms * math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference(Law):
+    """The law that others are held against: some points of a data set, with their weights.
+
+    Attributes:
+        data: the points.
+    """
+
+    stage: ClassVar[str] = "reference"
+    kind: ClassVar[Literal["reference"]] = "reference"
+    title: ClassVar[str] = REFERENCE
+    data: DataSet
+
+    def cost(self) -> Cost:
+        return Cost(0.1 + 1e-7 * self.values, 8.0 * self.values)
+
+    def build(self, out: Path) -> None:
+        """Write law.parquet (a row for each atom) and law.json (its entropy)."""
+        points = points_of(self.data)
+        law = points.law(self.part.rows(points))
+        write_law(out / "law.parquet", law)
+        _write_facts(out, law, law, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Shifted(Law):
+    """A shift of the reference law.
+
+    Attributes:
+        reference: the law that is shifted.
+        family: of the shift.
+        size: of the shift, above 0.
+        metric: that the size is in, where it is not the family's own.
+        parameters: further arguments of the family, numbers and `Column`.
+    """
+
+    stage: ClassVar[str] = "laws"
+    reference: Reference
+    family: str
+    size: float
+    metric: str | None
+    parameters: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        return law_name(self.family, self.size)
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        return () if self.family is None else (family_place(self.family),)
+        return (family_place(self.family),)
 
     @property
-    def kind(self) -> Literal["reference", "reweighted", "moved"]:
-        """Where it stands, on the atoms of the reference or on others."""
-        if self.family is None:
-            return "reference"
+    def kind(self) -> Literal["reweighted", "moved"]:
         return "moved" if FAMILIES.find(self.family).moves_atoms else "reweighted"
 
     def cost(self) -> Cost:
-        values = self.n_atoms * self.data.width
-        if self.kind == "moved":
-            return Cost(3.0 + 1e-5 * values, 8.0 * values)
-        return Cost(0.1 if self.family is None else 3.0, 8.0 * (values if self.family is None else self.n_atoms))
+        moved = self.values if self.kind == "moved" else 0
+        return Cost(3.0 + 1e-5 * moved, 8.0 * (moved + self.n_atoms))
 
     def build(self, out: Path) -> None:
         """Write law.parquet (a row for each atom; its place only where the law has atoms of its own) and law.json
         (entropy, distances and how each was obtained)."""
-        if self.reference is None:
-            points = points_of(self.data)
-            reference = law = points.law(self.part.rows(points))
-            parameter = 0.0
-        else:
-            reference = law_of(self.reference)
-            given = {key: _read(value) if isinstance(value, Column) else value for key, value in self.parameters.items()}
-            law, parameter = shifted(self.family, reference, self.size, metric=self.metric, **given)
-        if self.kind == "reweighted":
-            write_table(out / "law.parquet", pa.table({"weight": law.weights}))
-        else:
+        reference = law_of(self.reference)
+        given = {key: _read(value) if isinstance(value, Column) else value for key, value in self.parameters.items()}
+        law, parameter = shifted(self.family, reference, self.size, **({"metric": self.metric} if self.metric else {}), **given)
+        if self.kind == "moved":
             write_law(out / "law.parquet", law)
-        facts: dict[str, Any] = {
-            "parameter": parameter if math.isfinite(parameter) else None,
-            "n_atoms": len(law.atoms),
-            "n_union": n_union(reference, law),
-            "entropy": law.entropy,
-            "label_entropy": entropy(np.bincount(law.labels, law.weights)),
-            "p_label_1": float(law.weights @ (law.labels == 1)),
-        }
-        for name, distance in divergences(reference, law)._asdict().items():
-            # JSON has no infinity; null stands for it and the tables turn it back.
-            facts[name] = distance.value if distance.value < float("inf") else None
-            facts[f"{name}_how"] = distance.how
-        (out / "law.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        else:
+            write_table(out / "law.parquet", pa.table({"weight": law.weights}))
+        _write_facts(out, reference, law, parameter)
+
+
+def _write_facts(out: Path, reference: InputLaw, law: InputLaw, parameter: float) -> None:
+    facts: dict[str, Any] = {
+        "parameter": parameter if math.isfinite(parameter) else None,
+        "n_atoms": len(law.atoms),
+        "n_union": n_union(reference, law),
+        "entropy": law.entropy,
+        "label_entropy": entropy(np.bincount(law.labels, law.weights)),
+        "p_label_1": float(law.weights @ (law.labels == 1)),
+    }
+    for name, distance in divergences(reference, law)._asdict().items():
+        # JSON has no infinity; null stands for it and the tables turn it back.
+        facts[name] = distance.value if distance.value < float("inf") else None
+        facts[f"{name}_how"] = distance.how
+    (out / "law.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def law_name(family: str, size: float) -> str:
@@ -150,10 +192,9 @@ def name_in(part: str, title: str) -> str:
 def law_of(recipe: Law) -> InputLaw:
     """The stored law."""
     path = recipe.file("law.parquet")
-    if recipe.kind == "reweighted":
-        assert recipe.reference is not None  # whose atoms it has
+    if isinstance(recipe, Shifted) and recipe.kind == "reweighted":
         return law_of(recipe.reference).reweighted(read_table(path)["weight"].to_numpy())
-    return _read_atoms(path, path.stat().st_mtime_ns, recipe.data.shape)
+    return _read_atoms(path, path.stat().st_mtime_ns, recipe.shape)
 
 
 def weights_of(recipe: Law) -> np.ndarray:

@@ -17,8 +17,8 @@ from torch import nn
 from ib_core.laws.points import Points
 from ib_core.members import own_member, own_place
 from ib_core.networks.activation import ACTIVATIONS
-from ib_core.networks.architecture import ARCHITECTURES, Spec
-from ib_core.networks.checks import check, cuts
+from ib_core.networks.architecture import ARCHITECTURES, Initial, Spec
+from ib_core.networks.checks import check
 from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.networks.relative import relative_levels
 from tasks.engine.fingerprint import Definition
@@ -53,7 +53,7 @@ class Design:
     activation: str = ""
     channels: tuple[int, ...] = ()
     batch_norm: bool = False
-    initial_weights: str = "glorot"
+    initial_weights: Initial = "glorot"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -195,7 +195,7 @@ def checked(network: NoisyNetwork, points: Points, rows: np.ndarray) -> Facts:
     """
     probe = inputs(points, rows[:: max(1, len(rows) // PROBES)][:PROBES])
     check(network.module, network.names, probe, classes=points.classes)
-    return Facts(tuple(network.levels), tuple(network.half_widths), tuple(cuts(network, probe)))
+    return Facts(tuple(network.levels), tuple(network.half_widths), tuple(network.cuts))
 
 
 def write_facts(facts: Facts, out: Path) -> None:

@@ -69,8 +69,8 @@ class Pretrained(Network):
         network = noisy(self, module, levels)
         facts = checked(network, points, known)
         rows = []
-        for epoch, each in zip(self.kept, self.weights or (None,), strict=True):
-            if each is not None:
+        for k, epoch in enumerate(self.kept):
+            for each in self.weights[k : k + 1]:
                 _load(module, each)
             rows.append(judged(network, points, parts, self.seed, epoch))
             state = {f"network.{name}": value.clone().contiguous() for name, value in module.state_dict().items()}

@@ -20,8 +20,8 @@ from ib_core.laws.input_law import InputLaw
 from ib_core.networks.passes import noisy_passes
 from tasks.sweep.activations import Activations
 from tasks.sweep.laws import law_of
-from tasks.sweep.sampling import Sampling
 from tasks.sweep.networks import checkpoint, level_of
+from tasks.sweep.sampling import Sampling
 
 SATURATED = 0.95  # of H(X): above it "auto" slices are measured
 DIRECTION_PASSES, DIRECTION_ATOMS = 8, 2048  # that directions are found from

@@ -103,7 +103,8 @@ class Training(Network):
             path = scratch / checkpoint_name(epoch)
             if not (path.exists() and _restore(path, network, descent)):
                 for step in range(done + 1, epoch + 1):
-                    rate = geometric(plan.learning_rate, plan.final_learning_rate or plan.learning_rate, step, plan.epochs)
+                    ends = plan.learning_rate, plan.final_learning_rate or plan.learning_rate
+                    rate = geometric(*ends, step, plan.epochs)
                     where = plan.batch_size, self.seed, step
                     train_epoch(network, descent, x, y, *where, learning_rate=rate, orthonormal=plan.orthonormal)
                 _save(path, network, descent)
@@ -124,9 +125,11 @@ def judged(network: NoisyNetwork, points: Points, parts: dict[str, np.ndarray], 
         some = rows
         if len(rows) > JUDGED:
             some = np.sort(stream(seed, "judged", name).choice(rows, JUDGED, replace=False))
-        found = evaluate(network, inputs(points, some), torch.from_numpy(points.y[some]), seed, epoch) if len(some) else None
-        for column in ("loss", "accuracy", "clean_accuracy"):
-            row[f"{name}_{column}"] = float("nan") if found is None else getattr(found, column)
+        columns = [f"{name}_{what}" for what in ("loss", "accuracy", "clean_accuracy")]
+        row |= dict.fromkeys(columns, float("nan"))
+        if len(some):
+            found = evaluate(network, inputs(points, some), torch.from_numpy(points.y[some]), seed, epoch)
+            row |= zip(columns, (found.loss, found.accuracy, found.clean_accuracy), strict=True)
     constants = [float("nan") if each is None else each for each in network.lipschitz()]
     return {**row, "lipschitz": constants}
 

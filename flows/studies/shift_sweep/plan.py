@@ -12,7 +12,7 @@ from tasks.sweep.activations import Activations
 from tasks.sweep.bounds import Bounds
 from tasks.sweep.data import Part
 from tasks.sweep.information import Information
-from tasks.sweep.laws import Law, Shifts, column
+from tasks.sweep.laws import Law, Reference, Shifted, Shifts, column
 from tasks.sweep.measures import Measured
 from tasks.sweep.networks import Network
 from tasks.sweep.pretrained import Pretrained
@@ -32,9 +32,7 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     found = config.resolved
     by_part = {name: _laws(config, found, part, len(rows)) for name, (part, rows) in found.parts.items()}
     laws = {name: law for laws in by_part.values() for name, law in laws.items()}
-    networks = [
-        _network(config, found, beta, seed) for beta in config.network.betas for seed in config.network.seeds
-    ]
+    networks = [_network(config, found, beta, seed) for beta in config.network.betas for seed in config.network.seeds]
     activations: list[Activations] = []
     cells: list[Information] = []
     searches: list[WorstCase] = []
@@ -89,15 +87,16 @@ def _rule(config: SweepConfig, found: Resolved) -> str | None:
 
 def _laws(config: SweepConfig, found: Resolved, part: Part, n_atoms: int) -> dict[str, Law]:
     """Every law of a part by its name; size 0 of a family is the reference itself."""
-    reference = Law(found.data, part, n_atoms)
-    laws = {reference.label: reference}
+    atoms = part, n_atoms, found.data.shape
+    reference = Reference(*atoms, found.data)
+    laws: dict[str, Law] = {reference.label: reference}
     for shift in config.shifts:
         given = {
             key: column(value) if isinstance(value, str) and "#" in value else value
             for key, value in shift.parameters.items()
         }
         for size in shift.sizes:
-            law = Law(found.data, part, n_atoms, reference, shift.family, size, shift.metric, given)
+            law = Shifted(*atoms, reference, shift.family, size, shift.metric, given)
             laws[law.label] = law if size > 0 else reference
     return laws
 
@@ -117,7 +116,7 @@ def _activations(config: SweepConfig, network: Network, epoch: int, laws: Mappin
     if epoch == network.last:
         only_last = set()
     reference, *shifted = dict.fromkeys(laws.values())
-    moved = [law for law in shifted if law.kind == "moved" and law.family not in only_last]
+    moved = [law for law in shifted if isinstance(law, Shifted) and law.kind == "moved" and law.family not in only_last]
     sampled = config.estimator.stored_passes, config.estimator.widest
     return [Activations(network, law, epoch, *sampled) for law in (reference, *moved)]
 

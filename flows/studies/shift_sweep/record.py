@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.sweep.bounds import Bounds
+from tasks.sweep.networks import checkpoint_name
 from tasks.sweep.tables import load_tables
 from tasks.sweep.tracking.runs import SweepRecord
-from tasks.sweep.networks import checkpoint_name
 
 
 def sweep_record(bounds: Bounds, **common: Any) -> SweepRecord:

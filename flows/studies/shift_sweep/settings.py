@@ -23,8 +23,8 @@ from flows.settings.settings import (
     shown,
 )
 from flows.studies.shift_sweep.family_parameters import check_parameters
-from ib_core.estimators.measure import MEASURES
 from flows.studies.shift_sweep.resolved import Resolved, resolve
+from ib_core.estimators.measure import MEASURES
 from ib_core.laws.family import FAMILIES, Unreachable, check_shift
 from ib_core.laws.input_law import InputLaw
 from ib_core.members import own_place
@@ -59,9 +59,9 @@ class Data(Settings):
                 own_place(self.source)
             except KeyError as error:
                 close = did_you_mean(self.source, built_in())
-                raise ValueError(f"source must be one of {', '.join(built_in())}, {FORMS}{close}: {error.args[0]}") from (
-                    error
-                )
+                raise ValueError(
+                    f"source must be one of {', '.join(built_in())}, {FORMS}{close}: {error.args[0]}"
+                ) from (error)
         return self
 
 
@@ -83,17 +83,20 @@ class Network(Settings):
         "glorot", description="uniform of Glorot and Bengio (2010), those of torch, or orthogonal ones"
     )
     layers: list[str] | None = Field(
-        None, description="of a network of your own: names of the modules that are noised, in the order of the forward "
-        "pass; `ibshift layers` lists them; name[0] takes the first of several outputs"
+        None,
+        description="of a network of your own: names of the modules that are noised, in the order of the forward "
+        "pass; `ibshift layers` lists them; name[0] takes the first of several outputs",
     )
     parameters: dict[str, Any] = Field({}, description="of a network of your own: what its function takes")
     weights: str | None = Field(
-        None, description="of a network of your own: a file of weights (.safetensors, .pt), or a glob of checkpoints, "
-        "relative to the sweep's file; the last number in a name is the epoch"
+        None,
+        description="of a network of your own: a file of weights (.safetensors, .pt), or a glob of checkpoints, "
+        "relative to the sweep's file; the last number in a name is the epoch",
     )
     noise: Literal["absolute", "relative"] = Field(
-        "absolute", description="beta itself, or beta times the root mean square of the layer on training points, "
-        "measured once: with the last weights that are given, or before training"
+        "absolute",
+        description="beta itself, or beta times the root mean square of the layer on training points, "
+        "measured once: with the last weights that are given, or before training",
     )
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
@@ -118,14 +121,18 @@ class Network(Settings):
         except KeyError as error:
             houses = ", ".join(ARCHITECTURES.names)
             close = did_you_mean(self.source, ARCHITECTURES.names)
-            raise ValueError(f"source must be {houses}, or module:function of your own{close}: {error.args[0]}") from error
+            raise ValueError(
+                f"source must be {houses}, or module:function of your own{close}: {error.args[0]}"
+            ) from error
         for name in ("widths", "channels"):
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} must be left out for a network of your own, which has its layers")
         if self.layers is not None:
             distinct(self.layers)
         if not self.layers:
-            raise ValueError("layers must name the modules of your network that are noised; `ibshift layers` lists them")
+            raise ValueError(
+                "layers must name the modules of your network that are noised; `ibshift layers` lists them"
+            )
         if self.weights is not None:
             object.__setattr__(
                 self, "weights", os.path.realpath((info.context or Path()) / Path(self.weights).expanduser())
@@ -354,7 +361,7 @@ def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
         if "." in shift.family or ":" in shift.family:
             family_place(shift.family)
         for size in shift.sizes:
-            check_shift(shift.family, law, size, metric=shift.metric, **given)
+            check_shift(shift.family, law, size, **({"metric": shift.metric} if shift.metric else {}), **given)
     except Exception as error:  # whatever a family of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"

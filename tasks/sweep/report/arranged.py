@@ -105,7 +105,9 @@ class Arranged:
     def reference_of(self, case: Case) -> dict[str, Any]:
         """The law of the clean inputs of a case."""
         laws = case.split == self.tables.laws["split"]
-        return {str(k): v for k, v in self.tables.laws[laws & (self.tables.laws["shift"] == "reference")].iloc[0].items()}
+        return {
+            str(k): v for k, v in self.tables.laws[laws & (self.tables.laws["shift"] == "reference")].iloc[0].items()
+        }
 
     def laws_of(self, family: str, case: Case | None = None) -> pd.DataFrame:
         """The laws of a family, of the first part without a case."""

@@ -7,7 +7,6 @@ from ib_core.bounds.theorems import that_concern
 from ib_core.estimate import centred
 from tasks.sweep.schema import CELL, CHECKPOINT, NETWORK, RUN, columns
 
-
 TRAINING = tuple(name for name in columns("history") if name.endswith(("loss", "accuracy")))
 
 

@@ -122,7 +122,13 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
         once |= {"slack_min": slack[cell]} if cell in slack else {}
         facts[cell] = _Facts(
             params={
-                **{"data_set": data_set, "part": split, "architecture": network, "beta": repr(float(beta)), "seed": str(seed)},
+                **{
+                    "data_set": data_set,
+                    "part": split,
+                    "architecture": network,
+                    "beta": repr(float(beta)),
+                    "seed": str(seed),
+                },
                 **{"shift_family": shift, "shift_metric": any_row["metric"], "shift_size": repr(float(size))},
                 **{"shift_size_index": str(index), "case": f"{shift} b{beta:g}", "n_atoms": str(law["n_atoms"])},
                 **{"n_passes": _count(layered["n_passes"]), "draws": _count(layered["draws"])},
@@ -172,7 +178,18 @@ def _curve(where: tuple, points: pd.DataFrame, facts: dict[tuple, _Facts], data_
     wanted = wanted[wanted["name"].str.startswith(ON_CURVES) & (wanted["name"] != "acc_clean")]
     along = wanted.assign(name="curve_" + wanted["name"], step=wanted["size"].map(index))
     on_axis = tuple(("shift_size", step, float(size)) for size, step in index.items())
-    same = {"data_set", "part", "architecture", "beta", "seed", "shift_family", "shift_metric", "n_passes", "draws", "n_atoms"}
+    same = {
+        "data_set",
+        "part",
+        "architecture",
+        "beta",
+        "seed",
+        "shift_family",
+        "shift_metric",
+        "n_passes",
+        "draws",
+        "n_atoms",
+    }
     return RunRecord(
         kind="curve",
         key=f"{network}/b{beta!r}/s{seed}/{name_in(split, shift)}",

@@ -1,0 +1,2 @@
+def check(module, layers, x, classes=None):
+    pass

@@ -1,0 +1,2 @@
+def relative_levels(module, layers, x, beta):
+    raise NotImplementedError

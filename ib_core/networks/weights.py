@@ -1,0 +1,2 @@
+def load_weights(module, path):
+    raise NotImplementedError
