@@ -1,2 +1,0 @@
-def check(module, layers, x, classes=None):
-    pass
