@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 
@@ -38,7 +40,7 @@ def taps(module: nn.Module, names: Sequence[str]) -> list[Tap]:
         raise NetworkError(f"layers must be a list of names of submodules, got {names!r}")
     if not names:
         raise NetworkError("layers must name at least one submodule, got none")
-    known = dict(module.named_modules())
+    known = dict(module.named_modules(remove_duplicate=False))
     found = []
     for name in names:
         if list(names).count(name) > 1:
@@ -137,6 +139,12 @@ def hooked(module: nn.Module, places: Sequence[Tap], seen: Callable[[int, Tensor
     finally:
         for handle in handles:
             handle.remove()
+
+
+def as_inputs(module: nn.Module, x: Tensor | np.ndarray) -> Tensor:
+    """Inputs on the device and with the digits of the module's parameters."""
+    like = next((each for each in module.parameters() if each.is_floating_point()), torch.empty(0))
+    return torch.as_tensor(x).to(like.device, like.dtype)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def lipschitz(network: "NoisyNetwork") -> list[float | None]:
         return tensor.data_ptr(), tensor.numel()
 
     def constant_of(tensor: Any) -> float | None:
-        if not isinstance(tensor, Tensor) or not tensor.is_contiguous():
+        if not isinstance(tensor, Tensor) or not tensor.is_contiguous() or tensor.is_inference():
             return None
         constant, version, kept = known.get(key(tensor), (None, 0, tensor))
         return constant if version == tensor._version and kept.dtype == tensor.dtype else None
@@ -40,7 +40,7 @@ def lipschitz(network: "NoisyNetwork") -> list[float | None]:
     def note(tensor: Any, constant: float | None) -> None:
         if isinstance(tensor, Tensor):
             known.pop(key(tensor), None)
-            if constant is not None and tensor.is_contiguous():
+            if constant is not None and tensor.is_contiguous() and not tensor.is_inference():
                 known[key(tensor)] = constant, tensor._version, tensor
 
     below: dict[nn.Module, float | None] = {}  # of a module's input, as it was before the module might change it
@@ -65,15 +65,13 @@ def lipschitz(network: "NoisyNetwork") -> list[float | None]:
     x = network.inputs(torch.zeros(1, *network.input_shape))
     note(x, 1.0)
     leaves = [each for each in network.module.modules() if _is_leaf(each)]
-    places = dict(network.module.named_modules())
     handles: list[Any] = []
     try:
         for leaf in leaves:
             handles.append(leaf.register_forward_pre_hook(before, with_kwargs=True))
             handles.append(leaf.register_forward_hook(after, with_kwargs=True))
-        for layer, name in enumerate(network.names):
-            if name in places:
-                handles.append(places[name].register_forward_hook(reached(layer)))
+        for layer, tap in enumerate(network.places):
+            handles.append(tap.module.register_forward_hook(reached(layer)))
         with mode(network.module, training=False):
             network.module(x)
     finally:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ib_core.networks.cuts import cuts
 from ib_core.networks.half_width import half_width
-from ib_core.networks.hooks import NetworkError, hooked, mode, taps
+from ib_core.networks.hooks import NetworkError, as_inputs, hooked, mode, taps
 from ib_core.networks.lipschitz import lipschitz
 from ib_core.streams import stream
 
@@ -31,6 +31,7 @@ class NoisyNetwork:
     Attributes:
         module: as given.
         names: of the layers.
+        places: where they are read.
         levels: as given.
         hidden: number L of layers.
         shapes: of one signal of each layer.
@@ -54,7 +55,7 @@ class NoisyNetwork:
         self, module: nn.Module, layers: Sequence[str], input_shape: Sequence[int], levels: Sequence[float]
     ) -> None:
         self.module, self.input_shape = module, tuple(input_shape)
-        self._taps = taps(module, layers)
+        self.places = taps(module, layers)
         self.names, self.levels = tuple(layers), tuple(float(level) for level in levels)
         self.hidden = len(self.names)
         if len(self.levels) != self.hidden or not all(0 <= level < math.inf for level in self.levels):
@@ -69,13 +70,42 @@ class NoisyNetwork:
             self.propagate(torch.zeros(1, *self.input_shape), note)
         self.shapes = tuple(shapes)
         self.widths = tuple(math.prod(shape) for shape in shapes)
-        self.half_widths = tuple(half_width(tap.module) if tap.part is None else None for tap in self._taps)
+        self.half_widths = tuple(half_width(tap.module) if tap.part is None else None for tap in self.places)
 
     @cached_property
     def cuts(self) -> tuple[bool, ...]:
         """Whether all that is behind a layer depends on the input through this layer's T_l alone, see `cuts`."""
-        probe = stream(0, "probe").standard_normal((4, *self.input_shape))
-        return cuts(self, torch.from_numpy(probe))
+        return cuts(self, self._probe())
+
+    @cached_property
+    def grows(self) -> bool:
+        """Whether T_1 may have more rows than S_1: the first layer is a cut, and what is behind it asks the number of
+        rows of nothing before it."""
+        if not self.cuts[0]:
+            return False
+        x, passes = self._probe(), 3
+
+        def outputs(x: Tensor, repeated: int) -> list[Tensor]:
+            found = []
+
+            def noisy(layer: int, signal: Tensor) -> Tensor:
+                hidden = signal.repeat_interleave(repeated, 0) if layer == 1 else signal
+                found.append(hidden)
+                return hidden
+
+            return [*found, self.propagate(x, noisy)]
+
+        try:
+            with torch.no_grad():
+                found = zip(outputs(x, passes), outputs(x.repeat_interleave(passes, 0), 1), strict=True)
+                return all(torch.allclose(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max())) for a, b in found)
+        except NetworkError:
+            raise
+        except Exception:  # what a user's module raises where the rows do not fit
+            return False
+
+    def _probe(self) -> Tensor:
+        return torch.from_numpy(stream(0, "probe").standard_normal((4, *self.input_shape)))
 
     def propagate(
         self, x: Tensor | np.ndarray, noisy: Callable[[int, Tensor], Tensor], training: bool = False
@@ -100,7 +130,7 @@ class NoisyNetwork:
             reached = layer
             return noisy(layer, signal)
 
-        with mode(self.module, training), hooked(self.module, self._taps, seen):
+        with mode(self.module, training), hooked(self.module, self.places, seen):
             logits = self.module(self.inputs(x))
         if reached < self.hidden:
             raise NetworkError(f"layer {self.names[reached]!r} is not called in a pass")
@@ -114,9 +144,7 @@ class NoisyNetwork:
 
     def inputs(self, x: Tensor | np.ndarray) -> Tensor:
         """Inputs in the shape, and on the device and with the digits of the module's parameters."""
-        rows = torch.as_tensor(x).reshape(len(x), *self.input_shape)
-        like = next((each for each in self.module.parameters() if each.is_floating_point()), torch.empty(0))
-        return rows.to(like.device, like.dtype)
+        return as_inputs(self.module, x).reshape(len(x), *self.input_shape)
 
     def __call__(self, x: Tensor | np.ndarray, noise: torch.Generator, training: bool = False) -> Tensor:
         """Logits (n, classes) after one noisy pass."""

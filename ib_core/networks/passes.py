@@ -166,8 +166,8 @@ def _propagate(
     n, signals = len(atoms), list[np.ndarray]()
     padded = np.zeros((size, int(np.prod(network.input_shape))), np.float32)
     padded[:n] = atoms.reshape(n, -1)
-    # Behind a first layer that is no cut, what passes it by is needed once for every pass.
-    repeated = 1 if network.cuts[0] else n_passes
+    # What passes the first layer by is needed once for every pass.
+    repeated = 1 if network.grows else n_passes
     x = torch.from_numpy(padded).repeat_interleave(repeated, 0)
 
     def noisy(layer: int, signal: Tensor) -> Tensor:

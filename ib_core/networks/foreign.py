@@ -1,0 +1,137 @@
+"""A user's own network: a function of theirs that builds a module, and a file of weights."""
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ib_core.networks.hooks import NetworkError
+
+# What other tools put around a state_dict or before its names.
+WRAPPERS = ("state_dict", "model_state_dict")
+PREFIXES = ("module.", "network.", "model.", "_orig_mod.")
+
+
+def foreign_module(place: str, seed: int = 0) -> nn.Module:
+    """What the function of "module:function" returns when it is called without arguments.
+
+    Args:
+        place: "my_nets:build".
+        seed: of torch's stream while it runs, which is as before afterwards.
+
+    Raises:
+        NetworkError: there is no such function, it fails, or it returns no module.
+    """
+    name, _, attribute = place.partition(":")
+    if not name or not attribute:
+        raise NetworkError(f"a network of your own must be given as module:function, got {place!r}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            imported = importlib.import_module(name)
+        except (Exception, SystemExit) as error:  # whatever a module of the user's raises
+            raise NetworkError(f"{place!r} must be in a module that can be imported, got {_line(error)}") from error
+        build = getattr(imported, attribute, None)
+        if not callable(build):
+            close = difflib.get_close_matches(attribute, vars(imported), 1)
+            hint = f": did you mean {close[0]}?" if close else ""
+            raise NetworkError(f"{place!r} must name a function, but {name} has no such {attribute!r}{hint}")
+        try:
+            module = build()
+        except (Exception, SystemExit) as error:
+            raise NetworkError(f"{place!r} must build a network without arguments, got {_line(error)}") from error
+    if not isinstance(module, nn.Module):
+        raise NetworkError(f"{place!r} must return a torch.nn.Module, got {type(module).__name__}")
+    return module
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load parameters and buffers from a file, all of them, as `fitted` makes them fit.
+
+    Raises:
+        NetworkError: the file cannot be read, or does not fit.
+    """
+    module.load_state_dict(fitted(module, weights_from(path), str(path)), strict=False)
+
+
+def weights_from(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, or of a .pt or .pth file that holds a state_dict and no code.
+
+    Raises:
+        NetworkError: it is neither, or cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NetworkError(f"weights must be a file, got {path}: there is none")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        if path.suffix in (".pt", ".pth"):
+            return _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path)
+    except NetworkError:
+        raise
+    except Exception as error:  # a torn file raises all kinds
+        hint = "" if path.suffix == ".safetensors" else "; save module.state_dict(), which needs no code to be read"
+        raise NetworkError(f"weights cannot be read from {path}: {_line(error)[:200]}{hint}") from error
+    raise NetworkError(f"weights must be a .safetensors, .pt or .pth file, got {path}")
+
+
+def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
+    for _ in WRAPPERS:
+        for wrapper in WRAPPERS:
+            if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+                found = found[wrapper]
+    if not isinstance(found, Mapping) or not all(isinstance(each, Tensor) for each in found.values()):
+        kind = type(found).__name__
+        raise NetworkError(
+            f"weights must be a state_dict of tensors, or lie under {' or '.join(WRAPPERS)} in a dict, "
+            f"got a {kind} in {path}"
+        )
+    return dict(found)
+
+
+def fitted(module: nn.Module, state: Mapping[str, Tensor], origin: str = "the weights") -> dict[str, Tensor]:
+    """The tensors of a state_dict by the names of a module, without a prefix that all of them share if they fit so.
+
+    Args:
+        module: that they are for.
+        state: by name.
+        origin: what an error calls them.
+
+    Raises:
+        NetworkError: some are missing, too many or of another shape.
+    """
+    own, trials = module.state_dict(), [dict(state)]
+    while trials[-1].keys() != own.keys():
+        prefix = next((each for each in PREFIXES if all(name.startswith(each) for name in trials[-1])), None)
+        if prefix is None or not trials[-1]:
+            break
+        trials.append({name.removeprefix(prefix): each for name, each in trials[-1].items()})
+    found = min(trials, key=lambda trial: len(trial.keys() ^ own.keys()))
+    # Tied parameters are often stored once.
+    stored = {own[name].data_ptr() for name in found if name in own}
+    missing = [name for name in own if name not in found and own[name].data_ptr() not in stored]
+    unexpected = [name for name in found if name not in own]
+    if missing or unexpected:
+        parts = [f"{what} {_some(names)}" for what, names in (("lack", missing), ("have besides", unexpected)) if names]
+        raise NetworkError(f"{origin} must fit the network, but {' and '.join(parts)}")
+    for name, tensor in found.items():
+        if tensor.shape != own[name].shape:
+            wanted, got = tuple(own[name].shape), tuple(tensor.shape)
+            raise NetworkError(f"{origin} must fit the network: {name} must have shape {wanted}, got {got}")
+    return found
+
+
+def _some(names: Iterable[str], most: int = 5) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0]
