@@ -93,7 +93,9 @@ class Law(Recipe):
     def build(self, out: Path) -> None:
         """Write law.parquet (one row per atom) and law.json (entropy, distances and how each was obtained)."""
         reference = self.of.law()
-        given = {key: _read(value) if isinstance(value, Column) else value for key, value in self.parameters.items()}
+        given: dict[str, Any] = {
+            key: _read(value) if isinstance(value, Column) else value for key, value in self.parameters.items()
+        }
         law, parameter = shifted(self.family or REFERENCE, reference, self.size, **given)
         write_law(out / "law.parquet", law)
         facts: dict[str, Any] = {

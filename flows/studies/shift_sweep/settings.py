@@ -240,7 +240,7 @@ class SweepConfig(StudyConfig):
             ) from error
         for index, shift in enumerate(self.shifts):
             try:
-                given = {
+                given: dict[str, Any] = {
                     key: read_column(value) if isinstance(value, str) else value
                     for key, value in shift.parameters.items()
                 }
