@@ -155,7 +155,7 @@ class Shifted(Law):
         (entropy, distances and how each was obtained)."""
         reference = law_of(self.reference)
         given = {key: _read(value) if isinstance(value, Column) else value for key, value in self.parameters.items()}
-        law, parameter = shifted(self.family, reference, self.size, **({"metric": self.metric} if self.metric else {}), **given)
+        law, parameter = shifted(self.family, reference, self.size, metric=self.metric, **given)
         if self.kind == "moved":
             write_law(out / "law.parquet", law)
         else:

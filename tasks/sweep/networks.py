@@ -15,12 +15,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ib_core.laws.points import Points
-from ib_core.members import own_member, own_place
+from ib_core.members import own_place
 from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import ARCHITECTURES, Initial, Spec
 from ib_core.networks.checks import check
+from ib_core.networks.foreign import foreign_module
+from ib_core.networks.levels import relative_levels
 from ib_core.networks.noisy_network import NoisyNetwork
-from ib_core.networks.relative import relative_levels
 from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Recipe
 from tasks.store.parquet import read_table
@@ -82,8 +83,7 @@ def untrained(design: Design, seed: int) -> tuple[nn.Module, tuple[str, ...]]:
     """The module with its initial weights, and the names of the layers that its architecture would noise.
 
     Raises:
-        KeyError: there is no such source.
-        TypeError: the user's function does not return a module.
+        ValueError: it cannot be built; the message says why.
     """
     if not design.own:
         spec = Spec(
@@ -96,15 +96,7 @@ def untrained(design: Design, seed: int) -> tuple[nn.Module, tuple[str, ...]]:
             initial=design.initial_weights,
         )
         return ARCHITECTURES.find(design.source).build(spec, seed)
-    function = own_member(design.source)
-    if not callable(function):
-        raise TypeError(f"{design.source} must be a function that returns a torch.nn.Module, got {type(function)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = function(**design.parameters)
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"{design.source} must return a torch.nn.Module, got {type(module).__name__}")
-    return module.float(), ()
+    return foreign_module(design.source, seed, design.parameters), ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from ib_core.networks.weights import load_weights
+from ib_core.networks.foreign import load_weights
 from tasks.engine.recipe import Cost, not_identity
 from tasks.store.parquet import write_table
 from tasks.sweep.data import Split, points_of

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,8 @@ from flows.settings.settings import ConfigError
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.points import Points
 from ib_core.networks.checks import check
+from ib_core.networks.foreign import load_weights
 from ib_core.networks.noisy_network import NoisyNetwork
-from ib_core.networks.weights import load_weights
 from tasks.sweep.data import DataSet, Part, PartName, Split, data_set
 from tasks.sweep.networks import PROBES, Design, inputs, untrained
 from tasks.sweep.pretrained import Weights, weight_files
@@ -126,11 +127,11 @@ def _design(config: "SweepConfig", data: DataSet, points: Points, weights: tuple
         )
     try:
         module, names = untrained(design, network.seeds[0])
-    except Exception as error:  # whatever a function of the user's raises
-        raise ConfigError(f"network.source ({network.source}): {type(error).__name__}: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"network.{'source' if design.own else 'widths'} ({network.source}): {error}") from error
     if weights:
         try:
-            load_weights(module, weights[0].file)
+            load_weights(module, Path(weights[0].file))
         except (ValueError, OSError) as error:
             raise ConfigError(f"network.weights ({weights[0].file}): {error}") from error
     layers = design.layers or names

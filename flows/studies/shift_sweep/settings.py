@@ -361,7 +361,7 @@ def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
         if "." in shift.family or ":" in shift.family:
             family_place(shift.family)
         for size in shift.sizes:
-            check_shift(shift.family, law, size, **({"metric": shift.metric} if shift.metric else {}), **given)
+            check_shift(shift.family, law, size, metric=shift.metric, **given)
     except Exception as error:  # whatever a family of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
