@@ -101,13 +101,13 @@ def module_constant(module: nn.Module, given: tuple[int, ...], returned: tuple[i
     return None if rule is None else rule(module, given, returned)
 
 
-# The largest slopes of SiLU (1.0998) and GELU (1.1290, or 1.1289 with tanh) are rounded up.
+# The largest slopes of SiLU (1.0998), GELU (1.1290, or 1.1289 with tanh) and Hardsigmoid (1/6) are rounded up.
 _SLOPES: dict[type, float] = {
     **dict.fromkeys(
         (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout, nn.ReLU), 1.0
     ),
     **dict.fromkeys((nn.ReLU6, nn.Tanh, nn.Hardtanh, nn.Softplus, nn.Softsign, nn.LogSigmoid, nn.CELU), 1.0),
-    **{nn.Sigmoid: 0.25, nn.Hardsigmoid: 1 / 6, nn.SiLU: 1.1, nn.GELU: 1.13, nn.ZeroPad2d: 1.0},
+    **{nn.Sigmoid: 0.25, nn.Hardsigmoid: 0.1667, nn.SiLU: 1.1, nn.GELU: 1.13, nn.ZeroPad2d: 1.0},
 }
 
 
