@@ -93,7 +93,8 @@ def family(
         metric: of its sizes. "severity" is the family's own unit: it is not held to a distance.
         moves_atoms: whether it moves atoms instead of changing weights.
         check: `(law, size, **parameters)`, which raises for what the function would refuse; for one that takes long.
-        largest: severity that it has, a number or `(law, **parameters) -> float`; up to it a severity is found for a W_2.
+        largest: severity that it has, a number or `(law, **parameters) -> float`. With one, a severity is found for
+            a W_2, too.
         sees_network: whether it needs the network, a parameter `network` that is `(x (n, d) float32, generator)
             -> logits`, one noisy pass.
         keeps_labels: whether every atom keeps its label.

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_a_patch_covers_its_share_and_larger_patches_hold_the_smaller():
         np.testing.assert_allclose(covered[-1].sum(axis=(1, 2)), (10 * share) ** 2)
         black = shown("occlusion", law, share, seed=1)[:-1]
         np.testing.assert_allclose(black, 0.5 * (1 - covered[-1]), atol=1e-12)
-    for small, large in zip(covered, covered[1:], strict=False):
+    for small, large in pairwise(covered):
         assert (small <= large + 1e-12).all()
     centres = np.array([ndimage.center_of_mass(patch) for patch in covered[0]])
     assert (np.ptp(centres, axis=0) > 6).all()  # each atom has its own place
@@ -309,7 +310,7 @@ def test_a_severity_of_ones_own_is_solved_for_up_to_its_largest(monkeypatch):
         shifted(name("louder"), law, 5.0, power=2)
     assert shifted(name("endless"), law, 1e9).parameter == 1e9
     for apply in (shifted, check_shift):
-        with pytest.raises(ValueError, match="metric must be severity for .*endless, got 'w2'"):
+        with pytest.raises(ValueError, match=r"metric must be severity for .*endless, got 'w2'"):
             apply(name("endless"), law, 1.0, metric="w2")
         with pytest.raises(ValueError, match="must keep the labels, or be entered with keeps_labels=False"):
             apply(name("relabels"), law, 1.0)
