@@ -70,7 +70,7 @@ class Family(NamedTuple):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics in which a size can be given, the family's own first."""
-        return (self.metric, "w2") if self.metric == "severity" else (self.metric,)
+        return (self.metric, "w2") if self.metric == "severity" and self.largest != math.inf else (self.metric,)
 
 
 FAMILIES = Registry("ib_core.shifts", Family, made="a function under @family")
@@ -91,7 +91,8 @@ def family(
         metric: of its sizes. "severity" is the family's own unit: it is not held to a distance.
         moves_atoms: whether it moves atoms instead of changing weights.
         check: `(law, size, **parameters)`, which raises for what the function would refuse; for one that takes long.
-        largest: severity that it has, a number or `(law, **parameters) -> float`; W_2 is solved for up to this one.
+        largest: severity that it has, a number or `(law, **parameters) -> float`. With one, a severity is found for
+            a W_2, too.
         sees_network: whether it needs the network, a parameter `network` that is `(x (n, d) float32, generator)
             -> logits`, one noisy pass.
         keeps_labels: whether every atom keeps its label.
@@ -174,10 +175,10 @@ def check_shift(name: str, law: InputLaw, size: float, metric: str | None = None
 
 def _metric(name: str, metric: str | None) -> str:
     """The metric of a size: the one that was asked for, if the family has it, or the family's own."""
-    metrics = FAMILIES.find(name).metrics
-    if metric is not None and metric not in metrics:
-        raise ValueError(f"metric must be {' or '.join(metrics)} for {name}, got {metric!r}")
-    return metric or metrics[0]
+    entered = FAMILIES.find(name)
+    if metric is not None and metric not in entered.metrics:
+        raise ValueError(f"metric must be {' or '.join(entered.metrics)} for {name}, got {metric!r}")
+    return metric or entered.metric
 
 
 def _first_atoms(law: InputLaw) -> InputLaw:
@@ -206,10 +207,7 @@ def _applied(name: str, law: InputLaw, size: float, **parameters) -> Shift:
 def _largest(name: str, law: InputLaw, **parameters) -> float:
     """The largest severity of a family."""
     largest = FAMILIES.find(name).largest
-    found = float(largest(law, **parameters)) if callable(largest) else largest
-    if not math.isfinite(found):
-        raise ValueError(f"{name} must be entered with its largest severity, or W_2 is not solved for")
-    return found
+    return float(largest(law, **parameters)) if callable(largest) else largest
 
 
 def _at_w2(name: str, law: InputLaw, size: float, measure: Measure, least: float = 0.0, **parameters) -> Shift:

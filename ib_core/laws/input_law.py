@@ -8,6 +8,9 @@ import numpy as np
 from ib_core.checks import finite_array, integer_array, one_law
 from ib_core.streams import stream
 
+# Rows whose bits are held at a time.
+BLOCK = 1024
+
 
 @dataclass(frozen=True)
 class InputLaw:
@@ -77,13 +80,7 @@ def places(*atoms: np.ndarray) -> list[np.ndarray]:
     Places are numbered as they first appear.
     """
     rows = np.vstack(atoms) + 0.0  # -0 is 0
-    # A key of each row from its bits, in integers that wrap around: sorting by every column takes seconds for images.
-    bits = rows.view(np.uint64)
-    for half in (32, 16):  # round numbers have all their bits on the left
-        bits = bits ^ (bits >> np.uint64(half))
-    keys = bits @ (
-        stream(0, "places").integers(2**63, size=rows.shape[1], dtype=np.uint64) << np.uint64(1) | np.uint64(1)
-    )
+    keys = np.concatenate([_keys(rows[start : start + BLOCK]) for start in range(0, len(rows), BLOCK)])
     order = np.argsort(keys, kind="stable")
     differs = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
     if (differs & (keys[order[1:]] == keys[order[:-1]])).any():  # two places with one key
@@ -95,6 +92,15 @@ def places(*atoms: np.ndarray) -> list[np.ndarray]:
     np.minimum.at(first, group, np.arange(len(rows)))
     owner = np.argsort(np.argsort(first))[group]
     return np.split(owner, np.cumsum([len(part) for part in atoms])[:-1])
+
+
+def _keys(rows: np.ndarray) -> np.ndarray:
+    """A number of each row, from its bits and the same for equal rows: images have too many columns to sort by."""
+    bits = rows.view(np.uint64)
+    for half in (32, 16):  # round numbers have all their bits on the left
+        bits = bits ^ (bits >> np.uint64(half))
+    factors = stream(0, "places").integers(2**64, size=rows.shape[1], dtype=np.uint64) | np.uint64(1)
+    return bits @ factors  # integers that wrap around
 
 
 def merged(atoms: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:

@@ -25,6 +25,7 @@ EXACT = 1e-9
 ROUNDS = 5  # of network simplex, each in finer units
 LARGE = "coupling upper bound: every atom along its own step"
 STAYS = "coupling upper bound: common mass stays, the rest is independent"
+REST_IS_CARRIED = "coupling upper bound: common mass stays, the rest by transport"
 
 
 class Distance(NamedTuple):
@@ -249,8 +250,7 @@ def _moved(p: InputLaw, q: InputLaw, orders: Sequence[int]) -> list[Ends]:
     nearest = _nearest(x, y, steps)
     if (steps <= nearest * (1 + 1e-12)).all():
         return [Ends(value, "exact: every atom stays nearest to its origin") for value in along_steps]
-    entries = len(steps) ** 2
-    if entries > MAX_TRANSPORT_ENTRIES or entries * x.shape[1] > MAX_TRANSPORT_PRODUCTS:
+    if _too_large(weights, weights, x.shape[1]):
         lower = [(_sliced_end(p, q, order), float(weights @ nearest**order) ** (1 / order)) for order in orders]
         return [
             Ends(value, LARGE, max(ends), ("slices", "nearest atoms")[ends[1] > ends[0]])
@@ -302,21 +302,35 @@ def _nearest(x: np.ndarray, y: np.ndarray, steps: np.ndarray) -> np.ndarray:
 def _reweighted(atoms: np.ndarray, p: np.ndarray, q: np.ndarray, order: int) -> Ends:
     """W_p between two laws on the same distinct atoms."""
     p, q = p / p.sum(), q / q.sum()
+    surplus, deficit = np.maximum(p - q, 0), np.maximum(q - p, 0)
+    if not surplus.any() or not deficit.any():  # one law but for rounding
+        return Ends(0.0, "exact: equal laws")
     # Mass common to both laws may stay where it is when the cost is a metric: |x - x'| always,
     # |x - x'|^2 on corners of a box, where it is a weighted Hamming distance.
     may_stay = order == 1 or all(len(np.unique(column)) <= 2 for column in atoms.T)
-    surplus, deficit = (np.maximum(p - q, 0), np.maximum(q - p, 0)) if may_stay else (p, q)
-    sources, sinks = np.flatnonzero(surplus), np.flatnonzero(deficit)
-    if not len(sources) or not len(sinks):  # one law but for rounding
-        return Ends(0.0, "exact: equal laws")
-    entries = len(sources) * len(sinks)
-    if entries > MAX_TRANSPORT_ENTRIES or entries * atoms.shape[1] > MAX_TRANSPORT_PRODUCTS:
-        value = _independent(atoms, np.maximum(p - q, 0), np.maximum(q - p, 0), order) ** (1 / order)
-        labels = np.zeros(len(atoms), np.int64)
-        first = InputLaw(atoms, p, labels)
+    if not may_stay and not _too_large(p, q, atoms.shape[1]):
+        return _carried(atoms, p, q, order)
+    first = InputLaw(atoms, p, np.zeros(len(atoms), np.int64))
+    if _too_large(surplus, deficit, atoms.shape[1]):
+        value = _independent(atoms, surplus, deficit, order) ** (1 / order)
         return Ends(value, STAYS, _sliced_end(first, first.reweighted(q), order), "slices")
+    found = _carried(atoms, surplus, deficit, order)
+    if may_stay:
+        return found
+    return Ends(found.value, REST_IS_CARRIED, _sliced_end(first, first.reweighted(q), order), "slices")
+
+
+def _too_large(p: np.ndarray, q: np.ndarray, d: int) -> bool:
+    """Whether the matrix of costs between masses p and q (N,) is, or takes too long to make in d dimensions."""
+    entries = int((p > 0).sum()) * int((q > 0).sum())
+    return entries > MAX_TRANSPORT_ENTRIES or entries * d > MAX_TRANSPORT_PRODUCTS
+
+
+def _carried(atoms: np.ndarray, p: np.ndarray, q: np.ndarray, order: int) -> Ends:
+    """The distance between masses p and q (N,) of equal sum."""
+    sources, sinks = np.flatnonzero(p), np.flatnonzero(q)
     cost = cdist(atoms[sources], atoms[sinks]) ** order
-    return _certified(_transport(surplus[sources], deficit[sinks], cost), float(surplus.sum()), order)
+    return _certified(_transport(p[sources], q[sinks], cost), float(p.sum()), order)
 
 
 def _independent(atoms: np.ndarray, surplus: np.ndarray, deficit: np.ndarray, order: int) -> float:
