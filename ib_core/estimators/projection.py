@@ -11,6 +11,7 @@ from ib_core.mixture.own_passes import OwnPasses
 from ib_core.mixture.signal_blocks import SignalBlocks, signal_blocks, tiles
 
 ORTHONORMAL = 1e-5  # how far U U^T may be from the identity: what float32 leaves
+MOST_ATOMS = 512  # of a block of own passes that are an array
 CACHE_BYTES = 2**28  # of projected own passes that are kept, so that the network makes them once
 
 
@@ -44,10 +45,10 @@ def projected_own(own: Any, n: int, directions: np.ndarray) -> OwnPasses:
     """Own passes on `directions` (k, d), kept where they are small."""
     k, d = directions.shape
     if not isinstance(own, OwnPasses):
-        array = as_signals(own, "own", "(N, n_own, d)")
+        array = signal_blocks(own, "own", "(N, n_own, d)")
         if (array.shape[0], array.shape[2]) != (n, d):
-            raise ValueError(f"own must have shape ({n}, n_own, {d}) like passes, got {tuple(array.shape)}")
-        own = OwnPasses(array.shape[1], lambda first, last: array[first:last])
+            raise ValueError(f"own must have shape ({n}, n_own, {d}) like passes, got {array.shape}")
+        own = OwnPasses(array.shape[1], array.of, None, min(array.size, MOST_ATOMS))
     given: OwnPasses = own
     kept: dict[int, np.ndarray] = {}
     keeps = 8 * n * given.n_passes * k <= CACHE_BYTES
@@ -71,7 +72,8 @@ def projected_own(own: Any, n: int, directions: np.ndarray) -> OwnPasses:
         make = given.heavy
 
         def heavy(atoms: np.ndarray, count: int, family: int) -> np.ndarray:
-            return project(make(atoms, count, family), (len(atoms), count))
+            # Atom by atom, as thousands of passes of a wide layer are many.
+            return np.concatenate([project(make(atom, count, family), (1, count)) for atom in atoms[:, None]])
 
     return OwnPasses(given.n_passes, block, heavy, given.size)
 
