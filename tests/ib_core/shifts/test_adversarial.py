@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ib_core.laws.family import Unreachable, check_shift, find_family, shifted
+from ib_core.laws.family import Unreachable, check_shift, FAMILIES, shifted
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.wasserstein import largest_step
 
@@ -83,9 +83,9 @@ def test_a_network_keeps_its_parameters_and_their_gradients():
 
 
 def test_it_says_that_it_sees_the_network_and_needs_none_when_it_is_planned():
-    entered = find_family("adversarial")
+    entered = FAMILIES.find("adversarial")
     assert entered.sees_network and entered.keeps_labels and entered.moves_atoms and entered.metrics == ("winf",)
-    assert not find_family("rotation").sees_network
+    assert not FAMILIES.find("rotation").sees_network
     check_shift("adversarial", LAW, 0.2, steps=3)
     with pytest.raises(ValueError, match="adversarial must be given the network that it sees"):
         attack(0.2)

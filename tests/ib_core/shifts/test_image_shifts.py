@@ -10,11 +10,11 @@ from scipy import ndimage
 
 from ib_core.laws import family as family_module
 from ib_core.laws.divergences import divergences
-from ib_core.laws.family import Shift, Unreachable, check_shift, families, find_family, shifted
+from ib_core.laws.family import Shift, Unreachable, check_shift, FAMILIES as SHIFTS, shifted
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.wasserstein import root_mean_square_step, wasserstein
 
-FAMILIES = [name for name in families() if find_family(name).metric == "severity"]
+FAMILIES = [name for name in SHIFTS.names if SHIFTS.find(name).metric == "severity"]
 # A severity of each that moves something, and its other way.
 SEVERITIES = {
     "rotation": (20.0, {"sign": -1}),
