@@ -242,7 +242,7 @@ def test_every_kind_of_layer_is_within_1e_5_at_every_noise(d, n_x, laws):
     groups = Groups(weights, [slice(0, n // 2), slice(n // 2, n)], label_of)
     for signals in layers(rng, n, d).values():
         signals = signals[spatial_order(signals, label_of)]
-        for beta in (1.0, 0.1, 3e-3, 1e-5, 3e-7, 3e-9):
+        for beta in (1.0, 0.1, 3e-3, 1e-5, 3e-7, 3e-9)[:: 1 + (laws > 2)]:
             passes = signals[:, None] + (n_x > 1) * beta * rng.normal(size=(n, n_x, d))
             atoms, atom = Atoms(passes, beta, "numba"), rng.integers(n, size=m)
             points = atoms.centres[atom, 0] + rng.normal(size=(m, d))
