@@ -24,6 +24,7 @@ from tasks.engine.progress import Observer, Stopped
 from tasks.engine.recipe import reading
 from tasks.store.laws import read_law
 from tasks.store.store import Store
+from tasks.sweep import bottleneck
 from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.report.tables import bracket_table, theorem_table
@@ -117,6 +118,7 @@ def test_a_theorem_that_is_added_to_the_table_is_everywhere(finished_once, tmp_p
     more = Theorem(name="trial", label="Trial: 3/2", distance="hellinger", **words, **found)
     ball = Theorem(name="trial_of_balls", label="Trial of balls", distance="kl", form="trial", **words, **found)
     monkeypatch.setattr(theorems, "THEOREMS", (*theorems.THEOREMS, more, ball))
+    monkeypatch.setattr(bottleneck, "MULTIPLIERS", bottleneck.MULTIPLIERS[:1])
 
     (recipe,) = build_plan(tiny()).stages["bounds"]
     with reading(Store(finished_once / "workspace")):
