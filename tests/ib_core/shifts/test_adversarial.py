@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ib_core.laws.family import Unreachable, check_shift, FAMILIES, shifted
+from ib_core.laws.family import FAMILIES, Unreachable, check_shift, shifted
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.wasserstein import largest_step
 

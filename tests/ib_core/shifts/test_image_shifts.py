@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from ib_core.laws import family as family_module
 from ib_core.laws.divergences import divergences
-from ib_core.laws.family import Shift, Unreachable, check_shift, FAMILIES as SHIFTS, shifted
+from ib_core.laws.family import FAMILIES as SHIFTS
+from ib_core.laws.family import Shift, Unreachable, check_shift, shifted
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.wasserstein import root_mean_square_step, wasserstein
 
