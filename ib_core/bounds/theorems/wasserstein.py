@@ -1,5 +1,6 @@
 """Theorems in Wasserstein distance, for laws whose atoms moved."""
 
+import math
 from functools import partial
 
 from ib_core import bounds
@@ -8,13 +9,15 @@ from ib_core.bounds.theorem import Bound, Shift, Theorem
 _theorem = partial(Theorem, concerns=("deviation",), quantity="change", distance="wasserstein")
 
 
-def _wasserstein(case: Shift) -> Bound:
+def _wasserstein(case: Shift) -> Bound | None:
+    if math.isinf(case.lipschitz):  # not known
+        return None
     value = bounds.wasserstein(case.w1, case.w2, case.d, case.beta, case.lipschitz, case.layer, case.half_width)
     return Bound(value, f"W2 {case.w2_how}; Lipschitz product {case.lipschitz:.4g}")
 
 
 def _polyanskiy_wu(case: Shift) -> Bound | None:
-    if case.half_width is None:
+    if case.half_width is None or math.isinf(case.lipschitz):
         return None
     moved = case.lipschitz * (case.w2 + (case.layer >= 2) * case.w1)
     value = bounds.polyanskiy_wu(moved, case.d, case.beta, case.half_width)
