@@ -63,6 +63,7 @@ def linear_network(beta):
 def test_logits_of_a_linear_network_are_gaussian_with_the_noise_of_every_hidden_layer(way):
     beta, n = 0.5, 20_000
     net, (first, second, last) = linear_network(beta)
+    net.levels = (beta, 0.2)
     x = LAW.atoms[[77]]
     if way == "forward":
         with torch.no_grad():
@@ -70,7 +71,7 @@ def test_logits_of_a_linear_network_are_gaussian_with_the_noise_of_every_hidden_
     else:
         logits = noisy_passes(net, x, n, seed=1, purpose="stored").logits[0]
     mean = last @ (second @ (first @ x[0] + 20) + 200)
-    root = beta * np.hstack([last, last @ second])  # the noise of layer 2, and that of layer 1
+    root = np.hstack([0.2 * last, beta * last @ second])  # the noise of layer 2, and that of layer 1
     covariance, spread = root @ root.T, np.sqrt(np.square(root).sum(1))
     assert (np.abs(logits.mean(0) - mean) < 4 * spread / np.sqrt(n) + 1e-3).all()
     assert np.abs(np.cov(logits.T) - covariance).max() < 4 * (spread**2).max() * np.sqrt(2 / n)

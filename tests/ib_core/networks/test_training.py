@@ -176,7 +176,7 @@ def test_the_orthonormal_step_draws_all_matrices_but_the_last(name):
 
 
 def test_a_wide_network_is_evaluated_in_blocks_without_a_change():
-    module, layers = build_mlp(Spec((12,), 2, (40_000,), "tanh"), 0)
+    module, layers = build_mlp(Spec((12,), 2, (10_000,), "tanh"), 0)
     net = NoisyNetwork(module, layers, (12,), [0.0])
     x, y = torch.from_numpy(LAW.atoms[:1000]).float(), torch.from_numpy(LAW.labels[:1000])
     logits = net.clean(x).detach()
