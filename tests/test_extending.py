@@ -63,6 +63,11 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
     assert found == {"ready"}
 
 
+def test_a_network_of_ones_own_is_measured_as_it_stands(examples):
+    (code,) = re.findall(r"```python use\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    exec(compile(code, "docs/extending.md", "exec"), {})
+
+
 def test_a_study_of_ones_own_runs_resumes_and_is_shown(examples, tmp_path, monkeypatch):
     config = parse_config(own_study(), "here")
     for expected in ({"computed": 3, "reused": 0, "failed": 0}, {"computed": 0, "reused": 3, "failed": 0}):

@@ -18,7 +18,7 @@ def test_variances_of_independent_estimates_add():
 
 
 def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
-    assert ACTIVATIONS.names == ("relu", "tanh")
+    assert {"relu", "tanh"} < set(ACTIVATIONS.names)
     assert ACTIVATIONS.place("relu") == ("ib_core.networks.activations.relu", "relu")
     own = ACTIVATIONS.find("ib_core.networks.activations.tanh.tanh")
     assert own is ACTIVATIONS.find("tanh")
@@ -27,7 +27,7 @@ def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
-        ("gelu", KeyError, "one of relu, tanh, or module.name of your own, got 'gelu'"),
+        ("gelu", KeyError, "one of leaky_relu, linear, relu, sigmoid, tanh, or module.name of your own, got 'gelu'"),
         ("no_module_of_mine.gelu", KeyError, "module on PYTHONPATH that can be imported, got 'no_module_of_mine.gelu'"),
         ("math.gelu", KeyError, "math has no 'gelu'"),
         ("math.pi", TypeError, "the name of one Activation, got 'math.pi', a float"),
