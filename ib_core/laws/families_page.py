@@ -2,7 +2,7 @@
 
 import inspect
 
-from ib_core.laws.family import Family, families, find_family
+from ib_core.laws.family import Family, FAMILIES
 
 UNITS = {
     "tv": "total variation",
@@ -29,7 +29,7 @@ Draws belong to an atom's number and the seed, so that the sizes of one seed are
 
 def page() -> str:
     """The page in Markdown: every built-in family with its metric, parameters and meaning."""
-    entered = {name: find_family(name) for name in families()}
+    entered = {name: FAMILIES.find(name) for name in FAMILIES.names}
     others = [name for name, each in entered.items() if not each.keeps_labels]
     rows = [_row(name, each) for name, each in entered.items()]
     return HEAD.format(exceptions=f", but for {', '.join(others)}" if others else "") + "\n".join(rows) + "\n"

@@ -77,7 +77,7 @@ def resolve(config: "SweepConfig") -> Resolved:
     fraction = None if training is None or data.official is not None else given or TRAIN_FRACTION
     if part != "all" and data.official is None and training is None:
         raise ConfigError(
-            f"data.part must be all: {chosen.source} does not say which points were for training (as `train`), got {part}"
+            f"data.part must be all: {chosen.source} does not say (as `train`) which points were trained on, got {part}"
         )
     shared = None if part == "all" else chosen.seed
     split = None if part == "all" else Split(fraction, 0 if fraction is None else chosen.seed)

@@ -174,7 +174,7 @@ class Shifts(Settings):
     family: Annotated[str, named(FAMILIES)] = Field(description=FAMILIES.choice)
     sizes: list[Annotated[float, Field(ge=0)]] = Field(
         min_length=1,
-        description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units, or severities",
+        description="distances to the reference in the family's metric: TV, KL in nats, W_2 in input units; or severities",
     )
     metric: Literal["w2"] | None = Field(
         None, description="of the sizes, for families whose own are severities; null: the family's own"
@@ -245,8 +245,8 @@ class Estimator(Settings):
     )
     widest: Count = Field(
         1024,
-        description="units of a layer up to which it is measured as a whole; of wider ones projections are, from below, "
-        "and H(X) is the upper end; their signals are not stored",
+        description="units of a layer up to which it is measured as a whole; of wider ones projections are, from "
+        "below, and H(X) is the upper end; their signals are not stored",
     )
     own_passes: Annotated[int, Field(ge=4, le=100_000)] = Field(
         500,
