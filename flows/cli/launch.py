@@ -14,7 +14,7 @@ from flows.cli.console import ConsoleObserver, Terminal
 from flows.execution.plan import State, survey
 from flows.execution.run import NotReady, Run, StageFailed, run_study
 from flows.serving.prefect_server import PrivateServer
-from flows.serving.process import EXIT, signals, stopped
+from flows.serving.process import EXIT, beside, signals, stopped
 from flows.settings.load import ConfigError
 from flows.settings.study import entrypoint
 from tasks.engine.progress import Stopped
@@ -200,20 +200,14 @@ class Launch:
 @contextmanager
 def _kept_alive(server: PrivateServer) -> Iterator[None]:
     """Within it, a private server that is killed is started again; Prefect's clients wait for it."""
-    done = threading.Event()
 
-    def watch() -> None:
+    def watch(done: threading.Event) -> None:
         while not done.wait(1.0):
             with suppress(OSError):
                 server.revive()
 
-    watcher = threading.Thread(target=watch, name="keep-server-alive", daemon=True)
-    watcher.start()
-    try:
+    with beside("keep-server-alive", watch, patience=None):
         yield
-    finally:
-        done.set()
-        watcher.join()
 
 
 def writable(workspace: Path) -> Path:

@@ -18,7 +18,7 @@ from flows.settings.describe import describe_settings
 from flows.settings.load import load_config, parse_config
 from flows.settings.overrides import parse_overrides
 from flows.settings.settings import ConfigError
-from flows.settings.study import studies, study_named
+from flows.settings.study import STUDIES, study_named
 from tasks.engine.make import failure
 from tasks.store.store import Damaged, Store
 
@@ -144,7 +144,7 @@ def verify(workspace: Workspace = WORKSPACE) -> None:
 
 @app.command()
 def settings(
-    study: Annotated[str, typer.Argument(help=f"One of {', '.join(studies())}.")] = "shift_sweep",
+    study: Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES.names)}.")] = "shift_sweep",
 ) -> None:
     """List every setting of a study: its name for --set, its default and meaning."""
     table = Table("setting", "default", "meaning")

@@ -32,7 +32,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.states import Crashed
 
 from flows.serving.prefect_server import PrivateServer
-from flows.serving.process import run_lock
+from flows.serving.process import beside, run_lock
 from tasks.engine.progress import Stop
 from tasks.store.locks import Lock
 
@@ -184,9 +184,8 @@ def drain(flow_run_id: UUID, n_tasks: int, timeout: float = 15.0) -> bool:
 @contextlib.contextmanager
 def watch_for_cancel(flow_run_id: UUID, stop: Stop, every: float = 2.0) -> Iterator[None]:
     """Within it, Cancel in the UI asks the run to stop: nobody else tells a process that was started by hand."""
-    done = threading.Event()
 
-    def poll() -> None:
+    def poll(done: threading.Event) -> None:
         with get_client(sync_client=True) as client:
             while not done.wait(every):
                 # An unreachable server cannot cancel a run; the next question may be answered.
@@ -196,9 +195,5 @@ def watch_for_cancel(flow_run_id: UUID, stop: Stop, every: float = 2.0) -> Itera
                         stop("cancelled")
                         return
 
-    watcher = threading.Thread(target=poll, name="watch-for-cancel", daemon=True)
-    watcher.start()
-    try:
+    with beside("watch-for-cancel", poll):
         yield
-    finally:
-        done.set()

@@ -6,7 +6,7 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +23,19 @@ def run_lock(workspace: Path, run_id: str) -> Lock:
     folder = workspace / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return Lock(folder / f"run-{run_id}.lock")
+
+
+@contextlib.contextmanager
+def beside(name: str, work: Callable[[threading.Event], None], patience: float | None = 0.0) -> Iterator[None]:
+    """Within it a thread does this work, which ends soon once its event is set; `patience` seconds are left to it."""
+    done = threading.Event()
+    thread = threading.Thread(target=work, args=(done,), name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(patience)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from prefect.settings import PREFECT_UI_URL
 
 from flows.serving.prefect_runs import TAG, adopt_retry, drain, reap, waiting_retries
 from flows.serving.prefect_server import PrivateServer
+from flows.serving.process import beside
 
 POLL_S = 2.0
 # A run that has not begun after this many seconds gives its deployment free again.
@@ -103,9 +104,8 @@ def continue_retries(workspace: Path, entrypoint: str) -> Iterator[None]:
         workspace: the workspace whose runs are meant.
         entrypoint: the flow, as `package.module.function`.
     """
-    done = threading.Event()
 
-    def poll() -> None:
+    def poll(done: threading.Event) -> None:
         while not done.wait(POLL_S):
             # An unreachable server has no retries to tell of; the next question may be answered.
             with contextlib.suppress(Exception):
@@ -120,13 +120,8 @@ def continue_retries(workspace: Path, entrypoint: str) -> Iterator[None]:
                     ]
                     _run_until(done, command)
 
-    owner = threading.Thread(target=poll, name="continue-retries", daemon=True)
-    owner.start()
-    try:
+    with beside("continue-retries", poll, patience=30):
         yield
-    finally:
-        done.set()
-        owner.join(timeout=30)
 
 
 def _run_until(done: threading.Event, command: list[str]) -> None:

@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -15,7 +15,9 @@ def describe_settings(model: type[BaseModel], prefix: str = "") -> Iterator[tupl
     for name, found in model.model_fields.items():
         inner = next((each for each in (found.annotation, *get_args(found.annotation)) if _is_settings(each)), None)
         if inner:
-            yield from describe_settings(inner, f"{prefix}{name}." + ("<n>." if inner is not found.annotation else ""))
+            yield from describe_settings(
+                inner, f"{prefix}{name}." + ("<n>." if get_origin(found.annotation) is list else "")
+            )
         else:
             default = "required" if found.is_required() else json.dumps(found.default)
             yield f"{prefix}{name}", default, found.description or ""

@@ -1,5 +1,8 @@
 """From a sweep's YAML file to its settings."""
 
+import importlib
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,8 +66,21 @@ def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> Study
     return parse_config(values, str(path), path.parent)
 
 
+def find_beside(folder: Path) -> None:
+    """Let modules that stand beside a sweep's file be imported, here and by the workers that this process starts."""
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.append(place)  # behind everything else: a file called random.py must not stand for Python's own
+        importlib.invalidate_caches()
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if place not in known:
+        os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, known), place])
+
+
 def parse_config(values: dict[str, Any], source: str, folder: Path | None = None) -> StudyConfig:
     """Check settings that are plain values already; `source` names them in an error, files are relative to `folder`."""
+    if folder is not None:
+        find_beside(folder)
     model = study_named(values.get("study", "shift_sweep"), f"{source}: study").settings
     try:
         config = model.model_validate(values, context=folder)

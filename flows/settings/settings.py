@@ -2,10 +2,11 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from ib_core.members import Registry
 
 MAX_CELLS = 100_000
 LONGEST = 1000  # characters of an error
@@ -67,13 +68,17 @@ class StudyConfig(Settings):
         """Refuse what the types cannot see: values that only the mathematics knows to be impossible."""
 
 
-def member_name(name: str, find: Callable[[str], object], built_in: Iterable[str]) -> str:
-    """The name of a member of the house or of a user's own module, if it is one."""
-    try:
-        find(name)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"must be {error.args[0]}{did_you_mean(name, built_in)}") from error
-    return name
+def named(registry: Registry[Any]) -> AfterValidator:
+    """What refuses the name of no member, of the house or of a user's own module."""
+
+    def check(name: str) -> str:
+        try:
+            registry.find(name)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"must be {error.args[0]}{did_you_mean(name, registry.names)}") from error
+        return name
+
+    return AfterValidator(check)
 
 
 def shown(value: Any) -> str:

@@ -6,11 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from flows.settings.settings import ConfigError, StudyConfig, did_you_mean, shown
-from ib_core.members import member, names
+from ib_core.members import Registry
 from tasks.engine.recipe import Recipe
 from tasks.tracking.record import StudyRecord
 
-ROOM = "flows.studies"
 Make = Callable[[type[Recipe]], None]
 
 
@@ -44,9 +43,7 @@ class Study:
         return tuple(found)
 
 
-def studies() -> tuple[str, ...]:
-    """Names of those that come with ibshift."""
-    return names(ROOM)
+STUDIES = Registry("flows.studies", Study)
 
 
 def study_named(name: Any, setting: str = "study") -> Study:
@@ -56,15 +53,14 @@ def study_named(name: Any, setting: str = "study") -> Study:
         ConfigError: there is none; `setting` says where the name stands.
     """
     try:
-        return member(ROOM, name if isinstance(name, str) else "", Study)
+        return STUDIES.find(name if isinstance(name, str) else "")
     except (KeyError, TypeError) as error:
         if isinstance(name, str) and "." in name:
             raise ConfigError(f"{setting} must be {error.args[0]}") from error
-        close = did_you_mean(str(name), studies())
-        problem = f"one of {', '.join(studies())}, or module.name of your own{close}, got {shown(name)}"
-        raise ConfigError(f"{setting} must be {problem}") from error
+        close = did_you_mean(str(name), STUDIES.names)
+        raise ConfigError(f"{setting} must be {STUDIES.choice}{close}, got {shown(name)}") from error
 
 
 def entrypoint(name: str) -> str:
     """The Prefect flow of a study, as `package.module.function`: those that come with ibshift bear its name."""
-    return f"flows.{name}.{name}" if name in studies() else "flows.own_study.own_study"
+    return f"flows.{name}.{name}" if name in STUDIES.names else "flows.own_study.own_study"

@@ -29,15 +29,34 @@ def capacity(d: int, beta: float, half_width: float = 1.0) -> float:
     return d * min(0.5 * math.log1p(ratio * ratio), math.log1p(2 * ratio / math.sqrt(2 * math.pi * math.e)))
 
 
-def layer_capacity(widths: Sequence[int], beta: float, half_width: float | None) -> float:
-    """The smallest capacity among the layers 1..l, a cap on I(X;T_l) for every input law; infinite without half width.
+def power_capacity(d: int, beta: float, power: float) -> float:
+    """I(S; S + Z) <= d/2 ln(1 + P / beta^2) for any S in R^d with E|S|^2 <= d P: what is left where nothing bounds S.
+
+    With the largest E|S|^2 / d that any atom gives it holds for every law on these atoms.
 
     Args:
-        widths: d_1..d_l.
-        half_width: bound of the activation; None when it has none (ReLU).
+        power: P, mean square of a coordinate.
 
-    Source: I(X;T_l) <= I(X;T_k) <= I(S_k; S_k + Z_k) for k <= l, by data processing along a chain.
+    Source: Cover and Thomas, Elements of Information Theory, 2nd ed., sections 9.1 and 9.4: the Gaussian has the
+    largest entropy under a constraint on its power, and equal powers are best in equal noise.
     """
-    if not widths:
-        raise ValueError("widths must hold d_1..d_l, got none")
-    return math.inf if half_width is None else min(capacity(d, beta, half_width) for d in widths)
+    positive_noise(beta)
+    at_least_one(d=d)
+    non_negative(power=power)
+    return 0.5 * d * math.log1p(power / beta**2)
+
+
+def layer_capacity(capacities: Sequence[float], cuts: Sequence[bool]) -> float:
+    """A cap on I(X;T_l) for every input law: the smallest among the layer's own capacity and those of earlier cuts.
+
+    Args:
+        capacities: of the layers 1..l.
+        cuts: whether layer k is a cut for k = 1..l-1: T_l is a function of T_k and of noise that is independent of X.
+            Where a connection passes layer k by, it caps nothing that comes later.
+
+    Source: I(X;T_l) <= I(X;T_k) <= I(S_k; S_k + Z_k), by data processing from a cut to what lies behind it.
+    """
+    if not capacities or len(cuts) < len(capacities) - 1:
+        raise ValueError(f"capacities must be of 1..l and cuts of 1..l-1, got {len(capacities)} and {len(cuts)}")
+    *earlier, own = capacities
+    return min([own, *(each for each, cut in zip(earlier, cuts, strict=False) if cut)])

@@ -52,7 +52,7 @@ class Shift:
         tv, kl: distances, in a ball at most.
         tv_how: how the total variation was obtained.
         w1, w2, w2_how: distances that the atoms moved.
-        lipschitz: constant of X -> S_l.
+        lipschitz: constant of X -> S_l; infinite where none is known.
         clean: what is known of clean data, where P' has the atoms of P.
         weights: of P and of P' on the same atoms, where that is all that was changed.
         change: bracket of the change, whose sign some bounds use.

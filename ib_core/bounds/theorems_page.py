@@ -28,7 +28,7 @@ def page() -> str:
     lines = [
         "# Theorems",
         "",
-        "Made from `ib_core/bounds/theorems.py`, the one place where they are named. All in nats.",
+        "Made from `ib_core/bounds/theorems/`, the one place where they are named. All in nats.",
     ]
     for comparison, title in COMPARISONS.items():
         mine = [theorem for theorem in theorems.THEOREMS if theorem.concerns[0] == comparison]

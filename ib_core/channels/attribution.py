@@ -1,14 +1,18 @@
-"""Where a change of information comes from: mass against mixing, and first order against curvature. Exact identities.
+"""Where a change of information comes from: mass against mixing, and first order against divergence.
 
 With (1-eps) R the mass common to P and P', A and B what only one of them has, E the label of the part,
-P = (1-eps) R + eps A and I(P) = (1-eps) I(R) + eps I(A) + I(E;T); likewise P' with B.
+P = (1-eps) R + eps A and I(P) = (1-eps) I(R) + eps I(A) + I(E;T); likewise P' with B. So I(P') - I(P) is the *mass*
+eps (I(B) - I(A)), what the moved mass knows there against here, and the *mixing*, I(E;T) under P' less that under P,
+how well it is told from the rest.
+
+Source: chain rule for E. First order: Topsoe's identity I(P') = E_{P'} D(P_{T|x} || P_T) - D(P'_T || P_T); Csiszar and
+Koerner, section 8.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ib_core.channels.finite import information, output_divergence, pointwise
 from ib_core.checks import one_law
 
 
@@ -21,30 +25,6 @@ class Parts(NamedTuple):
     added: np.ndarray
 
 
-class MassMixing(NamedTuple):
-    """I(P') - I(P) = mass + mixing, nats.
-
-    Attributes:
-        mass: eps (I(B) - I(A)): what the moved mass knows there against what it knew here.
-        mixing: I(E;T) under P' less I(E;T) under P: how well the moved mass is told from the rest.
-    """
-
-    mass: float
-    mixing: float
-
-
-class Golden(NamedTuple):
-    """I(P') - I(P) = first_order - curvature, nats.
-
-    Attributes:
-        first_order: E_{P'} i - E_P i, predicted from clean data alone.
-        curvature: D(P'_T || P_T), at most D(P' || P).
-    """
-
-    first_order: float
-    curvature: float
-
-
 def parts(p: np.ndarray, q: np.ndarray) -> Parts:
     """The common, the removed and the added part of two laws (N,): columns to estimate beside P and P'."""
     _check(p, q)
@@ -53,43 +33,11 @@ def parts(p: np.ndarray, q: np.ndarray) -> Parts:
     return Parts(float(removed.sum()), *laws)
 
 
-def mass_mixing(epsilon: float, reference: float, shifted: float, removed: float, added: float) -> MassMixing:
-    """The split from the informations I(P), I(P'), I(A) and I(B) of any estimator that measures all four.
-
-    (1-eps) I(R) cancels, so the common part need not be measured.
-
-    Source: chain rule for the label E of the part.
-    """
-    mass = epsilon * (added - removed)
-    return MassMixing(mass, shifted - reference - mass)
-
-
-def mixing_information(channel: np.ndarray, epsilon: float, rest: np.ndarray, part: np.ndarray) -> float:
-    """I(E;T) of a part of mass eps against the rest, exact for a channel (m, N); at most H_b(eps)."""
-    return information(np.stack([channel @ rest, channel @ part], axis=1), np.array([1 - epsilon, epsilon]))
-
-
-def mass_mixing_exact(channel: np.ndarray, p: np.ndarray, q: np.ndarray) -> MassMixing:
-    """The split for a finite channel (m, N), each term computed on its own."""
-    epsilon, common, removed, added = parts(p, q)
-    mass = epsilon * (information(channel, added) - information(channel, removed))
-    before, after = (mixing_information(channel, epsilon, common, part) for part in (removed, added))
-    return MassMixing(mass, after - before)
-
-
 def first_order(pointwise_information: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
     """E_{P'} i - E_P i from i(x) (N,) under P: the change of I that clean data predict, never below the true change."""
     _check(p, q)
     moved = q != p
     return float((q - p)[moved] @ pointwise_information[moved])
-
-
-def golden(channel: np.ndarray, p: np.ndarray, q: np.ndarray) -> Golden:
-    """The golden identity for a finite channel (m, N).
-
-    Source: Topsoe's identity I(P') = E_{P'} D(P_{T|x} || P_T) - D(P'_T || P_T); Csiszar and Koerner, section 8.
-    """
-    return Golden(first_order(pointwise(channel, p), p, q), output_divergence(channel, p, q))
 
 
 def _check(p: np.ndarray, q: np.ndarray) -> None:

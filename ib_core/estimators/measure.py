@@ -6,9 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ib_core.laws.input_law import InputLaw
-from ib_core.members import member, names
-
-ROOM = "ib_core.measures"
+from ib_core.members import Registry
 
 
 class Measure(NamedTuple):
@@ -23,16 +21,4 @@ class Measure(NamedTuple):
     description: str
 
 
-def measure(name: str) -> Measure:
-    """A built-in measure by its name, or one of a user's own module by `module.name`.
-
-    Raises:
-        KeyError: there is none; the message says what would be one.
-        TypeError: what has this name is none.
-    """
-    return member(ROOM, name, Measure)
-
-
-def measures() -> tuple[str, ...]:
-    """Names of the built-in ones."""
-    return names(ROOM)
+MEASURES = Registry("ib_core.measures", Measure)

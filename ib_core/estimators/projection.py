@@ -8,9 +8,10 @@ import torch
 
 from ib_core.checks import finite_array
 from ib_core.mixture.own_passes import OwnPasses
+from ib_core.mixture.signal_blocks import SignalBlocks, signal_blocks, tiles
 
 ORTHONORMAL = 1e-5  # how far U U^T may be from the identity: what float32 leaves
-TILE_BYTES = 2**26  # of signals as float64 at a time
+MOST_ATOMS = 512  # of a block of own passes that are an array
 CACHE_BYTES = 2**28  # of projected own passes that are kept, so that the network makes them once
 
 
@@ -26,20 +27,17 @@ def orthonormal(directions: np.ndarray) -> np.ndarray:
 
 
 def as_signals(values: Any, name: str, shape: str) -> Any:
-    """An array or tensor of three sides as it is, since float64 may be twice as large; anything else as float64."""
-    if isinstance(values, np.ndarray | torch.Tensor) and values.ndim == 3 and 0 not in values.shape:
-        return values
-    return finite_array(values, name, shape)
+    """Blocks, or an array or tensor of three sides as they are, as float64 may be twice as large; others as float64."""
+    known = isinstance(values, np.ndarray | torch.Tensor) and values.ndim == 3 and 0 not in values.shape
+    return values if known or isinstance(values, SignalBlocks) else finite_array(values, name, shape)
 
 
 def projected(signals: Any, directions: np.ndarray, name: str) -> np.ndarray:
-    """U s of signals (N, n, d): (N, n, k) float64."""
-    n, passes, d = signals.shape
-    found = np.empty((n, passes, len(directions)))
-    step = max(1, TILE_BYTES // (8 * passes * d))
-    for first in range(0, n, step):
-        tile = slice(first, first + step)
-        found[tile] = finite_array(signals[tile], name, f"(N, {passes}, {d})") @ directions.T
+    """U s of signals (N, n, d), an array or `SignalBlocks`: (N, n, k) float64."""
+    blocks = signal_blocks(signals, name, "(N, n_x, d)")
+    found = np.empty((*blocks.shape[:2], len(directions)))
+    for part, tile in tiles(blocks, name):
+        found[part] = tile @ directions.T
     return found
 
 
@@ -47,10 +45,10 @@ def projected_own(own: Any, n: int, directions: np.ndarray) -> OwnPasses:
     """Own passes on `directions` (k, d), kept where they are small."""
     k, d = directions.shape
     if not isinstance(own, OwnPasses):
-        array = as_signals(own, "own", "(N, n_own, d)")
+        array = signal_blocks(own, "own", "(N, n_own, d)")
         if (array.shape[0], array.shape[2]) != (n, d):
-            raise ValueError(f"own must have shape ({n}, n_own, {d}) like passes, got {tuple(array.shape)}")
-        own = OwnPasses(array.shape[1], lambda first, last: array[first:last])
+            raise ValueError(f"own must have shape ({n}, n_own, {d}) like passes, got {array.shape}")
+        own = OwnPasses(array.shape[1], array.of, None, min(array.size, MOST_ATOMS))
     given: OwnPasses = own
     kept: dict[int, np.ndarray] = {}
     keeps = 8 * n * given.n_passes * k <= CACHE_BYTES
@@ -74,7 +72,8 @@ def projected_own(own: Any, n: int, directions: np.ndarray) -> OwnPasses:
         make = given.heavy
 
         def heavy(atoms: np.ndarray, count: int, family: int) -> np.ndarray:
-            return project(make(atoms, count, family), (len(atoms), count))
+            # Atom by atom, as thousands of passes of a wide layer are many.
+            return np.concatenate([project(make(atom, count, family), (1, count)) for atom in atoms[:, None]])
 
     return OwnPasses(given.n_passes, block, heavy, given.size)
 

@@ -1,4 +1,22 @@
-"""Mutual information of a layer by sample propagation: I(X; T_l) and I(T_l; Y), each between two ends."""
+"""Mutual information of a layer by sample propagation: I(X; T_l) and I(T_l; Y), each between two ends.
+
+B_j is the mixture around the stored passes of atom j, A_j that around its `own` passes, A and B independent. The sum
+over all atoms, which is dear, takes B; points of atom i are held against A_i beside it.
+
+* Upper end, t from A_i: E ln A_i(t) / (w_i A_i(t) + sum_{j != i} w_j B_j(t)) >= D(p_i || p) for every atom.
+* Lower end "split", t from B_i: E ln A_i(t) / sum_j w_j B_j(t), at most I in the sum over atoms. Close where atoms
+  overlap.
+* Lower end "gaussian", t from B_i: ln q_i(t) / sum_j w_j q_j(t) for Gaussians q_j with the moments of A_j, or for
+  mixtures of two or four, "gaussian_2" and "gaussian_4". Close where S_l given X is nearly Gaussian.
+
+Which of the lower ends is published is chosen for each law on draws that are then thrown away. Without `own` the upper
+end is the plug-in of the stored passes, and the lower one comes from `fresh` passes: "held_out", the densities B_j as a
+decoder, "smoothed", the same with a share of .02 that ignores t, or "gaussian"; the largest counts.
+
+Source: Goldfeld et al., arXiv:1810.11589, section V. Lower ends: Barber and Agakov, NIPS 2003; "split": Gibbs'
+inequality for ln A_i and concavity of the entropy for the pooled mixture. Upper end: B is independent of (A_i, t) and
+-ln is convex, so B may be replaced by its mean p; then a -> a ln(a / (w a + c)) is convex, so A_i may be.
+"""
 
 from itertools import pairwise
 from typing import Any, Literal
@@ -7,7 +25,7 @@ import numpy as np
 
 from ib_core.checks import finite_array, label_indices, law_columns, positive
 from ib_core.estimators.layer import Layer, Pool
-from ib_core.estimators.layer_ends import exact_ends, fresh_ends
+from ib_core.estimators.layer_ends import Ends, exact_ends, fresh_ends
 from ib_core.estimators.layer_information import LayerInformation
 from ib_core.estimators.own_ends import own_ends
 from ib_core.estimators.published import published
@@ -39,18 +57,7 @@ def layer_information(
 ) -> LayerInformation:
     """I(X; T_l) and I(T_l; Y) in nats for T_l = S_l + Z, from signals S_l of N atoms, for K laws of X at once.
 
-    B_j is the mixture around `passes` of atom j, A_j that around its `own` passes, A and B independent. The sum over
-    all atoms, which is dear, takes B; points of atom i are held against A_i beside it.
-
-    * Upper end, t from A_i: E ln A_i(t) / (w_i A_i(t) + sum_{j != i} w_j B_j(t)) >= D(p_i || p) for every atom.
-    * Lower end "split", t from B_i: E ln A_i(t) / sum_j w_j B_j(t), at most I in the sum over atoms. Close where atoms
-      overlap.
-    * Lower end "gaussian", t from B_i: ln q_i(t) / sum_j w_j q_j(t) for Gaussians q_j with the moments of A_j, or for
-      mixtures of two or four, "gaussian_2" and "gaussian_4". Close where S_l given X is nearly Gaussian.
-
-    Which of the lower ends is published is chosen for each law on draws that are then thrown away. Without `own`
-    the upper end is the plug-in of `passes`, and the lower one comes from `fresh` passes: "held_out", the densities
-    B_j as a decoder, "smoothed", the same with a share of .02 that ignores t, or "gaussian"; the largest counts.
+    What its two ends are, and where they are proved, stands at the head of this file.
 
     Args:
         passes: (N, n_x, d) signals.
@@ -89,10 +96,6 @@ def layer_information(
         >>> low, high = layer_information(passes, beta=0.3, own=own).bracket
         >>> print(f"between {low:.2f} and {high:.2f} nats; ln 3 is {np.log(3):.2f}")
         between 0.73 and 0.87 nats; ln 3 is 1.10
-
-    Source: Goldfeld et al., arXiv:1810.11589, section V. Lower ends: Barber and Agakov, NIPS 2003; "split": Gibbs'
-    inequality for ln A_i and concavity of the entropy for the pooled mixture. Upper end: B is independent of (A_i, t)
-    and -ln is convex, so B may be replaced by its mean p; then a -> a ln(a / (w a + c)) is convex, so A_i may be.
     """
     passes = finite_array(passes, "passes", "(N, n_x, d)")
     columns = law_columns(weights, len(passes))
@@ -115,17 +118,7 @@ def layer_information(
         seed=seed,
         proven=confidence == "proven",
     )
-    if deterministic:
-        ends = exact_ends(layer)
-    elif many is not None and not layer.proven:
-        ends = own_ends(layer, many)
-    else:
-        if many is not None:
-            # What is proven is the plug-in above, and below a decoder of the pooled passes at all others.
-            parts = blocks(many, layer.atoms.n, layer.atoms.d)
-            fresh = np.concatenate([signals[:, :PROVEN_PASSES] for _, signals in parts])
-        ends = fresh_ends(layer, None if fresh is None else layer.atoms.scaled(fresh[layer.order]))
-    return published(layer, ends, column, np.ndim(weights) != 2, deterministic)
+    return published(layer, _ends(layer, many, fresh, deterministic), column, np.ndim(weights) != 2, deterministic)
 
 
 def _further_passes(
@@ -157,6 +150,19 @@ def _layer(
     groups = Groups(laws[order], [slice(a, b) for a, b in pairwise(bounds)], label_of[order])
     pool = Pool(atoms, groups, np.arange(len(passes)))
     return Layer(atoms=atoms, laws=laws[order], groups=groups, order=order, device=device, pool=pool, **options)
+
+
+def _ends(layer: Layer, own: OwnPasses | None, fresh: np.ndarray | None, deterministic: bool) -> Ends:
+    """Both ends, from the passes that there are."""
+    if deterministic:
+        return exact_ends(layer)
+    if own is not None and not layer.proven:
+        return own_ends(layer, own)
+    if own is not None:
+        # What is proven is the plug-in above, and below a decoder of the pooled passes at all others.
+        parts = blocks(own, layer.atoms.n, layer.atoms.d)
+        fresh = np.concatenate([signals[:, :PROVEN_PASSES] for _, signals in parts])
+    return fresh_ends(layer, None if fresh is None else layer.atoms.scaled(fresh[layer.order]))
 
 
 def _distinct_columns(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,8 @@ import numpy as np
 
 from ib_core.checks import finite_array, law_columns
 from ib_core.estimate import WIDTH, Estimate
-from ib_core.estimators.directions import discriminant_directions, principal_directions, random_directions
+from ib_core.estimators.directions import discriminant_directions, random_directions
+from ib_core.estimators.principal import principal_directions
 from ib_core.estimators.projection import as_signals, columns_of, orthonormal, projected, projected_own
 from ib_core.estimators.sample_propagation import LayerInformation, layer_information
 from ib_core.laws.input_law import entropy

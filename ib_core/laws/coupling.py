@@ -40,7 +40,11 @@ def steps(signals: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> Steps:
             f"signals and moved must be (N, passes, d) with weights (N,), got {signals.shape}, {moved.shape} and "
             f"{weights.shape}"
         )
-    squares = np.square(signals - moved).sum(axis=2)
+    return moments(np.square(signals - moved).sum(axis=2), weights)
+
+
+def moments(squares: np.ndarray, weights: np.ndarray) -> Steps:
+    """The same from |dS|^2 of each atom and pass, (N, n_passes), which wide layers give block by block."""
     by_atom = squares.mean(axis=1)
     return Steps(
         float(weights @ np.sqrt(squares).mean(axis=1)),

@@ -6,7 +6,7 @@ import numpy as np
 
 from ib_core.laws.input_law import InputLaw, merged, places
 from ib_core.laws.tilt import divergence
-from ib_core.laws.wasserstein import Distance, wasserstein
+from ib_core.laws.wasserstein import Distance, wassersteins
 
 
 class Divergences(NamedTuple):
@@ -49,8 +49,7 @@ def divergences(reference: InputLaw, law: InputLaw) -> Divergences:
     return Divergences(
         Distance(total_variation(p, q), "exact"),
         Distance(kl_divergence(q, p), "exact"),
-        wasserstein(reference, law, 1),
-        wasserstein(reference, law, 2),
+        *wassersteins(reference, law),
     )
 
 

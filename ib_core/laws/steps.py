@@ -1,12 +1,9 @@
 """Steps of atoms."""
 
-import numpy as np
-
-from ib_core.laws.family import LARGEST_STEP, SMALLEST_STEP, refuse_outside
+from ib_core.laws.family import LARGEST_STEP, least_step, refuse_outside
 from ib_core.laws.input_law import InputLaw
 
 
-def check_step(law: InputLaw, size: float, **_: int) -> None:
+def check_step(law: InputLaw, size: float, unit: str = "W_2", **_: object) -> None:
     """Refuse steps that the rounding of the atoms would change, and steps whose squares leave float64."""
-    scale = float(np.abs(law.atoms).max())
-    refuse_outside("a step of these atoms", size, SMALLEST_STEP * (scale or 1.0), LARGEST_STEP, "W_2")
+    refuse_outside("a step of these atoms", size, least_step(law), LARGEST_STEP, unit)

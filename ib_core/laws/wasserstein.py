@@ -1,6 +1,7 @@
 """Wasserstein distances between input laws: exact where that is cheap, otherwise ends that enclose them."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,15 +12,20 @@ from scipy.spatial.distance import cdist
 from ib_core.laws.input_law import InputLaw, places
 from ib_core.streams import stream
 
-# A dense cost matrix of this many entries takes 200 MB and half a minute of network simplex.
+# A dense cost matrix of this many entries takes 200 MB and half a minute of network simplex or assignment.
 MAX_TRANSPORT_ENTRIES = 25_000_000
+# Products that it may cost: seven seconds, and as much to assign 3500 images of 784 pixels, which crowd one another.
+MAX_TRANSPORT_PRODUCTS = 10_000_000_000
 # Rows of a large cost matrix held at a time.
 BLOCK = 256
+# Neighbours are found by trees in up to so many dimensions, beyond by matrix products.
+TREE_DIMENSIONS = 16
 # Share of a distance by which its two ends may differ where it is called exact.
 EXACT = 1e-9
 ROUNDS = 5  # of network simplex, each in finer units
 LARGE = "coupling upper bound: every atom along its own step"
 STAYS = "coupling upper bound: common mass stays, the rest is independent"
+REST_IS_CARRIED = "coupling upper bound: common mass stays, the rest by transport"
 
 
 class Distance(NamedTuple):
@@ -29,6 +35,20 @@ class Distance(NamedTuple):
     how: str
 
 
+class Ends(NamedTuple):
+    """A distance in some unit with a lower end, where it is not exact, and what gave that."""
+
+    value: float
+    how: str
+    least: float = math.nan
+    by: str = ""
+
+    def distance(self, unit: float) -> Distance:
+        """In units of the input."""
+        rest = f"; at least {unit * self.least:.6g} by {self.by}" if self.by else ""
+        return Distance(unit * self.value, self.how + rest)
+
+
 def wasserstein(p: InputLaw, q: InputLaw, order: int) -> Distance:
     """W_p(P, Q) = (min over couplings of E|x - x'|^p)^(1/p) between finite laws of X, Euclidean ground distance.
 
@@ -36,7 +56,8 @@ def wasserstein(p: InputLaw, q: InputLaw, order: int) -> Distance:
     Jensen); moved atoms that each stay nearest to their own origin (then no coupling beats moving every atom along its
     step); equal weights (assignment); otherwise transport by network simplex, which is called exact only where its
     dual potentials prove it to 1e-9 of the value. Laws too large for that get the value of an explicit coupling, named
-    an upper bound, with the sliced lower end beside it. Equal rows are one atom, whatever their labels; the unit of
+    an upper bound, with a lower end beside it: by slices, or where atoms moved by the steps to the nearest atom of the
+    reference, which no coupling can beat. Equal rows are one atom, whatever their labels; the unit of
     the coordinates changes nothing.
 
     Args:
@@ -55,8 +76,13 @@ def wasserstein(p: InputLaw, q: InputLaw, order: int) -> Distance:
     Source: Peyre and Cuturi, Computational Optimal Transport, chapter 2; the nearest-origin condition in one line:
     any coupling pi has sum pi_ij |x_i - x'_j|^p >= sum_j w_j |x_j - x'_j|^p.
     """
-    if order not in (1, 2):
-        raise ValueError(f"order must be 1 or 2, got {order}")
+    return wassersteins(p, q, (order,))[0]
+
+
+def wassersteins(p: InputLaw, q: InputLaw, orders: Sequence[int] = (1, 2)) -> list[Distance]:
+    """`wasserstein` for several orders, which share what they need."""
+    if not set(orders) <= {1, 2}:
+        raise ValueError(f"order must be 1 or 2, got {orders}")
     same_places, same_weights = np.array_equal(p.atoms, q.atoms), np.array_equal(p.weights, q.weights)
     if not same_places and not same_weights:
         raise ValueError("laws must share their atoms or their weights: couple them in two steps")
@@ -65,20 +91,15 @@ def wasserstein(p: InputLaw, q: InputLaw, order: int) -> Distance:
     size = int(max(of_p.max(), of_q.max())) + 1
     a, b = (np.bincount(owner, law.weights, size) for owner, law in ((of_p, p), (of_q, q)))
     if np.array_equal(a, b):
-        return Distance(0.0, "exact: equal laws")
+        return [Distance(0.0, "exact: equal laws") for _ in orders]
     if p.atoms.shape[1] == 1:
-        return Distance(unit * _sliced(p, q, order, np.ones((1, 1))), "exact: sorted along the line")
-    if same_places:
-        if size == len(p.atoms):
-            bound = _reweighted(p.atoms, p.weights, q.weights, order)
-        else:
-            bound = _reweighted(p.atoms[np.unique(of_p, return_index=True)[1]], a, b, order)
+        found = [Ends(_sliced(p, q, order, np.ones((1, 1))), "exact: sorted along the line") for order in orders]
+    elif same_places:
+        atoms = p.atoms if size == len(p.atoms) else p.atoms[np.unique(of_p, return_index=True)[1]]
+        found = [_reweighted(atoms, a, b, order) for order in orders]
     else:
-        bound = _moved(p, q, order)
-    if bound.how in (LARGE, STAYS):
-        lower = unit * sliced_wasserstein(p, q, order).value
-        bound = bound._replace(how=f"{bound.how}; at least {lower:.4g} by slices")
-    return bound._replace(value=unit * bound.value)
+        found = _moved(p, q, orders)
+    return [ends.distance(unit) for ends in found]
 
 
 def sliced_wasserstein(p: InputLaw, q: InputLaw, order: int, *, projections: int = 64, seed: int = 0) -> Distance:
@@ -191,6 +212,10 @@ def _potentials(
     return ot.bregman.empirical_sinkhorn(x, y, epsilon, a, b, metric=metric, **options)
 
 
+def _sliced_end(p: InputLaw, q: InputLaw, order: int) -> float:
+    return sliced_wasserstein(p, q, order).value
+
+
 def _sliced(p: InputLaw, q: InputLaw, order: int, lines: np.ndarray) -> float:
     """The largest W_p over projections on the columns of `lines` (d, k)."""
     import ot
@@ -199,45 +224,130 @@ def _sliced(p: InputLaw, q: InputLaw, order: int, lines: np.ndarray) -> float:
     return max(0.0, float(np.max(power))) ** (1 / order)
 
 
-def _moved(p: InputLaw, q: InputLaw, order: int) -> Distance:
+def root_mean_square_step(p: InputLaw, q: InputLaw) -> float:
+    """W_2 of the coupling that moves every atom of p to that of q in its place: an upper end of W_2."""
+    return math.sqrt(float(p.weights @ np.square(q.atoms - p.atoms).sum(axis=1)))
+
+
+def largest_step(p: InputLaw, q: InputLaw, norm: str = "l2") -> float:
+    """W_inf of the same coupling, an upper end of W_inf: the longest step of an atom that has mass.
+
+    Args:
+        norm: of a step, "l2" or "linf".
+    """
+    steps = (q.atoms - p.atoms)[p.weights > 0]
+    return float(np.linalg.norm(steps, ord={"l2": 2, "linf": np.inf}[norm], axis=1).max())
+
+
+def _moved(p: InputLaw, q: InputLaw, orders: Sequence[int]) -> list[Ends]:
     """W_p between laws of the same weights in the same order."""
     inside = p.weights > 0
     x, y, weights = p.atoms[inside], q.atoms[inside], p.weights[inside] / p.weights.sum()
     steps = np.linalg.norm(y - x, axis=1)
-    identity = float(weights @ steps**order) ** (1 / order)
+    along_steps = [float(weights @ steps**order) ** (1 / order) for order in orders]
     if (np.ptp(y - x, axis=0) <= 1e-12 * steps.max()).all():
-        return Distance(identity, "exact: translation")
-    nearest, _ = cKDTree(x).query(y)
+        return [Ends(value, "exact: translation") for value in along_steps]
+    nearest = _nearest(x, y, steps)
     if (steps <= nearest * (1 + 1e-12)).all():
-        return Distance(identity, "exact: every atom stays nearest to its origin")
-    if len(steps) ** 2 > MAX_TRANSPORT_ENTRIES:
-        return Distance(identity, LARGE)
-    cost = cdist(x, y) ** order
+        return [Ends(value, "exact: every atom stays nearest to its origin") for value in along_steps]
+    if _too_large(weights, weights, x.shape[1]):
+        lower = [(_sliced_end(p, q, order), float(weights @ nearest**order) ** (1 / order)) for order in orders]
+        return [
+            Ends(value, LARGE, max(ends), ("slices", "nearest atoms")[ends[1] > ends[0]])
+            for value, ends in zip(along_steps, lower, strict=True)
+        ]
+    distances = cdist(x, y)
     if np.ptp(weights) == 0:
-        return Distance(float(cost[linear_sum_assignment(cost)].mean()) ** (1 / order), "exact: assignment")
-    return _certified(_transport(weights, weights, cost), 1.0, order)
+        return [Ends(_assigned(distances**order) ** (1 / order), "exact: assignment") for order in orders]
+    return [_certified(_transport(weights, weights, distances**order), 1.0, order) for order in orders]
 
 
-def _reweighted(atoms: np.ndarray, p: np.ndarray, q: np.ndarray, order: int) -> Distance:
+def _assigned(cost: np.ndarray) -> float:
+    return float(cost[linear_sum_assignment(cost)].mean())
+
+
+def _nearest(x: np.ndarray, y: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """How far y_j (n, d) is at least from the nearest of x (n, d); exact where no other is nearer than x_j, at steps_j.
+
+    In many dimensions the distances to others come from products in float32. Where their error leaves it open
+    which atom is nearer, differences in float64 decide.
+    """
+    if x.shape[1] <= TREE_DIMENSIONS:
+        return cKDTree(x).query(y)[0]
+    centre = x.mean(axis=0)
+    (owner,) = places(x)
+    apart, own = np.unique(owner, return_index=True, return_inverse=True)[1:]
+    others, moved = (x[apart] - centre), y - centre
+    low, norms = others.astype(np.float32).T, np.square(others).sum(axis=1)
+    half = (0.5 * norms).astype(np.float32)
+    # |x_i - y|^2 / 2 = |x_i|^2 / 2 - x_i y + |y|^2 / 2: any order of summation in float32 errs by less than this.
+    longest = float(np.sqrt(norms.max()))
+    lengths = np.linalg.norm(moved, axis=1)
+    error = (x.shape[1] + 8) * 2.0**-24 * longest * (lengths + longest)
+    nearest = steps.copy()
+    for start in range(0, len(y), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(y)))
+        halves = half - moved[rows].astype(np.float32) @ low
+        halves[np.arange(len(rows)), own[rows]] = np.inf
+        least = halves.min(axis=1).astype(float)
+        squares = 2 * (least - error[rows]) + lengths[rows] ** 2
+        nearest[rows] = np.minimum(nearest[rows], np.sqrt(np.maximum(squares, 0.0)))
+        for k in np.flatnonzero((squares < steps[rows] ** 2) & (squares + 4 * error[rows] > steps[rows] ** 2)):
+            j = rows[k]
+            near = x[apart[np.flatnonzero(halves[k] <= least[k] + 2 * error[j])]]
+            nearest[j] = min(steps[j], float(np.linalg.norm(near - y[j], axis=1).min()))
+    return nearest
+
+
+def _reweighted(atoms: np.ndarray, p: np.ndarray, q: np.ndarray, order: int) -> Ends:
     """W_p between two laws on the same distinct atoms."""
     p, q = p / p.sum(), q / q.sum()
+    surplus, deficit = np.maximum(p - q, 0), np.maximum(q - p, 0)
+    if not surplus.any() or not deficit.any():  # one law but for rounding
+        return Ends(0.0, "exact: equal laws")
     # Mass common to both laws may stay where it is when the cost is a metric: |x - x'| always,
     # |x - x'|^2 on corners of a box, where it is a weighted Hamming distance.
     may_stay = order == 1 or all(len(np.unique(column)) <= 2 for column in atoms.T)
-    surplus, deficit = (np.maximum(p - q, 0), np.maximum(q - p, 0)) if may_stay else (p, q)
-    sources, sinks = np.flatnonzero(surplus), np.flatnonzero(deficit)
-    if not len(sources) or not len(sinks):  # one law but for rounding
-        return Distance(0.0, "exact: equal laws")
-    if len(sources) * len(sinks) > MAX_TRANSPORT_ENTRIES:
-        a, b = np.maximum(p - q, 0), np.maximum(q - p, 0)
-        bound = sum(_mean_power(atoms[i], atoms, b / b.sum(), order) * a[i] for i in np.flatnonzero(a))
-        return Distance(bound ** (1 / order), STAYS)
+    if not may_stay and not _too_large(p, q, atoms.shape[1]):
+        return _carried(atoms, p, q, order)
+    first = InputLaw(atoms, p, np.zeros(len(atoms), np.int64))
+    if _too_large(surplus, deficit, atoms.shape[1]):
+        value = _independent(atoms, surplus, deficit, order) ** (1 / order)
+        return Ends(value, STAYS, _sliced_end(first, first.reweighted(q), order), "slices")
+    found = _carried(atoms, surplus, deficit, order)
+    if may_stay:
+        return found
+    return Ends(found.value, REST_IS_CARRIED, _sliced_end(first, first.reweighted(q), order), "slices")
+
+
+def _too_large(p: np.ndarray, q: np.ndarray, d: int) -> bool:
+    """Whether the matrix of costs between masses p and q (N,) is, or takes too long to make in d dimensions."""
+    entries = int((p > 0).sum()) * int((q > 0).sum())
+    return entries > MAX_TRANSPORT_ENTRIES or entries * d > MAX_TRANSPORT_PRODUCTS
+
+
+def _carried(atoms: np.ndarray, p: np.ndarray, q: np.ndarray, order: int) -> Ends:
+    """The distance between masses p and q (N,) of equal sum."""
+    sources, sinks = np.flatnonzero(p), np.flatnonzero(q)
     cost = cdist(atoms[sources], atoms[sinks]) ** order
-    return _certified(_transport(surplus[sources], deficit[sinks], cost), float(surplus.sum()), order)
+    return _certified(_transport(p[sources], q[sinks], cost), float(p.sum()), order)
 
 
-def _mean_power(x: np.ndarray, atoms: np.ndarray, weights: np.ndarray, order: int) -> float:
-    return float(weights @ np.linalg.norm(atoms - x, axis=1) ** order)
+def _independent(atoms: np.ndarray, surplus: np.ndarray, deficit: np.ndarray, order: int) -> float:
+    """E|x - x'|^p times the mass, with x of the surplus and x' of the deficit (N,), independent of one another."""
+    sources, sinks = np.flatnonzero(surplus), np.flatnonzero(deficit)
+    a, b = surplus[sources], deficit[sinks] / deficit.sum()
+    centred = atoms - atoms.mean(axis=0)
+    x, y = centred[sources], centred[sinks]
+    near, far = np.square(x).sum(axis=1), np.square(y).sum(axis=1)
+    if order == 2:
+        return float(a @ near + a.sum() * (b @ far) - 2 * (a @ x) @ (b @ y))
+    total = 0.0
+    for start in range(0, len(x), BLOCK):
+        rows = slice(start, start + BLOCK)
+        squares = near[rows, None] + far - 2 * x[rows] @ y.T
+        total += float(a[rows] @ np.sqrt(np.maximum(squares, 0.0)) @ b)
+    return total
 
 
 class Transport(NamedTuple):
@@ -247,12 +357,12 @@ class Transport(NamedTuple):
     lower: float
 
 
-def _certified(found: Transport, mass: float, order: int) -> Distance:
+def _certified(found: Transport, mass: float, order: int) -> Ends:
     """The distance that moves `mass` at this mean cost; exact where both ends agree."""
     value, least = ((mass * max(end, 0.0)) ** (1 / order) for end in found)
     if value - least <= EXACT * value:
-        return Distance(value, "exact: transport")
-    return Distance(value, f"coupling upper bound: transport; at least {least:.9g} by its dual")
+        return Ends(value, "exact: transport")
+    return Ends(value, "coupling upper bound: transport", least, "its dual")
 
 
 def _transport(a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> Transport:

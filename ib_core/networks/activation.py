@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from ib_core.members import member, names
-
-ROOM = "ib_core.networks.activations"
+from ib_core.members import Registry
 
 
 class Activation(NamedTuple):
@@ -36,16 +34,4 @@ class ActivationLayer(nn.Module):
         return self.activation.apply(x)
 
 
-def activation(name: str) -> Activation:
-    """A built-in activation by its name, or one of a user's own module by `module.name`.
-
-    Raises:
-        KeyError: there is none; the message says what would be one.
-        TypeError: what has this name is none.
-    """
-    return member(ROOM, name, Activation)
-
-
-def activations() -> tuple[str, ...]:
-    """Names of the built-in ones."""
-    return names(ROOM)
+ACTIVATIONS = Registry("ib_core.networks.activations", Activation)

@@ -6,9 +6,7 @@ from typing import Literal, NamedTuple
 
 from torch import nn
 
-from ib_core.members import member, names
-
-ROOM = "ib_core.networks.architectures"
+from ib_core.members import Registry
 
 Initial = Literal["glorot", "torch", "orthogonal"]
 
@@ -51,16 +49,4 @@ class Architecture(NamedTuple):
     description: str
 
 
-def architecture(name: str) -> Architecture:
-    """A built-in architecture by its name, or one of a user's own module by `module.name`.
-
-    Raises:
-        KeyError: there is none; the message says what would be one.
-        TypeError: what has this name is none.
-    """
-    return member(ROOM, name, Architecture)
-
-
-def architectures() -> tuple[str, ...]:
-    """Names of the built-in ones."""
-    return names(ROOM)
+ARCHITECTURES = Registry("ib_core.networks.architectures", Architecture)

@@ -1,7 +1,5 @@
 """A user's own network: a function of theirs that builds a module, and a file of weights."""
 
-import difflib
-import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ib_core.members import own_member
 from ib_core.networks.hooks import NetworkError
 
 # What other tools put around a state_dict or before its names.
@@ -16,34 +15,29 @@ WRAPPERS = ("state_dict", "model_state_dict")
 PREFIXES = ("module.", "network.", "model.", "_orig_mod.")
 
 
-def foreign_module(place: str, seed: int = 0) -> nn.Module:
-    """What the function of "module:function" returns when it is called without arguments.
+def foreign_module(place: str, seed: int = 0, parameters: Mapping[str, Any] | None = None) -> nn.Module:
+    """What the function of "module:function" returns.
 
     Args:
         place: "my_nets:build".
         seed: of torch's stream while it runs, which is as before afterwards.
+        parameters: by name, what the function is called with.
 
     Raises:
         NetworkError: there is no such function, it fails, or it returns no module.
     """
-    name, _, attribute = place.partition(":")
-    if not name or not attribute:
-        raise NetworkError(f"a network of your own must be given as module:function, got {place!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            imported = importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # whatever a module of the user's raises
-            raise NetworkError(f"{place!r} must be in a module that can be imported, got {_line(error)}") from error
-        build = getattr(imported, attribute, None)
+            build = own_member(place)
+        except KeyError as error:
+            raise NetworkError(f"a network of your own must be {error.args[0]}") from error
         if not callable(build):
-            close = difflib.get_close_matches(attribute, vars(imported), 1)
-            hint = f": did you mean {close[0]}?" if close else ""
-            raise NetworkError(f"{place!r} must name a function, but {name} has no such {attribute!r}{hint}")
+            raise NetworkError(f"{place!r} must name a function, got {type(build).__name__}")
         try:
-            module = build()
+            module = build(**(parameters or {}))
         except (Exception, SystemExit) as error:
-            raise NetworkError(f"{place!r} must build a network without arguments, got {_line(error)}") from error
+            raise NetworkError(f"{place!r} must build a network, got {_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise NetworkError(f"{place!r} must return a torch.nn.Module, got {type(module).__name__}")
     return module

@@ -115,18 +115,18 @@ def own_signals(
     Args:
         network: the trained network.
         atoms: (N, d_0).
-        layer: l >= 2, whose signals S_l they are; the first layer needs one pass.
-        n_passes: noisy passes of every atom.
+        layer: l, whose signals S_l they are.
+        n_passes: noisy passes of every atom; 1 for the first layer, whose signals are a function of X.
         seed: key of the noise streams.
         purpose: names the family of passes, which is independent of every other one.
 
     Raises:
-        ValueError: `layer` is no hidden layer behind the first, or `n_passes` is not positive.
+        ValueError: `layer` is no hidden layer, or `n_passes` is not positive, or not 1 for the first layer.
     """
-    if not 2 <= layer <= network.hidden:
-        raise ValueError(f"layer must be one of the hidden layers 2 to {network.hidden}, got {layer}")
-    if n_passes < 1:
-        raise ValueError(f"n_passes must be at least 1, got {n_passes}")
+    if not 1 <= layer <= network.hidden:
+        raise ValueError(f"layer must be one of the hidden layers 1 to {network.hidden}, got {layer}")
+    if n_passes < 1 or (layer == 1 and n_passes > 1):
+        raise ValueError(f"n_passes must be at least 1, and 1 for the first layer, got {n_passes} for layer {layer}")
     size = atom_block(network, n_passes, layer)
 
     def block(first: int, last: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from ib_core.laws.input_law import InputLaw
+from ib_core.laws.points import Points
 from ib_core.laws.source import Source
 
 N_BITS = 12
@@ -70,10 +71,15 @@ def _score(x: np.ndarray) -> np.ndarray:
     return x.sum(axis=1) + np.linalg.norm(x @ VERTICES, axis=1)
 
 
-def law() -> InputLaw:
-    """The uniform law on all 4096 patterns with their labels."""
+def points() -> Points:
+    """All 4096 patterns with their labels."""
     x = patterns()
-    return InputLaw(x, np.full(len(x), 1 / len(x)), labels(x))
+    return Points(x, labels(x))
 
 
-szt = Source(law, 2**N_BITS, N_BITS, 2, "the 4096 patterns of Shwartz-Ziv and Tishby (2017)", soft_joint)
+def law() -> InputLaw:
+    """The uniform law on all 4096 patterns."""
+    return points().law(np.arange(2**N_BITS))
+
+
+szt = Source(points, "the 4096 patterns of Shwartz-Ziv and Tishby (2017)", soft_joint)

@@ -2,7 +2,7 @@
 
 The information is concave in the law. Its largest value is a convex programme with a certificate; its smallest is kept
 between a proven lower end and a law that attains the upper. A layer becomes a finite channel by
-`finite_channel.from_log_kernel`.
+`channels.finite.from_kernel`.
 """
 
 import math

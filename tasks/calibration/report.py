@@ -62,15 +62,15 @@ def write_calibration_report(tables: CalibrationTables, out: Path) -> None:
         tables.config["name"],
         draw(tables),
         TITLES,
-        name=tables.config["name"],
         facts=facts(tables),
-        findings=findings(tables),
+        findings=[("", findings(tables))],
         violated=violated(tables),
         failed=failed(tables),
         slopes=slope_table(tables),
         least=least_table(tables),
         theorems=theorem_table(tables),
         brackets=bracket_table(tables),
+        files=["calibration", "bounds", "slopes", "complexity"],
         settings=json.dumps(tables.config, indent=2, ensure_ascii=False),
     )
 

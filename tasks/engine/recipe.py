@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -50,6 +50,11 @@ class Cost:
     bytes: float = 0.0
 
 
+def not_identity() -> Any:
+    """A field that says where something comes from: it travels to the workers and identifies nothing."""
+    return field(metadata={"identity": False}, kw_only=True)
+
+
 def draws_to_reach(target_stderr: float, most: float) -> float:
     """Rough number of draws with a spread of 1 nat for a standard error: `most` where that is out of reach."""
     root = 1 / target_stderr
@@ -61,7 +66,8 @@ class Recipe(ABC):
     """One result to make.
 
     Settings are None, booleans, whole and finite numbers, text, and tuples, mappings and frozen dataclasses of these.
-    Inputs are recipes, and tuples and mappings of recipes. Anything else is refused.
+    Inputs are recipes, and tuples and mappings of recipes. Anything else is refused. What only says where something
+    comes from is a field of `not_identity`.
 
     Attributes:
         stage: name of the stage: what people read, and the folder of its results.
@@ -100,14 +106,14 @@ class Recipe(ABC):
     def inputs(self) -> dict[str, "Recipe"]:
         """By field, and within it by key or label."""
         found: dict[str, Recipe] = {}
-        for field in fields(self):
-            found |= _recipes(field.name, getattr(self, field.name))
+        for each in fields(self):
+            found |= _recipes(each.name, getattr(self, each.name))
         return found
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """By field, as plain JSON."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {each.name: getattr(self, each.name) for each in _identifying(self)}
         return {
             name: _plain(value, f"{self.stage}.{name}") for name, value in values.items() if not _recipes(name, value)
         }
@@ -147,10 +153,14 @@ class Recipe(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to a worker: fields, and which code is meant."""
-        kept = {field.name for field in fields(self)} | {"identity", "code"}
+        kept = {each.name for each in fields(self)} | {"identity", "code"}
         return {"identity": self.identity, "code": self.code} | {
             name: value for name, value in self.__dict__.items() if name in kept
         }
+
+
+def _identifying(value: Any) -> Iterator[Field]:
+    return (each for each in fields(value) if each.metadata.get("identity", True))
 
 
 def _recipes(name: str, value: Any) -> dict[str, Recipe]:
@@ -177,5 +187,5 @@ def _plain(value: Any, place: str) -> Any:
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _plain(each, f"{place}.{key}") for key, each in value.items()}
     if is_dataclass(value) and not isinstance(value, type) and not isinstance(value, Recipe):
-        return {field.name: _plain(getattr(value, field.name), f"{place}.{field.name}") for field in fields(value)}
+        return {each.name: _plain(getattr(value, each.name), f"{place}.{each.name}") for each in _identifying(value)}
     raise TypeError(f"{place} must be made of numbers, text, tuples, mappings and dataclasses, got {value!r}")

@@ -23,11 +23,12 @@ def write_page(
     """Write out/report.html and out/figures/*.png; the same figures and values give the same bytes.
 
     Args:
-        template: file that extends page.html; text from `values` is escaped.
-        title: of the page in the browser.
+        template: file that extends page.html, whose blocks it fills; text from `values` is escaped.
+        title: what the study that was run is called.
         figures: each with its name, drawn in the house style.
         titles: of the figures, by how their names begin.
-        values: what the template shows.
+        values: what page.html shows of every study (facts, findings, violated, failed, files, settings), and what the
+            blocks of the template show.
     """
     with figure_style.house_style():
         pictures = {name: figure_style.png(figure) for name, figure in figures}

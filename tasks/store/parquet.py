@@ -1,5 +1,7 @@
 """Tables as Parquet files with page checksums."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,24 @@ def write_table(path: Path, table: pa.Table | pd.DataFrame, compression: str = "
     if isinstance(table, pd.DataFrame):
         table = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(table, path, write_page_checksum=True, compression=compression, store_schema=True)
+
+
+@contextmanager
+def table_writer(path: Path, compression: str = "zstd") -> Iterator[Callable[[pa.Table], None]]:
+    """The same in parts, so that a table need not be held at once: within it, each call appends one."""
+    writer: pq.ParquetWriter | None = None
+
+    def append(table: pa.Table) -> None:
+        nonlocal writer
+        if writer is None:
+            writer = pq.ParquetWriter(path, table.schema, write_page_checksum=True, compression=compression)
+        writer.write_table(table)
+
+    try:
+        yield append
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def read_table(path: Path, columns: list[str] | None = None, filters: Any = None) -> pa.Table:

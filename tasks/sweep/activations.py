@@ -1,5 +1,6 @@
-"""Stage `activations`: signals S_l of every layer for one checkpoint and one law's atoms."""
+"""Stage `activations`: signals of every layer at one checkpoint, for the atoms of one law."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -8,61 +9,108 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from ib_core.networks.passes import noisy_passes
+from ib_core.mixture.signal_blocks import SignalBlocks, signal_blocks
+from ib_core.networks.passes import own_signals, pass_blocks
 from tasks.engine.recipe import Cost, Recipe
-from tasks.store.parquet import read_table, to_rows, vectors, write_table
-from tasks.sweep.data import Law, law_of
-from tasks.sweep.training import Training, checkpoint
+from tasks.store.parquet import read_table, table_writer, to_rows, vectors, write_table
+from tasks.sweep.laws import Law, law_of
+from tasks.sweep.networks import Network, checkpoint
 
-SECONDS_PER_VALUE = 25e-9  # one signal value: propagated, written, hashed
+SECONDS_PER_VALUE = 2e-8  # one hidden value, propagated and written
 
 
 @dataclass(frozen=True, eq=False)
 class Activations(Recipe):
-    """The stored passes of every atom: the pooled ones of the estimator, whose own are propagated where needed.
+    """Noisy passes of every atom of a law: what the estimators read.
 
     Attributes:
         network: whose signals they are.
         law: whose atoms are propagated.
         epoch: of the checkpoint.
         stored_passes: of each atom.
+        widest: layers of more units are not stored, but propagated anew where they are needed, with the same bits.
     """
 
     stage: ClassVar[str] = "activations"
-    network: Training
+    network: Network
     law: Law
     epoch: int
     stored_passes: int
+    widest: int
 
     @property
     def label(self) -> str:
         return f"{self.network.label}/e{self.epoch:07d}/{self.law.label}"
 
+    def width(self, layer: int) -> int:
+        return self.network.hidden[layer - 1]
+
+    def is_wide(self, layer: int) -> bool:
+        """Whether the signals of a layer are too many to be stored."""
+        return self.width(layer) > self.widest
+
+    def passes(self, layer: int) -> int:
+        """Stored passes of an atom: the first layer is a function of X."""
+        return 1 if layer == 1 else self.stored_passes
+
     def cost(self) -> Cost:
-        values = self.law.of.n_atoms * self.stored_passes * sum(self.network.hidden)
-        return Cost(SECONDS_PER_VALUE * values, 5.0 * values)
+        n, passes = self.law.n_atoms, self.stored_passes
+        written = sum(
+            n * self.passes(layer) * width
+            for layer, width in enumerate(self.network.hidden, start=1)
+            if not self.is_wide(layer)
+        )
+        return Cost(SECONDS_PER_VALUE * n * passes * sum(self.network.hidden), 5.0 * written)
 
     def build(self, out: Path) -> None:
-        """Write layer_<l>.parquet (a row per atom and pass) and readout.parquet (P(correct) of each atom)."""
+        """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) of each atom) and power.parquet
+        (of each layer, the largest mean square of a coordinate that any atom gives), block by block of atoms."""
         torch.set_num_threads(1)
-        law = law_of(self.law)
-        network = checkpoint(self.network, self.epoch)
-        passes = noisy_passes(network, law.atoms, self.stored_passes, self.network.seed, "stored")
-        for layer, signals in enumerate(passes.signals, start=1):
+        law, network = law_of(self.law), checkpoint(self.network, self.epoch)
+        correct, powers = [], []
+        kept = [layer for layer in range(1, network.hidden + 1) if not self.is_wide(layer)]
+        with ExitStack() as files:
             # Noise does not compress.
-            write_table(out / _layer_name(layer), _rows(signals), compression="none")
-        correct = (passes.logits.argmax(axis=2) == law.labels[:, None]).mean(axis=1)
+            writers = {
+                layer: files.enter_context(table_writer(out / _layer_name(layer), compression="none")) for layer in kept
+            }
+            for first, signals, logits in pass_blocks(
+                network, law.atoms, self.stored_passes, self.network.seed, "stored"
+            ):
+                for layer, writer in writers.items():
+                    writer(_rows(signals[layer - 1], first))
+                labels = law.labels[first : first + len(logits)]
+                correct.append((logits.argmax(axis=2) == labels[:, None]).mean(axis=1))
+                powers.append([float(np.square(each, dtype=np.float64).mean(axis=(1, 2)).max()) for each in signals])
+        found = np.concatenate(correct)
         write_table(
-            out / "readout.parquet", pa.table({"atom": np.arange(len(correct), dtype=np.int32), "correct": correct})
+            out / "readout.parquet", pa.table({"atom": np.arange(len(found), dtype=np.int32), "correct": found})
         )
+        layers = np.arange(1, network.hidden + 1)
+        write_table(out / "power.parquet", pa.table({"layer": layers, "power": np.max(powers, axis=0)}))
 
 
 def signals_of(activations: Activations, layer: int) -> np.ndarray:
     """Stored signals of a layer, (N, n_passes, d) float32."""
-    table = read_table(activations.file(_layer_name(layer)))
-    n = int(table["atom"].to_numpy().max()) + 1
+    table = read_table(activations.file(_layer_name(layer)), columns=["signal"])
     signals = to_rows(table["signal"])
-    return signals.reshape(n, -1, signals.shape[1])
+    return signals.reshape(activations.law.n_atoms, -1, signals.shape[1])
+
+
+def signals_by_block(activations: Activations, layer: int) -> SignalBlocks:
+    """The same signals a block of atoms at a time: read where they are stored, otherwise propagated anew."""
+    if not activations.is_wide(layer):
+        return signal_blocks(signals_of(activations, layer), "signals", "(N, n_passes, d)")
+    return passes_by_block(activations, layer, law_of(activations.law).atoms, activations.passes(layer), "stored")
+
+
+def passes_by_block(
+    activations: Activations, layer: int, atoms: np.ndarray, n_passes: int, purpose: str
+) -> SignalBlocks:
+    """Passes of some atoms up to a layer, propagated from the checkpoint whenever a block of them is asked for."""
+    network = checkpoint(activations.network, activations.epoch)
+    made = own_signals(network, atoms, layer, n_passes, activations.network.seed, purpose)
+    return SignalBlocks((len(atoms), n_passes, activations.width(layer)), made.of, made.size)
 
 
 def readout_of(activations: Activations) -> np.ndarray:
@@ -70,16 +118,21 @@ def readout_of(activations: Activations) -> np.ndarray:
     return read_table(activations.file("readout.parquet"))["correct"].to_numpy()
 
 
+def power_of(activations: Activations) -> np.ndarray:
+    """The largest mean square of a coordinate that any atom gives, over its stored passes, of each layer (L,)."""
+    return read_table(activations.file("power.parquet"))["power"].to_numpy()
+
+
 def _layer_name(layer: int) -> str:
     return f"layer_{layer}.parquet"
 
 
-def _rows(signals: np.ndarray) -> pa.Table:
-    """One row per atom and pass of signals (N, n_passes, d)."""
+def _rows(signals: np.ndarray, first: int) -> pa.Table:
+    """One row per atom and pass of signals (n, n_passes, d) of the atoms from `first` on."""
     n, n_passes, d = signals.shape
     return pa.table(
         {
-            "atom": np.repeat(np.arange(n, dtype=np.int32), n_passes),
+            "atom": np.repeat(np.arange(first, first + n, dtype=np.int32), n_passes),
             "pass": np.tile(np.arange(n_passes, dtype=np.int32), n),
             "signal": vectors(signals.reshape(-1, d)),
         }

@@ -5,22 +5,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from ib_core.members import place
-from ib_core.networks.activation import ROOM as ACTIVATIONS
-from ib_core.networks.architecture import ROOM as ARCHITECTURES
+from ib_core.laws.source import SOURCES
 from tasks.engine.fingerprint import Definition, fingerprint
 from tasks.engine.recipe import Cost, Recipe
+from tasks.points.source import soft_joint
 from tasks.store.store import copy_file, identity
 from tasks.sweep import collect
 from tasks.sweep.activations import Activations
 from tasks.sweep.bottleneck import bottleneck_table
-from tasks.sweep.data import REFERENCE, Law, Shifts, law_of
 from tasks.sweep.information import Information
+from tasks.sweep.laws import Law, Shifts, law_of, weights_of
 from tasks.sweep.measures import Measured
+from tasks.sweep.networks import Network
 from tasks.sweep.schema import shaped
 from tasks.sweep.tables import SweepTables, write_tables
-from tasks.sweep.theorems import Network, bounds_table, clean_layers, worst_case_table
-from tasks.sweep.training import Training, noisy_network
+from tasks.sweep.theorems import Layers, bounds_table, clean_layers, worst_case_table
 from tasks.sweep.worst_case import WorstCase, laws_file
 
 Unit = TypeVar("Unit", bound=Recipe)
@@ -34,9 +33,7 @@ class Bounds(Recipe):
         sweep: its name.
         config: its resolved settings, to be shown beside the tables.
         device: that made the estimates.
-        architecture: of the networks.
-        widths: of the networks, from the inputs to the classes.
-        activation: of their hidden layers.
+        rule: the source of the house whose authors' stochastic label the bottleneck curve has too, if there is one.
         shifts: families and sizes, in the order of the rows.
         laws: by name.
         networks, activations, cells, worst_cases, measures: what is gathered.
@@ -47,12 +44,10 @@ class Bounds(Recipe):
     sweep: str
     config: Mapping[str, Any]
     device: str
-    architecture: str
-    widths: tuple[int, ...]
-    activation: str
+    rule: str | None
     shifts: tuple[Shifts, ...]
     laws: Mapping[str, Law]
-    networks: tuple[Training, ...]
+    networks: tuple[Network, ...]
     activations: tuple[Activations, ...]
     cells: tuple[Information, ...]
     worst_cases: tuple[WorstCase, ...]
@@ -65,8 +60,12 @@ class Bounds(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        chosen = place(ARCHITECTURES, self.architecture), place(ACTIVATIONS, self.activation)
-        return (*chosen, *self.laws[REFERENCE].members)
+        return () if self.rule is None else (SOURCES.place(self.rule),)
+
+    @property
+    def references(self) -> dict[str, Law]:
+        """The law that the others are held against, by the part of the data that it is of."""
+        return {law.part.name: law for law in self.laws.values() if law.kind == "reference"}
 
     def cost(self) -> Cost:
         return Cost(4.0, 2e6)
@@ -79,7 +78,7 @@ class Bounds(Recipe):
         return replace(
             self,
             # Without the reference there is nothing to tell.
-            laws={name: law for name, law in self.laws.items() if law.name not in lost or name == REFERENCE},
+            laws={name: law for name, law in self.laws.items() if law.name not in lost or law.kind == "reference"},
             networks=_left(self.networks, lost),
             activations=_left(self.activations, lost),
             cells=_left(self.cells, lost),
@@ -90,33 +89,33 @@ class Bounds(Recipe):
 
     def build(self, out: Path) -> None:
         """Write the tables of `SweepTables`, config.yaml, and the maximising laws under worst_case/."""
-        places = collect.law_places(self.shifts)
+        references = {part: law_of(law) for part, law in self.references.items()}
+        places = collect.law_places(references, self.shifts)
         laws = collect.laws_table(self.laws, places)
-        history = collect.history_table(self.networks)
-        weights = {name: law_of(law).weights for name, law in self.laws.items()}
+        weights = {name: weights_of(law) for name, law in self.laws.items()}
         code = identity(fingerprint(Information)._asdict())[:12]
         gathered = self.cells, self.failed, self.activations, weights, laws, places
         information = collect.information_table(self.sweep, *gathered, device=self.device, code=code)
         attribution = collect.attribution_table(self.sweep, self.cells, places)
-        clean = clean_layers(information, collect.pointwise(self.cells), weights[REFERENCE])
-        steps = collect.steps(self.cells)
-        reaches = noisy_network(self.architecture, self.widths, self.activation, 0.0, 0).half_widths
-        half_width = None if None in reaches else max(filter(None, reaches))
-        network = Network(self.widths[1:-1], half_width)
-        reference = law_of(self.laws[REFERENCE])
-        known = information, laws, history, weights, clean, steps, attribution
+        clean = clean_layers(
+            information, collect.pointwise(self.cells), {part: law.weights for part, law in references.items()}
+        )
+        known = collect.layers_table(self.networks, self.activations)
+        layers, first = Layers(known), next(iter(references.values()))
+        measured = information, laws, weights, clean, collect.steps(self.cells), attribution
         tables = SweepTables(
             sweep=self.sweep,
             config=dict(self.config),
             information=information,
-            bounds=bounds_table(self.sweep, network, *known),
+            bounds=bounds_table(self.sweep, layers, *measured),
             attribution=attribution,
-            worst_case=worst_case_table(self.sweep, network, collect.worst_case(self.worst_cases), clean),
+            worst_case=worst_case_table(self.sweep, layers, collect.worst_case(self.worst_cases), clean),
             measures=collect.measures_table(self.sweep, self.measures, places),
-            bottleneck=bottleneck_table(self.laws[REFERENCE].of, reference),
+            bottleneck=bottleneck_table(first, None if self.rule is None else soft_joint(self.rule)),
             laws=laws,
-            history=shaped("history", history),
-            signals=collect.signals_table(self.activations, reference.labels),
+            history=shaped("history", collect.history_table(self.networks)),
+            layers=known,
+            signals=collect.signals_table(self.activations, {part: law.labels for part, law in references.items()}),
         )
         write_tables(tables, out)
         for search in self.worst_cases:

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ib_core import bounds
 from ib_core.estimate import Estimate, centred, interval
 from ib_core.laws.coupling import Steps
-from tasks.sweep.activations import Activations, readout_of, signals_of
-from tasks.sweep.data import REFERENCE, Law, Shifts, law_facts, law_name
+from tasks.sweep.activations import Activations, power_of, readout_of, signals_of
 from tasks.sweep.information import Information, cell_table
+from tasks.sweep.laws import REFERENCE, Law, Shifts, law_facts, law_name, name_in
 from tasks.sweep.measures import Measured, measured_rows
+from tasks.sweep.networks import Network, facts_of, history_of
 from tasks.sweep.schema import CELL, ESTIMATE, shaped
-from tasks.sweep.training import Training, history_of
 from tasks.sweep.worst_case import WorstCase, column_name, worst_case_rows
 
 
@@ -27,6 +28,7 @@ class Lost:
     beta: float
     seed: int
     epoch: int
+    split: str
     layer: int
     laws: tuple[str, ...]
 
@@ -37,11 +39,11 @@ def lost(cell: Information) -> Lost:
 
 
 def _place(activations: Activations) -> dict[str, Any]:
-    """Where a unit stands: network and epoch."""
-    return {**_network_place(activations.network), "epoch": activations.epoch}
+    """Where a unit stands: network, epoch and part of the data."""
+    return {**_network_place(activations.network), "epoch": activations.epoch, "split": activations.law.part.name}
 
 
-def _network_place(network: Training) -> dict[str, Any]:
+def _network_place(network: Network) -> dict[str, Any]:
     return {"network": network.title, "beta": network.beta, "seed": network.seed}
 
 
@@ -54,12 +56,15 @@ def _key(unit: Information) -> tuple:
     return tuple(_layer_place(unit)[key] for key in CELL)
 
 
-def law_places(shifts: Iterable[Shifts]) -> dict[str, dict[str, Any]]:
-    """Family, size and metric of every law by its name, the reference first."""
-    places = {REFERENCE: {"shift": REFERENCE, "size": 0.0, "metric": "none"}}
-    for each in shifts:
-        for size in each.sizes:
-            places[law_name(each.family, size)] = {"shift": each.family, "size": float(size), "metric": each.metric}
+def law_places(parts: Iterable[str], shifts: Iterable[Shifts]) -> dict[str, dict[str, Any]]:
+    """Part of the data, family, size and metric of every law by its name, the reference of a part first."""
+    places: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        places[name_in(part, REFERENCE)] = {"split": part, "shift": REFERENCE, "size": 0.0, "metric": "none"}
+        for each in shifts:
+            for size in each.sizes:
+                place = {"split": part, "shift": each.family, "size": float(size), "metric": each.unit}
+                places[name_in(part, law_name(each.family, size))] = place
     return places
 
 
@@ -69,7 +74,35 @@ def laws_table(laws: Mapping[str, Law], places: Mapping[str, dict[str, Any]]) ->
     return shaped("laws", rows)
 
 
-def history_table(networks: Iterable[Training]) -> pd.DataFrame:
+def layers_table(networks: Iterable[Network], activations: Iterable[Activations]) -> pd.DataFrame:
+    """What is known of every layer at every checkpoint; the power is the largest that any atom of any law gives."""
+    powers: dict[tuple, np.ndarray] = {}
+    for each in activations:
+        key = each.network.label, each.epoch
+        powers[key] = np.maximum(powers.get(key, 0.0), power_of(each))
+    rows = []
+    for network in networks:
+        facts, design = facts_of(network), network.design
+        history = history_of(network).set_index("epoch")
+        for epoch in network.kept:
+            for k, d in enumerate(network.hidden):
+                power = float(powers[network.label, epoch][k]) if (network.label, epoch) in powers else math.inf
+                half_width, noise = facts.half_widths[k], facts.levels[k]
+                capacity = bounds.power_capacity(d, noise, power)
+                if half_width is not None:
+                    capacity = bounds.capacity(d, noise, half_width)
+                rows.append(
+                    {
+                        **{**_network_place(network), "epoch": epoch, "layer": k + 1, "name": design.layers[k]},
+                        **{"shape": "x".join(map(str, design.shapes[k])), "d": d, "noise": noise, "power": power},
+                        **{"half_width": half_width, "capacity": capacity, "cut": facts.cuts[k]},
+                        "lipschitz": history.lipschitz[epoch][k],
+                    }
+                )
+    return shaped("layers", rows)
+
+
+def history_table(networks: Iterable[Network]) -> pd.DataFrame:
     """Loss and accuracy of every network by epoch."""
     frames = []
     for network in networks:
@@ -104,14 +137,14 @@ def information_table(
     frames = [cell_table(cell, "estimates").assign(**_layer_place(cell), status="ok") for cell in cells]
     absent = {"quantity": "I_X_T", "estimator": "upper", "status": "failed"}
     for cell in failed:
-        place = {"network": cell.network, "beta": cell.beta, "seed": cell.seed, "epoch": cell.epoch}
-        frames.append(pd.DataFrame([{**place, "layer": cell.layer, "law": law, **absent} for law in cell.laws]))
+        place = {key: getattr(cell, key) for key in CELL}
+        frames.append(pd.DataFrame([{**place, "law": law, **absent} for law in cell.laws]))
     frames.append(_accuracy(activations, weights, laws))
     table = pd.concat(frames, ignore_index=True)
     table = _moved_deviations(table, set(laws.law[laws.kind == "moved"]))
-    table = _reference_rows(table, laws).join(pd.DataFrame.from_dict(places, orient="index"), on="law")
+    table = _reference_rows(table, laws).join(_law_columns(places), on="law")
     order = {name: rank for rank, name in enumerate(places)}
-    table = table.assign(split="all", rank=table.law.map(order)).sort_values(
+    table = table.assign(rank=table.law.map(order)).sort_values(
         [*CELL, "rank", "quantity", "estimator"], kind="stable", ignore_index=True
     )
     forms = table.get("form", pd.Series("", index=table.index)).fillna("")
@@ -122,11 +155,11 @@ def _accuracy(
     activations: Iterable[Activations], weights: Mapping[str, np.ndarray], laws: pd.DataFrame
 ) -> pd.DataFrame:
     """P(correct read-out) under each law, from the passes of its atoms: layer 0 stands for the read-out."""
-    on_atoms = [REFERENCE, *laws.law[laws.kind == "reweighted"]]
     rows = []
     for each in activations:
-        correct = readout_of(each)
-        for law in on_atoms if each.law.kind == REFERENCE else [each.law.label]:
+        correct, part = readout_of(each), laws[laws.split == each.law.part.name]
+        on_atoms = part.law[(part["shift"] == REFERENCE) | (part.kind == "reweighted")]
+        for law in on_atoms if each.law.kind == "reference" else [each.law.label]:
             if law not in weights:
                 continue
             value = float(weights[law] @ correct)
@@ -147,7 +180,8 @@ def _moved_deviations(table: pd.DataFrame, moved: set[str]) -> pd.DataFrame:
     rows = (table.quantity == "dI_X_T") & table.law.isin(moved)
     wanted = table.loc[rows, [*CELL, "law"]]
     ours = ends.reindex(pd.MultiIndex.from_frame(wanted))
-    theirs = ends.reindex(pd.MultiIndex.from_frame(wanted.assign(law="reference")))
+    reference = wanted["split"].map(lambda part: name_in(part, REFERENCE))
+    theirs = ends.reindex(pd.MultiIndex.from_frame(wanted.assign(law=reference)))
 
     def change(mine: str, other: str) -> Estimate:
         value = ours["value", mine].to_numpy() - theirs["value", other].to_numpy()
@@ -173,15 +207,16 @@ def _moved_deviations(table: pd.DataFrame, moved: set[str]) -> pd.DataFrame:
 
 def _reference_rows(table: pd.DataFrame, laws: pd.DataFrame) -> pd.DataFrame:
     """Size 0 of every family is the reference itself: the same numbers under the family's name."""
-    reference = table[table.law == "reference"]
-    zeros = [reference.assign(law=name) for name in laws.law[(laws["size"] == 0) & (laws.law != "reference")]]
+    zeros = []
+    for law in laws[(laws["size"] == 0) & (laws["shift"] != REFERENCE)].itertuples():
+        zeros.append(table[table.law == name_in(law.split, REFERENCE)].assign(law=law.law))
     return pd.concat([table, *zeros], ignore_index=True)
 
 
 def attribution_table(sweep: str, cells: Iterable[Information], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
     """Where the change of information of every reweighting comes from, one row for each layer and law."""
     frames = [cell_table(cell, "attribution").assign(**_layer_place(cell)) for cell in cells]
-    table = pd.concat(frames, ignore_index=True).join(pd.DataFrame.from_dict(places, orient="index"), on="law")
+    table = pd.concat(frames, ignore_index=True).join(_law_columns(places), on="law")
     return shaped("attribution", table.sort_values(ESTIMATE, kind="stable", ignore_index=True), sweep=sweep)
 
 
@@ -223,15 +258,23 @@ def measures_table(sweep: str, units: Iterable[Measured], places: Mapping[str, d
     return shaped("measures", rows, sweep=sweep)
 
 
-def signals_table(activations: Iterable[Activations], labels: np.ndarray) -> pd.DataFrame:
-    """One stored pass per atom of the deepest layer at the last epoch, under the reference law: the scatter of S_L."""
-    clean = [each for each in activations if each.law.kind == REFERENCE]
-    last = max(each.epoch for each in clean)
+def signals_table(activations: Iterable[Activations], labels: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """One stored pass per atom of the deepest layer at the last epoch, under the reference law: the scatter of S_L.
+
+    Args:
+        labels: of the atoms of each part.
+    """
     frames = []
-    for each in clean:
-        if each.epoch == last:
-            deepest = len(each.network.hidden)
-            points = {"layer": deepest, "atom": np.arange(len(labels)), "label": labels}
+    for each in activations:
+        deepest = len(each.network.hidden)
+        if each.law.kind == "reference" and each.epoch == each.network.last and not each.is_wide(deepest):
+            labels_here = labels[each.law.part.name]
+            points = {"layer": deepest, "atom": np.arange(len(labels_here)), "label": labels_here}
             stored = list(signals_of(each, deepest)[:, 0])
             frames.append(pd.DataFrame({**_place(each), **points, "s": stored}))
-    return shaped("signals", pd.concat(frames, ignore_index=True))
+    return shaped("signals", pd.concat(frames, ignore_index=True) if frames else [])
+
+
+def _law_columns(places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """Family, size and metric by law."""
+    return pd.DataFrame.from_dict(places, orient="index")[["shift", "size", "metric"]]

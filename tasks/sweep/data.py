@@ -1,174 +1,151 @@
-"""Stage `data`: the reference law and its shifts, each with its distances from the reference."""
+"""Stage `data`: all points of a data set, as the networks are trained on them and laws are made of them."""
 
 import hashlib
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
-from ib_core.laws.divergences import divergences, n_union
-from ib_core.laws.family import find_family, shifted
-from ib_core.laws.input_law import InputLaw
-from ib_core.laws.source import ROOM, Source, source
-from ib_core.members import place
-from tasks.engine.fingerprint import Definition, has_source
-from tasks.engine.recipe import Cost, Recipe
-from tasks.store.laws import read_law, write_law
-from tasks.store.parquet import read_table
+from ib_core.laws.points import Points, stratified
+from ib_core.networks.training import split
+from tasks.engine.recipe import Cost, Recipe, not_identity
+from tasks.points.source import read_points
+from tasks.store.parquet import read_table, to_rows, vectors, write_table
 
-REFERENCE = "reference"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of numbers, an array (N,), as a parameter of a family: what stands in a file is part of the law.
-
-    Attributes:
-        file: "path#column" of a Parquet or CSV file.
-        sha256: digest of the numbers; None where there was nothing to read.
-    """
-
-    file: str
-    sha256: str | None
-
-
-@dataclass(frozen=True)
-class Shifts:
-    """A family of shifts and its sizes, in the metric of the family."""
-
-    family: str
-    sizes: tuple[float, ...]
-
-    @property
-    def metric(self) -> str:
-        return find_family(self.family).metric
+PartName = Literal["train", "test", "all"]
 
 
 @dataclass(frozen=True, eq=False)
-class Law(Recipe):
-    """The law of a source, or a shift of it; size 0 of every family is the reference itself.
+class DataSet(Recipe):
+    """A data set, identified by what it holds and not by where that came from.
 
     Attributes:
-        source: where the reference law comes from.
-        family: of the shift; None for the reference.
-        size: of the shift, in the metric of its family.
-        parameters: further arguments of the family, numbers and `Column`.
+        digest: of all points.
+        n: number of points.
+        shape: of one.
+        classes: their number.
+        official: how many of the points their authors meant to train on; None where they did not say.
+        source, path: where the points come from, see `tasks.points.source.read_points`.
     """
 
     stage: ClassVar[str] = "data"
-    source: str
-    family: str | None = None
-    size: float = 0.0
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    digest: str
+    n: int
+    shape: tuple[int, ...]
+    classes: int
+    official: int | None
+    source: str = not_identity()
+    path: str | None = not_identity()
 
     @property
     def label(self) -> str:
-        return REFERENCE if self.family is None else law_name(self.family, self.size)
+        return "points"
 
     @property
-    def members(self) -> tuple[Definition, ...]:
-        chosen = (place(ROOM, self.source),)
-        return chosen if self.family is None else (*chosen, family_place(self.family))
-
-    @property
-    def of(self) -> Source:
-        """The source."""
-        return source(self.source)
-
-    @property
-    def kind(self) -> str:
-        """ "reference", "reweighted" (on its atoms) or "moved" (on other atoms)."""
-        if self.family is None:
-            return REFERENCE
-        return "moved" if find_family(self.family).moves_atoms else "reweighted"
+    def width(self) -> int:
+        """Numbers of a point."""
+        return int(np.prod(self.shape))
 
     def cost(self) -> Cost:
-        return Cost(0.1 if self.family is None else 3.0, 5e5)
+        values = self.n * self.width
+        return Cost(0.1 + 1e-7 * values, 4.0 * values)
 
     def build(self, out: Path) -> None:
-        """Write law.parquet (one row per atom) and law.json (entropy, distances and how each was obtained)."""
-        reference = self.of.law()
-        given = {key: _read(value) if isinstance(value, Column) else value for key, value in self.parameters.items()}
-        law, parameter = shifted(self.family or REFERENCE, reference, self.size, **given)
-        write_law(out / "law.parquet", law)
-        facts: dict[str, Any] = {
-            "parameter": parameter if math.isfinite(parameter) else None,
-            "n_atoms": len(law.atoms),
-            "n_union": n_union(reference, law),
-            "entropy": law.entropy,
-            "p_label_1": float(law.weights @ (law.labels == 1)),
-        }
-        for name, distance in divergences(reference, law)._asdict().items():
-            # JSON has no infinity; null stands for it and the tables turn it back.
-            facts[name] = distance.value if distance.value < float("inf") else None
-            facts[f"{name}_how"] = distance.how
-        (out / "law.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        """Write points.parquet: one row for each point, with its label, weight and part where these are known.
+
+        Raises:
+            RuntimeError: the source gives other points than it did when the run was planned.
+        """
+        points = read_points(self.source, self.path)
+        if digest(points) != self.digest:
+            raise RuntimeError(f"the points of {self.source} changed while the run was going on: start it again")
+        columns = {"x": vectors(points.x.reshape(len(points.x), -1)), "y": points.y}
+        if points.weights is not None:
+            columns["weight"] = points.weights
+        if points.train is not None:
+            columns["train"] = points.train
+        write_table(out / "points.parquet", pa.table(columns))
 
 
-def law_name(family: str, size: float) -> str:
-    """How a shifted law is called: "contamination/0.1"."""
-    return f"{family}/{size!r}"
+def data_set(source: str, path: str | None) -> tuple[DataSet, Points]:
+    """What a source gives now, as a recipe and as points."""
+    points = read_points(source, path)
+    official = None if points.train is None else int(points.train.sum())
+    known = digest(points), len(points.y), points.shape, points.classes, official
+    return DataSet(*known, source=source, path=path), points
 
 
-def law_of(recipe: Law) -> InputLaw:
-    """The stored law."""
-    return read_law(recipe.file("law.parquet"))
+def digest(points: Points) -> str:
+    """SHA-256 of all that points hold."""
+    found = hashlib.sha256()
+    for part in (points.x, points.y, points.weights, points.train):
+        found.update(f"{None if part is None else (part.dtype.str, part.shape)}".encode())
+        if part is not None:
+            found.update(np.ascontiguousarray(part).data)
+    return found.hexdigest()
 
 
-def law_facts(recipe: Law) -> dict[str, Any]:
-    """Entropy, distances from the reference and how each was obtained."""
-    facts = json.loads(recipe.file("law.json").read_text(encoding="utf-8"))
-    return facts | {name: math.inf for name in ("kl", "parameter") if facts[name] is None}
+def points_of(data: DataSet) -> Points:
+    """The stored points."""
+    table = read_table(data.file("points.parquet"))
+    x = to_rows(table["x"])
+    weights, train = (table[name].to_numpy() if name in table.column_names else None for name in ("weight", "train"))
+    return Points(x.reshape(len(x), *data.shape), table["y"].to_numpy(), weights, train)
 
 
-def family_place(name: str) -> Definition:
-    """The module and the name of a family's function, whose code identifies its laws.
+@dataclass(frozen=True)
+class Split:
+    """Which points a network is trained on: those that the authors meant, or a random part.
 
-    Raises:
-        ValueError: there is no file of code.
+    Attributes:
+        fraction: size of the random part; None for the authors' own.
+        seed: of the random part.
     """
-    apply = find_family(name).apply
-    if not has_source(apply.__module__):
-        raise ValueError(f"the module {apply.__module__} must be a Python file, as its code identifies the laws")
-    return apply.__module__, apply.__name__
+
+    fraction: float | None
+    seed: int
+
+    def rows(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers of the part for training and of the rest, both sorted."""
+        if self.fraction is None:
+            if points.train is None:
+                raise ValueError("the data do not say which points are for training: give a fraction")
+            return np.flatnonzero(points.train), np.flatnonzero(~points.train)
+        return split(len(points.y), self.fraction, self.seed)
 
 
-def read_column(place: str) -> np.ndarray:
-    """The column (N,) float64 of "path#column", a Parquet or CSV file.
+@dataclass(frozen=True)
+class Part:
+    """Which points are the atoms of the reference law.
 
-    Raises:
-        ValueError: the file cannot be read, or has no such column of numbers.
+    Attributes:
+        name: "train", "test" or "all".
+        split: between the first two; None for all.
+        atoms: how many of them, a stratified subset; None for every one.
+        seed: of the subset.
     """
-    path, _, column = place.rpartition("#")
-    if not path:
-        raise ValueError(f"a file must be given as path#column, got {place!r}")
-    try:
-        table = pd.read_csv(path) if path.endswith(".csv") else read_table(Path(path)).to_pandas()
-    except Exception as error:  # readers raise their own types for what is no table
-        raise ValueError(f"{path} must be a Parquet or CSV file: {str(error).partition(chr(10))[0]}") from error
-    if column not in table:
-        raise ValueError(f"{path} has no column {column!r}, only {', '.join(map(str, table))}")
-    values = table[column]
-    found = values.dtype if values.ndim == 1 else "several columns of that name"
-    if values.ndim != 1 or values.dtype.kind not in "iuf":
-        raise ValueError(f"{path}: the column {column!r} must hold numbers, found {found}")
-    return values.to_numpy(np.float64, na_value=np.nan)
 
+    name: PartName
+    split: Split | None
+    atoms: int | None
+    seed: int
 
-def column(place: str) -> Column:
-    """The column with its digest, so that a change of its numbers is a change of the law."""
-    try:
-        return Column(place, hashlib.sha256(read_column(place).tobytes()).hexdigest())
-    except ValueError:
-        return Column(place, None)
+    def rows(self, points: Points) -> np.ndarray:
+        """Row numbers of the atoms, sorted.
 
-
-def _read(wanted: Column) -> np.ndarray:
-    if column(wanted.file) != wanted:
-        raise RuntimeError(f"{wanted.file} changed while the run was going on: start it again")
-    return read_column(wanted.file)
+        Raises:
+            ValueError: there are fewer points than atoms are asked for, or none.
+        """
+        rows = np.arange(len(points.y))
+        if self.split is not None:
+            train, test = self.split.rows(points)
+            rows = train if self.name == "train" else test
+        if not len(rows):
+            raise ValueError(f"the part {self.name} must have points, it has none")
+        if self.atoms is None:
+            return rows
+        if self.atoms > len(rows):
+            raise ValueError(f"atoms must be at most the {len(rows)} points of the part {self.name}, got {self.atoms}")
+        return rows[stratified(points.y[rows], self.atoms, self.seed)]

@@ -13,15 +13,18 @@ import torch
 from ib_core.channels import attribution
 from ib_core.estimate import Estimate, centred, interval
 from ib_core.estimators.sample_propagation import LayerInformation, layer_information
+from ib_core.estimators.wide import informative_directions, wide_information
 from ib_core.laws import coupling
 from ib_core.laws.input_law import InputLaw
+from ib_core.mixture.signal_blocks import SignalBlocks
 from tasks.engine.recipe import Cost, Recipe, draws_to_reach
 from tasks.store.parquet import read_table, write_table
-from tasks.sweep.activations import Activations, signals_of
-from tasks.sweep.data import REFERENCE, Law, law_of
+from tasks.sweep.activations import Activations, signals_by_block
+from tasks.sweep.laws import Law, law_of
+from tasks.sweep.networks import level_of
 from tasks.sweep.sampling import MOVED, SHIFTED, Sampling
 from tasks.sweep.schema import ATTRIBUTION
-from tasks.sweep.slices import Slices, slice_rows
+from tasks.sweep.slices import Slices, direction_passes, slice_rows
 
 SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
 SECONDS_PER_OWN_VALUE = 12e-9  # one signal value of own passes: propagated, held against some points, forgotten
@@ -64,13 +67,14 @@ class Information(Recipe):
 
     def cost(self) -> Cost:
         network, sampling = self.activations.network, self.sampling
-        n = self.activations.law.of.n_atoms
+        n = self.activations.law.n_atoms
         most = sampling.max_draws or max(64 * n, 2**18)
         draws = 0.2 * draws_to_reach(sampling.target_stderr, 2 * most) / sampling.relaxed**2
         draws = max(2 * n, draws)
         draws += max(draws, self.pointwise_draws * n)
         centres = n * (1 if self.layer == 1 else self.activations.stored_passes)
-        own = 0 if self.layer == 1 else n * sampling.own_passes * sum(network.hidden[: self.layer - 1])
+        passes = 0 if self.layer == 1 else sampling.own_passes_of(self.activations, self.layer)
+        own = n * passes * sum(network.hidden[: self.layer - 1])
         seconds = SECONDS_PER_PAIR * draws * centres + SECONDS_PER_OWN_VALUE * own
         return Cost(seconds * (1 + self.slices.share), 1e5)
 
@@ -84,41 +88,59 @@ class Information(Recipe):
         """
         torch.set_num_threads(1)
         names, laws = list(self.laws), [law_of(law) for law in self.laws.values()]
-        stored, beta = signals_of(self.activations, self.layer), self.activations.network.beta
+        stored = signals_by_block(self.activations, self.layer)
         parts = [attribution.parts(laws[0].weights, law.weights) for law in laws[1:]]
-        # Mass that leaves and mass that arrives are columns too. They enter times eps, so that they may err more, and
-        # many laws move the same mass: rounded, such columns are equal and counted once.
-        moving = [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
-        targets = [1.0 if name == REFERENCE else MOVED if self.moved else SHIFTED for name in names]
-        information = layer_information(
-            stored,
-            beta,
-            own=self.sampling.own(self.activations, self.layer, laws[0].atoms, "own"),
-            deterministic=self.layer == 1,
-            weights=np.stack([*(law.weights for law in laws), *moving], axis=1),
-            labels=laws[0].labels,
-            pointwise_draws=self.pointwise_draws,
-            **self.sampling.options(targets + [SHIFTED / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]),
-        )
-        sizes = {"n_atoms": stored.shape[0], "n_passes": stored.shape[1]}
-        estimates = _estimates(information, names, self.moved).assign(**sizes, draws=information.draws)
+        kinds = [law.kind for law in self.laws.values()]
+        targets = [1.0 if kind == "reference" else MOVED if self.moved else SHIFTED for kind in kinds]
+        information, form = self._measured(stored, laws, parts, targets)
+        sizes = {"n_atoms": stored.shape[0], "n_passes": stored.shape[1], "draws": information.draws}
+        estimates = _estimates(information, names, self.moved, self.wide, form).assign(**sizes)
         if self.slices.wanted(information.saturation[0]):
             here = dict(zip(names, laws, strict=True))
             where = self.activations, self.reference, self.layer
             rows = slice_rows(self.slices, self.sampling, *where, stored, here, targets)
-            estimates = pd.concat([estimates, rows.assign(**sizes)], ignore_index=True)
+            estimates = pd.concat([estimates, rows.assign(**(sizes | {"draws": rows["draws"]}))], ignore_index=True)
         write_table(out / "estimates.parquet", estimates)
-        write_table(out / "attribution.parquet", _origins(information, laws, names, parts))
+        write_table(out / "attribution.parquet", _origins(information, laws, names, [] if self.wide else parts))
         found = {
             "pointwise": information.pointwise,
             "stderr": information.pointwise_stderr,
             "low": information.pointwise_low,
         }
         first = {name: np.ascontiguousarray(part[:, 0]) for name, part in found.items()}
-        write_table(out / "pointwise.parquet", pa.table({"atom": np.arange(len(stored)), **first}))
+        write_table(out / "pointwise.parquet", pa.table({"atom": np.arange(stored.shape[0]), **first}))
         if self.moved:
-            steps = coupling.steps(signals_of(self.reference, self.layer), stored, laws[0].weights)
+            steps = _steps(signals_by_block(self.reference, self.layer), stored, laws[0].weights)
             write_table(out / "steps.parquet", pd.DataFrame([{"law": names[0], **steps._asdict()}]))
+
+    @property
+    def wide(self) -> bool:
+        """Whether the layer is enclosed by a projection from below and H(X) from above."""
+        return self.activations.is_wide(self.layer)
+
+    def _measured(
+        self, stored: SignalBlocks, laws: list[InputLaw], parts: list[attribution.Parts], targets: list[float]
+    ) -> tuple[LayerInformation, str]:
+        """The ends under every law, and what the name of their form has behind it."""
+        beta, deterministic = level_of(self.activations.network, self.layer), self.layer == 1
+        given: dict[str, Any] = {
+            "own": self.sampling.own(self.activations, self.layer, laws[0].atoms, "own"),
+            "deterministic": deterministic,
+            "labels": laws[0].labels,
+            "pointwise_draws": self.pointwise_draws,
+        }
+        weights = [law.weights for law in laws]
+        if self.wide:
+            other, _ = direction_passes(self.reference, self.layer)
+            directions = informative_directions(other, beta, deterministic=deterministic, seed=self.sampling.seed)
+            options = {**given, "weights": np.stack(weights, axis=1), **self.sampling.options(targets)}
+            return wide_information(stored, beta, directions, **options), f", {len(directions)} directions"
+        # Mass that leaves and mass that arrives are columns too. They enter times eps, so that they may err more, and
+        # many laws move the same mass: rounded, such columns are equal and counted once.
+        weights += [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
+        targets = targets + [SHIFTED / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]
+        options = {**given, "weights": np.stack(weights, axis=1), **self.sampling.options(targets)}
+        return layer_information(stored.of(0, stored.shape[0]), beta, **options), ""
 
 
 def cell_table(cell: Information, name: str) -> pd.DataFrame:
@@ -126,7 +148,17 @@ def cell_table(cell: Information, name: str) -> pd.DataFrame:
     return read_table(cell.file(f"{name}.parquet")).to_pandas()
 
 
-def _estimates(information: LayerInformation, names: list[str], moved: bool) -> pd.DataFrame:
+def _steps(signals: SignalBlocks, moved: SignalBlocks, weights: np.ndarray) -> coupling.Steps:
+    """How far the signals moved, block by block."""
+    n, size = len(weights), min(signals.size, moved.size)
+    squares = []
+    for first in range(0, n, size):
+        here, there = (np.asarray(each.of(first, min(first + size, n)), np.float64) for each in (signals, moved))
+        squares.append(np.square(here - there).sum(axis=2))
+    return coupling.moments(np.concatenate(squares), weights)
+
+
+def _estimates(information: LayerInformation, names: list[str], moved: bool, wide: bool, how: str) -> pd.DataFrame:
     """One row for each law, quantity and estimator.
 
     "upper" and "lower" are the two ends, both with the bracket that they make; "bracket", for a change, is its middle
@@ -136,6 +168,8 @@ def _estimates(information: LayerInformation, names: list[str], moved: bool) -> 
         information: of the cell.
         names: of its laws.
         moved: whether they have other atoms than the reference.
+        wide: whether the layer is known by a projection, then nothing is known of its plug-in and its entropy.
+        how: what the form of the lower end has behind its name.
     """
     rows: list[dict[str, Any]] = []
     for k, law in enumerate(names):
@@ -147,24 +181,26 @@ def _estimates(information: LayerInformation, names: list[str], moved: bool) -> 
             low, high = interval(Estimate(value, stderr)) if ends is None else ends
             row = {"quantity": quantity, "estimator": estimator, "value": value, "stderr": stderr}
             saturation = float(information.saturation[k]) if quantity == "I_X_T" else float("nan")
-            chosen = form if (quantity, estimator) == ("I_X_T", "lower") else ""
+            chosen = f"{form}{how}" if (quantity, estimator) == ("I_X_T", "lower") else ""
             rows.append({**facts, **row, "lower": low, "upper": high, "saturation": saturation, "form": chosen})
 
         ends = tuple(float(end[k]) for end in information.bracket)
         add("I_X_T", "upper", information.upper, ends)
         add("I_X_T", "lower", information.lower, ends)
-        add("I_X_T", "plug_in", information.plug_in)
+        if not wide:
+            add("I_X_T", "plug_in", information.plug_in)
         ends = tuple(float(end[k]) for end in information.label_bracket or ())
         add("I_T_Y", "upper", information.label_upper, ends)
         add("I_T_Y", "lower", information.label_lower, ends)
-        add("h_T", "upper", information.entropy)
-        add("h_T_given_X", "upper", information.conditional_entropy)
+        if not wide:
+            add("h_T", "upper", information.entropy)
+            add("h_T_given_X", "upper", information.conditional_entropy)
         low, high = information.change(k, 0)
         ends = information.change_bracket(k, 0)
         add("dI_X_T", "upper", high, ends)
         add("dI_X_T", "lower", low, ends)
         add("dI_X_T", "bracket", centred(*ends), ends)
-        if moved:  # whose changes are those from another cell, which the tables put here
+        if moved and not wide:  # whose changes are those from another cell, which the tables put here
             add("dI_X_T", "plug_in", Estimate(0.0, 0.0))
     return pd.DataFrame(rows)
 
@@ -175,7 +211,7 @@ def _origins(
     """One row for each law but the first: its change as predicted - divergence, and as mass + mixing."""
     reference, i, errors = laws[0].weights, information.pointwise[:, 0], information.pointwise_stderr[:, 0]
     rows = []
-    for k, (law, part) in enumerate(zip(laws[1:], parts, strict=True), start=1):
+    for k, (law, part) in enumerate(zip(laws[1:], parts, strict=False), start=1):
         removed = len(laws) + 2 * (k - 1)
         mass = {removed: -part.epsilon, removed + 1: part.epsilon}
         moved = law.weights != reference

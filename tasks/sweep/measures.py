@@ -8,13 +8,13 @@ from typing import ClassVar
 import pandas as pd
 import torch
 
-from ib_core.estimators.measure import ROOM, measure
-from ib_core.members import place
+from ib_core.estimators.measure import MEASURES
 from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_of
-from tasks.sweep.data import Law, law_of
+from tasks.sweep.laws import Law, law_of
+from tasks.sweep.networks import level_of
 
 SECONDS_PER_VALUE = 50e-9  # one signal value under one law; a measure may take any time
 
@@ -42,11 +42,11 @@ class Measured(Recipe):
 
     @property
     def members(self) -> tuple[Definition, ...]:
-        return (place(ROOM, self.measure),)
+        return (MEASURES.place(self.measure),)
 
     def cost(self) -> Cost:
         width = self.activations.network.hidden[self.layer - 1]
-        values = self.activations.law.of.n_atoms * self.activations.stored_passes * width
+        values = self.activations.law.n_atoms * self.activations.stored_passes * width
         return Cost(SECONDS_PER_VALUE * values * len(self.laws), 5e3)
 
     def build(self, out: Path) -> None:
@@ -56,8 +56,8 @@ class Measured(Recipe):
             TypeError: the measure is not a number.
         """
         torch.set_num_threads(1)
-        signals, beta = signals_of(self.activations, self.layer), self.activations.network.beta
-        apply = measure(self.measure).apply
+        signals, beta = signals_of(self.activations, self.layer), level_of(self.activations.network, self.layer)
+        apply = MEASURES.find(self.measure).apply
         rows = [
             {"law": name, "quantity": quantity, "value": float(value)}
             for name, law in self.laws.items()

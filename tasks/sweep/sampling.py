@@ -10,11 +10,12 @@ import numpy as np
 from ib_core.mixture.own_passes import OwnPasses
 from ib_core.networks.passes import own_signals
 from tasks.sweep.activations import Activations
-from tasks.sweep.training import checkpoint
+from tasks.sweep.networks import checkpoint
 
 # Times the target of the reference law, which all changes are held against: of laws on its atoms, whose changes share
 # draws with it, and of moved ones.
 SHIFTED, MOVED = 3.0, 2.0
+WIDE_PASSES = 32
 
 
 @dataclass(frozen=True)
@@ -55,4 +56,10 @@ class Sampling:
         if layer == 1:
             return None
         network = checkpoint(activations.network, activations.epoch)
-        return own_signals(network, atoms, layer, self.own_passes, activations.network.seed, purpose)
+        return own_signals(
+            network, atoms, layer, self.own_passes_of(activations, layer), activations.network.seed, purpose
+        )
+
+    def own_passes_of(self, activations: Activations, layer: int) -> int:
+        """How many further passes of each atom a layer has: projections of wide ones need few."""
+        return min(self.own_passes, WIDE_PASSES) if activations.is_wide(layer) else self.own_passes

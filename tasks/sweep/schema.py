@@ -13,16 +13,17 @@ from ib_core.bounds import theorems
 
 NETWORK = ["network", "beta", "seed"]
 CHECKPOINT = [*NETWORK, "epoch"]
-CELL = [*CHECKPOINT, "layer"]
+CELL = [*CHECKPOINT, "split", "layer"]
 LAW = ["shift", "size"]
 ESTIMATE = [*CELL, *LAW]
 OVER_SEEDS = [key for key in ESTIMATE if key != "seed"]  # what is left where seeds are averaged
-RUN = [*NETWORK, *LAW]  # one network under one law over its epochs: a run of MLflow's
+RUN = [*NETWORK, "split", *LAW]  # one network under one law over its epochs: a run of MLflow's
 BALL = ["metric", "size"]
+PARTS = ("train", "test")
 DISTANCES = ("tv", "kl", "w1", "w2")
 
 KEYS: dict[str, Any] = {
-    **{"network": str, "beta": float, "seed": int, "epoch": int, "layer": int},
+    **{"network": str, "beta": float, "seed": int, "epoch": int, "split": str, "layer": int},
     **{"shift": str, "size": float, "metric": str},
 }
 PLACE = list(KEYS)
@@ -55,7 +56,7 @@ def columns(table: str) -> dict[str, Any]:
 
 TABLES: Mapping[str, dict[str, Any]] = {
     "information": {
-        **{"sweep": str, **KEYS, "split": str, "quantity": str, "estimator": str},
+        **{"sweep": str, **KEYS, "quantity": str, "estimator": str},
         **dict.fromkeys(("value", "stderr", "lower", "upper"), float),
         **dict.fromkeys(("n_atoms", "n_passes", "draws"), "Int64"),
         **{"saturation": float, "form": str, "reached": "boolean", "status": str, "device": str, "code": str},
@@ -72,13 +73,18 @@ TABLES: Mapping[str, dict[str, Any]] = {
         **{"rule": str, "multiplier": float, "compression": float, "relevance": float, "gap": float, "n_codes": int},
     },
     "laws": {
-        **{"law": str, "shift": str, "size": float, "metric": str, "kind": str, "parameter": float},
-        **{"n_atoms": int, "n_union": int, "entropy": float, "p_label_1": float},
+        **{"law": str, "split": str, "shift": str, "size": float, "metric": str, "kind": str, "parameter": float},
+        **{"n_atoms": int, "n_union": int, "entropy": float, "label_entropy": float, "p_label_1": float},
         **{f"{name}{end}": kind for name in DISTANCES for end, kind in (("", float), ("_how", str))},
     },
     "history": {
         **{key: KEYS[key] for key in CHECKPOINT},
-        **dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy"), float),
+        **{f"{part}_{what}": float for part in PARTS for what in ("loss", "accuracy", "clean_accuracy")},
+    },
+    "layers": {
+        **{key: KEYS[key] for key in [*CHECKPOINT, "layer"]},
+        **{"name": str, "shape": str, "d": int, "noise": float, "half_width": float, "power": float},
+        **{"capacity": float, "lipschitz": float, "cut": bool},
     },
     "signals": {**{key: KEYS[key] for key in CELL}, "atom": int, "label": int, "s": object},
 }

@@ -17,11 +17,11 @@ from ib_core.estimators.sliced import (
     sliced_information,
 )
 from ib_core.laws.input_law import InputLaw
-from ib_core.networks.passes import noisy_passes
-from tasks.sweep.activations import Activations
-from tasks.sweep.data import law_of
+from ib_core.mixture.signal_blocks import SignalBlocks
+from tasks.sweep.activations import Activations, passes_by_block
+from tasks.sweep.laws import law_of
+from tasks.sweep.networks import level_of
 from tasks.sweep.sampling import Sampling
-from tasks.sweep.training import checkpoint
 
 SATURATED = 0.95  # of H(X): above it "auto" slices are measured
 DIRECTION_PASSES, DIRECTION_ATOMS = 8, 2048  # that directions are found from
@@ -58,7 +58,7 @@ def slice_rows(
     activations: Activations,
     reference: Activations,
     layer: int,
-    stored: np.ndarray,
+    stored: np.ndarray | SignalBlocks,
     laws: dict[str, InputLaw],
     targets: Sequence[float],
 ) -> pd.DataFrame:
@@ -81,8 +81,8 @@ def slice_rows(
         "weights": np.stack([law.weights for law in laws.values()], axis=1),
         **sampling.options(targets),
     }
-    beta = activations.network.beta
-    directions = _directions(slices, sampling.seed, reference, layer, stored.shape[2])
+    beta = level_of(activations.network, layer)
+    directions = _directions(slices, sampling.seed, reference, layer)
     measure = sliced_information if directions.ndim == 2 else mean_sliced_information
     found: LayerInformation | SlicedInformation = measure(stored, beta, directions, **options)
     rows = []
@@ -97,20 +97,22 @@ def slice_rows(
     return pd.DataFrame(rows)
 
 
-def _directions(slices: Slices, seed: int, reference: Activations, layer: int, d: int) -> np.ndarray:
-    """U (k, d), or (n, k, d) for random slices: the same for all cells of a layer, whatever law moves the atoms.
-
-    Those that look at signals come from passes of their own of the reference law's atoms. In the first layer, where
-    signals are a function of X, they are those of the estimator; U knows nothing of the noise there either.
-    """
+def _directions(slices: Slices, seed: int, reference: Activations, layer: int) -> np.ndarray:
+    """U (k, d), or (n, k, d) for random slices: the same for all cells of a layer, whatever law moves the atoms."""
+    d = reference.width(layer)
     k = min(slices.k, d)
     if slices.kind == "random":
         return random_directions(d, k, slices.n, seed)
+    signals, labels = direction_passes(reference, layer)
+    if slices.kind == "discriminant" and not reference.is_wide(layer):
+        return discriminant_directions(signals.of(0, len(labels)), labels, k)
+    return principal_directions(signals, k)
+
+
+def direction_passes(reference: Activations, layer: int) -> tuple[SignalBlocks, np.ndarray]:
+    """Passes that directions are found from, and the labels of their atoms: some of the reference law's, whose passes
+    serve nothing else. In the first layer signals are a function of X, and knowing them tells nothing of the noise."""
     law = law_of(reference.law)
     some = np.unique(np.linspace(0, len(law.atoms) - 1, min(len(law.atoms), DIRECTION_ATOMS)).astype(int))
-    network = checkpoint(reference.network, reference.epoch)
-    passes = noisy_passes(network, law.atoms[some], DIRECTION_PASSES, reference.network.seed, "directions")
-    signals = passes.signals[layer - 1]
-    if slices.kind == "discriminant":
-        return discriminant_directions(signals, law.labels[some], k)
-    return principal_directions(signals, k)
+    passes = 1 if layer == 1 else DIRECTION_PASSES
+    return passes_by_block(reference, layer, law.atoms[some], passes, "directions"), law.labels[some]

@@ -25,6 +25,7 @@ class SweepTables:
         bottleneck: the information-bottleneck curve of the data, by rule for the label and multiplier (nats).
         laws: the input laws with their divergences from the reference law.
         history: loss and accuracy by network and epoch.
+        layers: what the theorems know of every layer: width, noise, reach, and whether a connection passes it by.
         signals: deepest layer's signals at the final epoch, one pass per atom.
     """
 
@@ -38,6 +39,7 @@ class SweepTables:
     bottleneck: pd.DataFrame
     laws: pd.DataFrame
     history: pd.DataFrame
+    layers: pd.DataFrame
     signals: pd.DataFrame
 
 

@@ -1,8 +1,9 @@
 """Every theorem held against every measured deviation."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,43 +13,58 @@ from ib_core.bounds.theorem import Bound, Clean, PlugIn, Shift, Theorem
 from ib_core.bounds.theorems import allowed, allowed_in_ball
 from ib_core.estimate import Estimate, holds
 from ib_core.laws.coupling import Steps
-from tasks.sweep.data import REFERENCE
+from tasks.sweep.laws import REFERENCE
 from tasks.sweep.schema import CELL, CHECKPOINT, ESTIMATE, PLACE, form_column, shaped
 
 
-class Network(NamedTuple):
-    """What the theorems know of the networks of a sweep: widths of the hidden layers, and half of their activation's
-    range, None where it has no end."""
+class Layers:
+    """What the theorems know of the layers of a sweep, from the table of that name."""
 
-    hidden: tuple[int, ...]
-    half_width: float | None
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._of = {key: rows.sort_values("layer") for key, rows in table.groupby(CHECKPOINT)}
 
     def at(self, place: Mapping[str, Any]) -> dict[str, Any]:
-        """A layer as a case of the theorems knows it."""
-        layer, beta = place["layer"], place["beta"]
-        return {"layer": layer, "d": self.hidden[layer - 1], "beta": beta, "half_width": self.half_width}
+        """A layer as a case of the theorems knows it; the capacity is the smallest that caps what it knows of X."""
+        rows, layer = self._of[tuple(place[key] for key in CHECKPOINT)], int(place["layer"])
+        own, until = rows.iloc[layer - 1], rows.iloc[:layer]
+        return {
+            **{"layer": layer, "d": int(own["d"]), "beta": float(own["noise"])},
+            "half_width": None if math.isnan(own["half_width"]) else float(own["half_width"]),
+            "capacity": bounds.layer_capacity(until["capacity"].tolist(), until["cut"].tolist()[:-1]),
+        }
 
-    def capacity(self, place: Mapping[str, Any]) -> float:
-        """The smallest capacity cap of the layers up to this one."""
-        return bounds.layer_capacity(self.hidden[: place["layer"]], place["beta"], self.half_width)
+    def lipschitz(self, place: Mapping[str, Any]) -> float:
+        """Of X -> S_l; infinite where nothing is known."""
+        found = float(self._of[tuple(place[key] for key in CHECKPOINT)].iloc[int(place["layer"]) - 1]["lipschitz"])
+        return math.inf if math.isnan(found) else found
+
+
+LAYER = ("layer", "d", "beta", "half_width")  # of a case that knows no capacity
 
 
 def clean_layers(
-    information: pd.DataFrame, pointwise: Mapping[tuple, tuple[np.ndarray, ...]], weights: np.ndarray
+    information: pd.DataFrame, pointwise: Mapping[tuple, tuple[np.ndarray, ...]], weights: Mapping[str, np.ndarray]
 ) -> dict[tuple, Clean]:
-    """What is known of every layer under the reference law, by its cell."""
+    """What is known of every layer under the reference law, by its cell.
+
+    Args:
+        weights: of the reference law of each split.
+    """
     rows = information[(information["shift"] == REFERENCE) & (information.quantity == "I_X_T")]
     rows = rows[(rows.estimator == "upper") & (rows.status == "ok")].set_index(CELL)
     ends = {cell: (float(row.lower), float(row.upper)) for cell, row in rows.iterrows()}
-    return {cell: Clean(upper, stderr, low, weights, ends[cell]) for cell, (upper, stderr, low) in pointwise.items()}
+    split = CELL.index("split")
+    return {
+        cell: Clean(upper, stderr, low, weights[cell[split]], ends[cell])
+        for cell, (upper, stderr, low) in pointwise.items()
+    }
 
 
 def bounds_table(
     sweep: str,
-    network: Network,
+    layers: Layers,
     information: pd.DataFrame,
     laws: pd.DataFrame,
-    history: pd.DataFrame,
     weights: Mapping[str, np.ndarray],
     clean: Mapping[tuple, Clean],
     steps: Mapping[tuple, Steps],
@@ -60,64 +76,68 @@ def bounds_table(
     half of whose width is `WIDTH` times `measured_stderr`: a bound is violated where all of the bracket lies beyond it.
     A bound on the channel of the stored passes is held against the change of their plug-in.
     """
-    constants = history.set_index(CHECKPOINT).lipschitz
-    places = {(law.shift, law.size): law for law in laws.itertuples()}
+    places = {(law.split, law.shift, law.size): law for law in laws.itertuples()}
+    references = {law.split: law.law for law in laws.itertuples() if law.shift == REFERENCE}
     changes = information[(information.quantity == "dI_X_T") & (information.status == "ok")]
     changes = changes[changes["shift"] != REFERENCE]
     stored = changes[changes.estimator == "plug_in"].set_index(ESTIMATE)[["value", "stderr"]]
     origins = {tuple(row[key] for key in ESTIMATE): row for row in attribution.to_dict("records")}
     rows: list[dict[str, Any]] = []
     for deviation in changes[changes.estimator == "bracket"].to_dict("records"):
-        law = places[deviation["shift"], deviation["size"]]
-        checkpoint, cell, estimate = (tuple(deviation[key] for key in keys) for keys in (CHECKPOINT, CELL, ESTIMATE))
-        at, capacity = network.at(deviation), network.capacity(deviation)
-        reweighted: dict[str, Any] = {}
-        if law.kind == "reweighted":
-            reweighted = {
-                "weights": (weights[REFERENCE], weights[law.law]),
-                "change": (deviation["lower"], deviation["upper"]),
-                "parts": _parts(origins[estimate]) if estimate in origins else None,
-            }
+        law = places[deviation["split"], deviation["shift"], deviation["size"]]
+        cell, estimate = (tuple(deviation[key] for key in keys) for keys in (CELL, ESTIMATE))
+        at = layers.at(deviation)
+        both = weights[references[law.split]], weights[law.law]
         shift = Shift(
             **at,
-            **reweighted,
+            **(_reweighted(deviation, both, origins.get(estimate)) if law.kind == "reweighted" else {}),
             **{name: getattr(law, name) for name in ("tv", "tv_how", "kl", "w1", "w2", "w2_how")},
-            capacity=capacity,
             n=law.n_union,
-            lipschitz=constants[checkpoint][deviation["layer"] - 1],
+            lipschitz=layers.lipschitz(deviation),
             clean=clean.get(cell) if law.kind != "moved" else None,
             steps=steps.get((law.law, *cell)),
         )
-        deviations = allowed("deviation", shift)
-        smallest = min(deviations, key=lambda theorem: deviations[theorem].value)
-        least = deviations[smallest].value
-        plug_in = PlugIn(
-            **at,
-            n_passes=deviation["n_passes"],
-            weights=weights[law.law],
-            reference=weights[REFERENCE],
-            shift=least,
-            by=smallest.name,
-        )
-        cap = min(math.log(law.n_atoms), capacity)
+        plug_in = None
+        if estimate in stored.index:
+            known = {name: at[name] for name in LAYER}
+            plug_in = PlugIn(**known, n_passes=deviation["n_passes"], weights=both[1], reference=both[0])
         measured = {"true": Estimate(abs(deviation["value"]), deviation["stderr"])}
         if estimate in stored.index:
             value, stderr = stored.loc[estimate]
             measured["stored passes"] = Estimate(abs(float(value)), float(stderr))
         place = {key: deviation[key] for key in PLACE}
-        for theorem, bound in deviations.items():
-            row = _row(theorem, "deviation", bound, cap, measured[theorem.channel])
-            rows.append(place | row | {"tightest": bound.value == least})
-        for concerns in ("estimation", "shifted_estimate"):
-            for theorem, bound in allowed(concerns, plug_in).items():
-                rows.append(place | _row(theorem, concerns, bound, cap, None) | {"tightest": False})
+        compared = _compared(shift, plug_in, min(math.log(law.n_atoms), at["capacity"]), measured)
+        rows += [place | row for row in compared]
     return shaped("bounds", rows, sweep=sweep)
 
 
-def _parts(origin: Mapping[str, Any]) -> tuple[float, tuple[float, float], tuple[float, float]]:
-    """TV, and the brackets of what the removed and the added part know."""
-    removed, added = ((origin[f"{part}_low"], origin[f"{part}_high"]) for part in ("removed", "added"))
-    return origin["epsilon"], removed, added
+def _reweighted(
+    deviation: Mapping[str, Any], weights: tuple[np.ndarray, np.ndarray], origin: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What is known of a shift that keeps the atoms: both weights, the bracket of the change, and of its parts."""
+    known: dict[str, Any] = {"weights": weights, "change": (deviation["lower"], deviation["upper"])}
+    if origin is not None:
+        removed, added = ((origin[f"{part}_low"], origin[f"{part}_high"]) for part in ("removed", "added"))
+        known["parts"] = (origin["epsilon"], removed, added)
+    return known
+
+
+def _compared(
+    shift: Shift, plug_in: PlugIn | None, cap: float, measured: Mapping[str, Estimate]
+) -> Iterator[dict[str, Any]]:
+    """A row for each theorem on one deviation, and on the error of the plug-in under both of its laws, if there is one."""
+    deviations = allowed("deviation", shift)
+    smallest = min(deviations, key=lambda theorem: deviations[theorem].value)
+    least = deviations[smallest].value
+    for theorem, bound in deviations.items():
+        row = _row(theorem, "deviation", bound, cap, measured.get(theorem.channel))
+        yield row | {"tightest": bound.value == least}
+    if plug_in is None:
+        return
+    plug_in = replace(plug_in, shift=least, by=smallest.name)
+    for concerns in ("estimation", "shifted_estimate"):
+        for theorem, bound in allowed(concerns, plug_in).items():
+            yield _row(theorem, concerns, bound, cap, None) | {"tightest": False}
 
 
 def _row(theorem: Theorem, concerns: str, bound: Bound, cap: float, measured: Estimate | None) -> dict[str, Any]:
@@ -140,20 +160,20 @@ def _row(theorem: Theorem, concerns: str, bound: Bound, cap: float, measured: Es
     }
 
 
-def worst_case_table(sweep: str, network: Network, found: pd.DataFrame, clean: Mapping[tuple, Clean]) -> pd.DataFrame:
+def worst_case_table(sweep: str, layers: Layers, found: pd.DataFrame, clean: Mapping[tuple, Clean]) -> pd.DataFrame:
     """One row for each layer and ball: the measured extremes, what is certain of them, and the bounds at its radius."""
     rows = []
     for row in found.to_dict("records"):
         known = clean.get(tuple(row[key] for key in CELL))
         if known is None:
             continue  # the cell of the reference failed, without which no certificate is known
-        n, capacity = len(known.weights), network.capacity(row)
+        n, at = len(known.weights), layers.at(row)
         # Of a ball only TV <= size is known, and the seed form falls again beyond 1 - 1/N.
         radius = {"tv": {"tv": min(row["size"], 1 - 1 / n)}, "kl": {"kl": row["size"]}}[row["metric"]]
-        ball = Shift(**network.at(row), **radius, n=n, capacity=capacity, clean=known)
+        ball = Shift(**at, **radius, n=n, clean=known)
         theorems = allowed_in_ball(row["metric"], ball)
         smallest = min(theorems, key=lambda theorem: theorems[theorem].value)
-        bound, cap = theorems[smallest].value, min(math.log(n), capacity)
+        bound, cap = theorems[smallest].value, min(math.log(n), at["capacity"])
         sides = (Estimate(row[side], row[f"{side}_stderr"]) for side in ("rise", "fall"))
         rows.append(
             {

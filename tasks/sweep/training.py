@@ -1,158 +1,150 @@
 """Stage `training`: one noisy network for each beta and seed, with checkpoints at log-spaced epochs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
-from ib_core.members import place
-from ib_core.networks.activation import ROOM as ACTIVATIONS
-from ib_core.networks.architecture import ROOM as ARCHITECTURES
-from ib_core.networks.architecture import Spec, architecture
+from ib_core.laws.points import Points
 from ib_core.networks.epochs import log_spaced_epochs
 from ib_core.networks.noisy_network import NoisyNetwork
-from ib_core.networks.training import evaluate, split, train_epoch
-from ib_core.networks.training import optimizer as adam
-from tasks.engine.fingerprint import Definition
-from tasks.engine.recipe import Cost, Recipe
-from tasks.store.parquet import read_table, write_table
+from ib_core.networks.training import evaluate, geometric, optimizer, train_epoch
+from ib_core.streams import stream
+from tasks.engine.recipe import Cost
+from tasks.store.parquet import write_table
 from tasks.store.store import copy_file
-from tasks.sweep.data import Law, law_of
+from tasks.sweep.data import Split, points_of
+from tasks.sweep.networks import (
+    Network,
+    checked,
+    checkpoint_name,
+    inputs,
+    levels_of,
+    noisy,
+    untrained,
+    write_facts,
+)
 
-ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
-SECONDS_PER_STEP = 0.8e-3  # one minibatch
+SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 0.8e-3, 2e-9  # one minibatch, and one hidden value of one input
+JUDGED = 10_000  # points of a part, at most, that loss and accuracy are measured on
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the training part.
+        checkpoints: log-spaced epochs that are kept, the last among them.
+        optimizer: "adam" or "sgd".
+        learning_rate, final_learning_rate: of the first and the last epoch, falling geometrically between them.
+        momentum: of "sgd".
+        weight_decay: of either.
+        orthonormal: strength of the orthonormal regularisation after every step.
+        batch_size: inputs per step.
+    """
+
+    epochs: int
+    checkpoints: int
+    optimizer: Literal["adam", "sgd"]
+    learning_rate: float
+    final_learning_rate: float | None
+    momentum: float
+    weight_decay: float
+    orthonormal: float
+    batch_size: int
 
 
 @dataclass(frozen=True, eq=False)
-class Training(Recipe):
-    """A noisy network, trained by Adam on the cross-entropy of noisy passes.
+class Training(Network):
+    """A noisy network, trained on the cross-entropy of noisy passes.
 
     Attributes:
-        law: of the inputs and labels.
-        architecture: its kind.
-        widths: of all layers, from the inputs to the classes.
-        activation: of the hidden layers.
-        beta: standard deviation of the noise after each hidden layer.
-        seed: key of weights, batches, split and noise.
-        epochs: passes over the training part.
-        checkpoints: log-spaced epochs that are kept, the last among them.
-        learning_rate: step size of Adam.
-        batch_size: inputs per step.
-        train_fraction: part of the atoms to train on.
+        split: which points it is trained on.
+        schedule: how.
     """
 
-    stage: ClassVar[str] = "training"
-    law: Law
-    architecture: str
-    widths: tuple[int, ...]
-    activation: str
-    beta: float
-    seed: int
-    epochs: int
-    checkpoints: int
-    learning_rate: float
-    batch_size: int
-    train_fraction: float
-
-    @property
-    def label(self) -> str:
-        return f"b{self.beta!r}/s{self.seed}"
-
-    @property
-    def members(self) -> tuple[Definition, ...]:
-        return place(ARCHITECTURES, self.architecture), place(ACTIVATIONS, self.activation)
-
-    @property
-    def title(self) -> str:
-        """Name of the network: "tanh-12-10-7-5-4-3-2", for other kinds than an MLP with the kind before it."""
-        kind = [] if self.architecture == "mlp" else [self.architecture]
-        return "-".join([*kind, self.activation, *map(str, self.widths)])
-
-    @property
-    def hidden(self) -> tuple[int, ...]:
-        """Widths of the layers T_1 to T_L."""
-        return self.widths[1:-1]
+    split: Split
+    schedule: Schedule
 
     @property
     def kept(self) -> list[int]:
-        """Epochs with a checkpoint."""
-        return log_spaced_epochs(self.epochs, self.checkpoints)
+        return log_spaced_epochs(self.schedule.epochs, self.schedule.checkpoints)
 
     def cost(self) -> Cost:
-        steps = self.epochs * self.train_fraction * self.law.of.n_atoms / self.batch_size
-        return Cost(SECONDS_PER_STEP * steps, 1e4 * self.checkpoints)
+        fraction = self.split.fraction or (self.data.official or 0) / self.data.n
+        seen = self.schedule.epochs * fraction * self.data.n
+        seconds = SECONDS_PER_STEP * seen / self.schedule.batch_size + SECONDS_PER_PASS_VALUE * seen * sum(self.hidden)
+        return Cost(seconds, 1e4 * self.schedule.checkpoints)
 
     def build(self, out: Path) -> None:
-        """Write a safetensors checkpoint per kept epoch and history.parquet; go on from the last one in `scratch`."""
+        """Write a safetensors checkpoint per kept epoch, history.parquet and network.json; go on from the last one in
+        `scratch`."""
         torch.set_num_threads(1)
-        law = law_of(self.law)
-        x, y = torch.tensor(law.atoms, dtype=torch.float32), torch.tensor(law.labels)
-        train, test = (torch.from_numpy(part) for part in split(len(x), self.train_fraction, self.seed))
-        network = untrained(self)
-        optimizer = adam("adam", network.module.parameters(), self.learning_rate)
+        points, plan = points_of(self.data), self.schedule
+        train, test = self.split.rows(points)
+        x, y = inputs(points, train), torch.from_numpy(points.y[train])
+        module, _ = untrained(self.design, self.seed)
+        network = noisy(self, module, levels_of(self, module, points, train))
+        checked(network, points, train)
+        descent = optimizer(
+            plan.optimizer,
+            list(module.parameters()),
+            plan.learning_rate,
+            momentum=plan.momentum,
+            weight_decay=plan.weight_decay,
+        )
         done, scratch = 0, self.scratch
         for epoch in self.kept:
             path = scratch / checkpoint_name(epoch)
-            if not (path.exists() and _restore(path, network, optimizer)):
+            if not (path.exists() and _restore(path, network, descent)):
                 for step in range(done + 1, epoch + 1):
-                    train_epoch(network, optimizer, x[train], y[train], self.batch_size, self.seed, step)
-                _save(path, network, optimizer)
+                    ends = plan.learning_rate, plan.final_learning_rate or plan.learning_rate
+                    rate = geometric(*ends, step, plan.epochs)
+                    where = plan.batch_size, self.seed, step
+                    train_epoch(network, descent, x, y, *where, learning_rate=rate, orthonormal=plan.orthonormal)
+                _save(path, network, descent)
             done = epoch
         rows = []
         for epoch in self.kept:
-            _restore(scratch / checkpoint_name(epoch), network, optimizer)
-            row: dict[str, Any] = {"epoch": epoch}
-            for name, part in (("train", train), ("test", test)):
-                found = evaluate(network, x[part], y[part], self.seed, epoch)
-                row[f"{name}_loss"], row[f"{name}_accuracy"] = found.loss, found.accuracy
-            rows.append({**row, "lipschitz": network.lipschitz()})
+            _restore(scratch / checkpoint_name(epoch), network, descent)
+            rows.append(judged(network, points, {"train": train, "test": test}, self.seed, epoch))
             copy_file(scratch / checkpoint_name(epoch), out / checkpoint_name(epoch))
         write_table(out / "history.parquet", pd.DataFrame(rows))
+        write_facts(checked(network, points, train), out)
 
 
-def checkpoint_name(epoch: int) -> str:
-    return f"epoch_{epoch:07d}.safetensors"
+def judged(network: NoisyNetwork, points: Points, parts: dict[str, np.ndarray], seed: int, epoch: int) -> dict:
+    """Loss and accuracy of each part, noisy, and accuracy without noise; Lipschitz constants, NaN where unknown."""
+    row: dict = {"epoch": epoch}
+    for name, rows in parts.items():
+        some = rows
+        if len(rows) > JUDGED:
+            some = np.sort(stream(seed, "judged", name).choice(rows, JUDGED, replace=False))
+        columns = [f"{name}_{what}" for what in ("loss", "accuracy", "clean_accuracy")]
+        row |= dict.fromkeys(columns, float("nan"))
+        if len(some):
+            found = evaluate(network, inputs(points, some), torch.from_numpy(points.y[some]), seed, epoch)
+            row |= zip(columns, (found.loss, found.accuracy, found.clean_accuracy), strict=True)
+    constants = [float("nan") if each is None else each for each in network.lipschitz()]
+    return {**row, "lipschitz": constants}
 
 
-def checkpoint(training: Training, epoch: int) -> NoisyNetwork:
-    """The stored network at an epoch."""
-    network, state = untrained(training), load_file(training.file(checkpoint_name(epoch)))
-    network.module.load_state_dict({name: state[f"network.{name}"] for name in network.module.state_dict()})
-    return network
-
-
-def history_of(training: Training) -> pd.DataFrame:
-    """Loss and accuracy by epoch."""
-    return read_table(training.file("history.parquet")).to_pandas()
-
-
-def untrained(training: Training) -> NoisyNetwork:
-    """The network with its first weights."""
-    return noisy_network(training.architecture, training.widths, training.activation, training.beta, training.seed)
-
-
-def noisy_network(kind: str, widths: Sequence[int], activation: str, beta: float, seed: int) -> NoisyNetwork:
-    """One of an architecture with the same noise in every hidden layer."""
-    spec = Spec((widths[0],), widths[-1], tuple(widths[1:-1]), activation)
-    module, layers = architecture(kind).build(spec, seed)
-    return NoisyNetwork(module, layers, spec.input_shape, [beta] * len(layers))
-
-
-def _save(path: Path, network: NoisyNetwork, optimizer: torch.optim.Optimizer) -> None:
+def _save(path: Path, network: NoisyNetwork, descent: torch.optim.Optimizer) -> None:
     """Weights and optimizer state in one atomic file."""
     tensors = {f"network.{name}": value for name, value in network.module.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{key}": state[key] for key in ADAM_STATE}
+    for index, state in descent.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items() if value is not None}
     temporary = path.with_suffix(".writing")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, temporary)
     temporary.replace(path)
 
 
-def _restore(path: Path, network: NoisyNetwork, optimizer: torch.optim.Optimizer) -> bool:
+def _restore(path: Path, network: NoisyNetwork, descent: torch.optim.Optimizer) -> bool:
     """Load what `_save` wrote; False when the file is damaged, which a full disk or a power cut can leave behind."""
     try:
         tensors = load_file(path)
@@ -160,8 +152,10 @@ def _restore(path: Path, network: NoisyNetwork, optimizer: torch.optim.Optimizer
         path.unlink()
         return False
     network.module.load_state_dict({name: tensors[f"network.{name}"] for name in network.module.state_dict()})
-    state = optimizer.state_dict()
-    n_parameters = len(list(network.module.parameters()))
-    state["state"] = {i: {key: tensors[f"adam.{i}.{key}"] for key in ADAM_STATE} for i in range(n_parameters)}
-    optimizer.load_state_dict(state)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = tensor
+    descent.load_state_dict(descent.state_dict() | {"state": state})
     return True

@@ -12,16 +12,17 @@ import torch
 from ib_core.channels.finite import information
 from ib_core.estimate import centred
 from ib_core.estimators.layer_channel import layer_channel
-from ib_core.estimators.sample_propagation import layer_information
+from ib_core.estimators.sample_propagation import LayerInformation, layer_information
 from ib_core.laws.divergences import kl_divergence, total_variation
+from ib_core.laws.input_law import InputLaw
 from ib_core.networks.passes import noisy_passes
 from ib_core.worst_case import search as worst_case
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_of
-from tasks.sweep.data import law_of
+from tasks.sweep.laws import law_of
+from tasks.sweep.networks import checkpoint, level_of
 from tasks.sweep.sampling import SHIFTED, Sampling
-from tasks.sweep.training import checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,57 +74,61 @@ class WorstCase(Recipe):
         and own ones: the truth of the law lies in them, and the supremum over the ball is above.
         """
         torch.set_num_threads(1)
-        network, epoch, layer = self.activations.network, self.activations.epoch, self.layer
-        law, stored = law_of(self.activations.law), signals_of(self.activations, layer)
-        weights, sampling = law.weights, self.sampling
-        channel = layer_channel(stored, network.beta, seed=sampling.seed, device=sampling.device)
-        balls = self.balls
+        law, sampling = law_of(self.activations.law), self.sampling
+        stored, weights = signals_of(self.activations, self.layer), law.weights
+        beta = level_of(self.activations.network, self.layer)
+        channel = layer_channel(stored, beta, seed=sampling.seed, device=sampling.device)
         most = [
-            worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7) for metric, size in balls
+            worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7)
+            for metric, size in self.balls
         ]
-        least = [worst_case.smallest_information(channel, weights, size, metric) for metric, size in balls]
-        laws = [weights, *(high.weights for high in most), *(low.weights for low in least)]
-        pooled = stored
-        if layer > 1:
-            passes = noisy_passes(checkpoint(network, epoch), law.atoms, stored.shape[1], network.seed, "measured")
-            pooled = passes.signals[layer - 1]
-        measured = layer_information(
-            pooled,
-            network.beta,
-            own=sampling.own(self.activations, layer, law.atoms, "measured, own"),
-            deterministic=layer == 1,
-            weights=np.stack(laws, axis=1),
-            **sampling.options([1.0] + [SHIFTED] * (len(laws) - 1)),
-        )
-        channel_reference = information(channel, weights)
+        least = [worst_case.smallest_information(channel, weights, size, metric) for metric, size in self.balls]
+        extremal = [*(high.weights for high in most), *(low.weights for low in least)]
+        measured = self._measured(law, stored, [weights, *extremal])
         rows = []
-        for k, ((metric, size), high) in enumerate(zip(balls, most, strict=True), start=1):
-            low = k + len(balls)
-            brackets = {
-                "reference": (measured.bracket[0][0], measured.bracket[1][0]),
-                "largest": (measured.bracket[0][k], measured.bracket[1][k]),
-                "rise": measured.change_bracket(k, 0),
-                "smallest": (measured.bracket[0][low], measured.bracket[1][low]),
-                "fall": measured.change_bracket(0, low),
+        for k, ((metric, size), high) in enumerate(zip(self.balls, most, strict=True), start=1):
+            found = {
+                **_brackets(measured, k, k + len(most)),
+                **{"channel_reference": information(channel, weights), "channel_largest": high.value},
+                **{"gap": high.upper - high.value, "iterations": high.iterations},
+                **{"tv": total_variation(high.weights, weights), "kl": kl_divergence(high.weights, weights)},
+                "reached": bool(measured.reached[[0, k, k + len(most)]].all()),
             }
-            rows.append(
-                {
-                    **{"metric": metric, "size": size},
-                    **{
-                        name + end: number
-                        for name, ends in brackets.items()
-                        for end, number in zip(("", "_stderr"), centred(*map(float, ends)), strict=True)
-                    },
-                    **{"channel_reference": channel_reference, "channel_largest": high.value},
-                    **{"gap": high.upper - high.value, "iterations": high.iterations},
-                    **{"tv": total_variation(high.weights, weights), "kl": kl_divergence(high.weights, weights)},
-                    "reached": bool(measured.reached[[0, k, low]].all()),
-                }
-            )
+            rows.append({"metric": metric, "size": size} | found)
         write_table(out / "worst_case.parquet", pd.DataFrame(rows))
         i = np.ascontiguousarray(measured.pointwise[:, 0])
-        columns = {column_name(*ball): high.weights for ball, high in zip(balls, most, strict=True)}
+        columns = {column_name(*ball): high.weights for ball, high in zip(self.balls, most, strict=True)}
         write_table(out / "laws.parquet", pa.table({"atom": np.arange(len(weights)), "pointwise": i, **columns}))
+
+    def _measured(self, law: InputLaw, stored: np.ndarray, laws: list[np.ndarray]) -> LayerInformation:
+        """The information under all these laws, the reference first, from passes that no law was fitted to."""
+        network, pooled = self.activations.network, stored
+        if self.layer > 1:
+            trained = checkpoint(network, self.activations.epoch)
+            passes = noisy_passes(trained, law.atoms, stored.shape[1], network.seed, "measured")
+            pooled = passes.signals[self.layer - 1]
+        return layer_information(
+            pooled,
+            level_of(network, self.layer),
+            own=self.sampling.own(self.activations, self.layer, law.atoms, "measured, own"),
+            deterministic=self.layer == 1,
+            weights=np.stack(laws, axis=1),
+            **self.sampling.options([1.0] + [SHIFTED] * (len(laws) - 1)),
+        )
+
+
+def _brackets(measured: LayerInformation, high: int, low: int) -> dict[str, float]:
+    """The middles of the brackets of the reference and of a ball's two laws, and of the changes, with their errors."""
+    (below, above), brackets = measured.bracket, {}
+    for name, ends in {
+        "reference": (below[0], above[0]),
+        "largest": (below[high], above[high]),
+        "rise": measured.change_bracket(high, 0),
+        "smallest": (below[low], above[low]),
+        "fall": measured.change_bracket(0, low),
+    }.items():
+        brackets[name], brackets[f"{name}_stderr"] = centred(*map(float, ends))
+    return brackets
 
 
 def column_name(metric: str, size: float) -> str:

@@ -16,7 +16,7 @@ from tasks.store.store import Store
 from tasks.sweep.tables import load_tables
 
 sys.path.append(str(Path(__file__).parents[1] / "flows"))
-from tiny import run_tiny
+from tiny import run_tiny, tiny, without_balls
 
 
 def tables(workspace):
@@ -32,7 +32,7 @@ def tables(workspace):
 def finished(tmp_path_factory):
     """A workspace in which nothing went wrong; copy it before you change it."""
     workspace = tmp_path_factory.mktemp("undisturbed")
-    run_tiny(workspace)
+    run_tiny(workspace, without_balls())
     return workspace
 
 
@@ -57,7 +57,7 @@ def test_a_full_disk_at_any_flush_loses_nothing_that_was_finished(tmp_path, undi
     for limit in range(1, 200, 4):  # noqa: B007
         calls = 0
         try:
-            run_tiny(tmp_path)
+            run_tiny(tmp_path, without_balls())
             break
         except (StageFailed, OSError) as error:
             assert "No space left" in str(error)
@@ -79,7 +79,7 @@ def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, finished
             content = bytearray(path.read_bytes())
             content[len(content) // 2] ^= 4
             path.write_bytes(content)
-    run_tiny(tmp_path)
+    run_tiny(tmp_path, without_balls())
     assert tables(tmp_path) == undisturbed
     assert any((tmp_path / "damaged").iterdir())
 
@@ -102,7 +102,7 @@ def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, los
     monkeypatch.setattr(tasks.sweep.data, "divergences", failing_divergences)
     monkeypatch.setattr(tasks.sweep.information, "layer_information", failing_information)
     with pytest.raises(StageFailed, match="units failed"):
-        run_tiny(tmp_path, keep_going=True)
+        run_tiny(tmp_path, tiny() if lost == "reference" else without_balls(), keep_going=True)
     found = load_tables(tmp_path / "sweeps" / "tiny")
     failed = found.information[found.information.status == "failed"]
     assert len(failed) and not found.bounds.holds.eq(False).any() and found.bounds.bound.notna().all()
@@ -120,16 +120,16 @@ def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undistur
 
     monkeypatch.setattr(tasks.sweep.information, "layer_information", failing)
     with pytest.raises(StageFailed, match="planted"):
-        run_tiny(tmp_path)
+        run_tiny(tmp_path, without_balls())
     with pytest.raises(StageFailed, match="4 units failed"):
-        run_tiny(tmp_path, keep_going=True)
+        run_tiny(tmp_path, without_balls(), keep_going=True)
     found = load_tables(tmp_path / "sweeps" / "tiny").information
     assert set(found[found.status == "failed"].layer) == {1}
     assert found[(found.layer == 2) & (found.quantity == "I_X_T")].status.eq("ok").all()
     assert len(list((tmp_path / "failed").iterdir())) == 4
 
     monkeypatch.setattr(tasks.sweep.information, "layer_information", real)
-    run_tiny(tmp_path)
+    run_tiny(tmp_path, without_balls())
     assert tables(tmp_path) == undisturbed
     assert not list((tmp_path / "failed").iterdir())
     events = [entry["event"] for entry in Store(tmp_path).journal()]

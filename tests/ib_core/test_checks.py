@@ -93,7 +93,6 @@ def test_what_is_no_law_is_refused_everywhere(weights):
         lambda: InputLaw(np.zeros((2, 1)), weights, np.zeros(2, int)),
         lambda: InputLaw(np.zeros((2, 1)), uniform, np.zeros(2, int)).reweighted(weights),
         lambda: finite_channel.information(np.eye(2), weights),
-        lambda: finite_channel.output_divergence(np.eye(2), uniform, weights),
         lambda: largest_information(np.eye(2), weights, 0.1, "tv"),
         lambda: smallest_information(np.eye(2), weights, 0.1, "kl"),
         lambda: attribution.parts(uniform, weights),

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from ib_core.estimate import Estimate, independent_difference, interval
-from ib_core.members import member, names, place
-from ib_core.networks.activation import Activation
+from ib_core.networks.activation import ACTIVATIONS
 
 
 def test_an_interval_is_three_standard_errors_wide_on_either_side():
@@ -18,24 +17,22 @@ def test_variances_of_independent_estimates_add():
     assert found.value.tolist() == [1.0, 0.0] and found.stderr == pytest.approx(np.sqrt([0.18, 2.0]))
 
 
-ACTIVATIONS = "ib_core.networks.activations"
-
-
 def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
-    assert {"relu", "tanh"} < set(names(ACTIVATIONS)) and place(ACTIVATIONS, "relu") == (f"{ACTIVATIONS}.relu", "relu")
-    own = member(ACTIVATIONS, "ib_core.networks.activations.tanh.tanh", Activation)
-    assert own is member(ACTIVATIONS, "tanh", Activation)
+    assert {"relu", "tanh"} < set(ACTIVATIONS.names)
+    assert ACTIVATIONS.place("relu") == ("ib_core.networks.activations.relu", "relu")
+    own = ACTIVATIONS.find("ib_core.networks.activations.tanh.tanh")
+    assert own is ACTIVATIONS.find("tanh")
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
         ("gelu", KeyError, "one of leaky_relu, linear, relu, sigmoid, tanh, or module.name of your own, got 'gelu'"),
-        ("no_module_of_mine.gelu", KeyError, "module on PYTHONPATH that can be imported, got 'no_module_of_mine.gelu'"),
+        ("no_module_of_mine.gelu", KeyError, "on PYTHONPATH that can be imported, got 'no_module_of_mine.gelu'"),
         ("math.gelu", KeyError, "math has no 'gelu'"),
         ("math.pi", TypeError, "the name of one Activation, got 'math.pi', a float"),
     ],
 )
 def test_what_is_no_member_is_refused(name, kind, message):
     with pytest.raises(kind, match=message):
-        member(ACTIVATIONS, name, Activation)
+        ACTIVATIONS.find(name)

@@ -6,8 +6,9 @@ from flows.studies.shift_sweep.record import sweep_record
 from flows.studies.shift_sweep.settings import SweepConfig
 from tasks.sweep.activations import Activations
 from tasks.sweep.bounds import Bounds
-from tasks.sweep.data import Law
+from tasks.sweep.data import DataSet
 from tasks.sweep.information import Information
+from tasks.sweep.laws import Reference, Shifted
 from tasks.sweep.measures import Measured
 from tasks.sweep.report.report import Report
 from tasks.sweep.training import Training
@@ -16,8 +17,10 @@ from tasks.sweep.worst_case import WorstCase
 
 def body(make: Make) -> None:
     """From the input law to the report."""
-    make(Law)  # the reference and its shifts, with their distances
-    make(Training)  # noisy networks, one for each beta and seed, with checkpoints
+    make(DataSet)  # the points
+    make(Reference)  # the law of those that are measured
+    make(Shifted)  # its shifts, with their distances from it
+    make(Training)  # one for each beta and seed, trained here or given, with checkpoints
     make(Activations)  # signals of every layer at every checkpoint
     make(Information)  # I(X;T_l) under all laws, cell by cell: the bulk of the work
     make(Measured)  # what else the settings ask of a layer

@@ -3,54 +3,61 @@
 import math
 from collections.abc import Mapping
 
+from flows.studies.shift_sweep.resolved import Resolved
 from flows.studies.shift_sweep.settings import SweepConfig
-from ib_core.laws.family import find_family
-from ib_core.laws.source import source
+from ib_core.laws.family import FAMILIES
+from ib_core.laws.source import SOURCES
 from tasks.engine.recipe import Recipe
 from tasks.sweep.activations import Activations
 from tasks.sweep.bounds import Bounds
-from tasks.sweep.data import REFERENCE, Law, Shifts, column, law_name
+from tasks.sweep.data import Part
 from tasks.sweep.information import Information
+from tasks.sweep.laws import Law, Reference, Shifted, Shifts, column
 from tasks.sweep.measures import Measured
+from tasks.sweep.networks import Network
+from tasks.sweep.pretrained import Pretrained
 from tasks.sweep.report.report import Report
 from tasks.sweep.sampling import Sampling
 from tasks.sweep.slices import Slices
-from tasks.sweep.training import Training
+from tasks.sweep.training import Schedule, Training
 from tasks.sweep.worst_case import WorstCase
 
 EARLIER = 3.0  # times the standard error of the last checkpoint, at all before it
 
 
 def sweep_units(config: SweepConfig) -> list[Recipe]:
-    """All units of a sweep: for every network and checkpoint the activations under the reference law and under each
-    moved one, for each of these a cell for every layer, and for the reference the search for the worst laws."""
-    laws = _laws(config)
-    networks = [
-        _network(config, laws[REFERENCE], beta, seed) for beta in config.network.betas for seed in config.network.seeds
-    ]
+    """All units of a sweep: for every network and checkpoint the activations under the reference law of each part and
+    under each moved one, for each of these a cell for every layer, and for the references the search for the worst laws.
+    """
+    found = config.resolved
+    by_part = {name: _laws(config, found, part, len(rows)) for name, (part, rows) in found.parts.items()}
+    laws = {name: law for laws in by_part.values() for name, law in laws.items()}
+    networks = [_network(config, found, beta, seed) for beta in config.network.betas for seed in config.network.seeds]
     activations: list[Activations] = []
     cells: list[Information] = []
     searches: list[WorstCase] = []
     measures: list[Measured] = []
     for network in networks:
         for epoch in network.kept:
-            here = _activations(config, network, epoch, laws)
-            activations += here
-            for layer in range(1, len(network.hidden) + 1):
-                cells += [_cell(config, each, here[0], layer, laws) for each in here]
-                searches += _searches(config, here[0], layer)
-                measures += [
-                    Measured(each, layer, _columns(each, laws), name) for each in here for name in config.measures
-                ]
+            for part_laws in by_part.values():
+                here = _activations(config, network, epoch, part_laws)
+                activations += here
+                for layer in range(1, len(network.hidden) + 1):
+                    cells += [_cell(config, each, here[0], layer, part_laws) for each in here]
+                    if not here[0].is_wide(layer):
+                        searches += _searches(config, here[0], layer)
+                        measures += [
+                            Measured(each, layer, _columns(each, part_laws), name)
+                            for each in here
+                            for name in config.measures
+                        ]
     bounds = Bounds(
         sweep=config.name,
         # Where the work runs changes no number.
         config=config.model_dump(exclude={"resources"}),
         device="cuda" if config.resources.gpus else "cpu",
-        architecture=config.network.architecture,
-        widths=networks[0].widths,
-        activation=config.network.activation,
-        shifts=tuple(Shifts(shift.family, tuple(shift.sizes)) for shift in config.shifts),
+        rule=_rule(config, found),
+        shifts=tuple(Shifts(shift.family, tuple(shift.sizes), shift.metric) for shift in config.shifts),
         laws=laws,
         networks=tuple(networks),
         activations=tuple(activations),
@@ -59,6 +66,7 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
         measures=tuple(measures),
     )
     return [
+        found.data,
         *dict.fromkeys(laws.values()),
         *networks,
         *activations,
@@ -70,34 +78,47 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     ]
 
 
-def _laws(config: SweepConfig) -> dict[str, Law]:
-    """Every law by its name; size 0 of a family is the reference itself."""
-    reference = Law(config.data.source)
-    laws = {REFERENCE: reference}
+def _rule(config: SweepConfig, found: Resolved) -> str | None:
+    """The source whose authors' stochastic label is known for the atoms that are measured."""
+    source = config.data.source
+    whole = all(part.name == "all" and part.atoms is None for part, _ in found.parts.values())
+    return source if source in SOURCES.names and SOURCES.find(source).soft_joint is not None and whole else None
+
+
+def _laws(config: SweepConfig, found: Resolved, part: Part, n_atoms: int) -> dict[str, Law]:
+    """Every law of a part by its name; size 0 of a family is the reference itself."""
+    atoms = part, n_atoms, found.data.shape
+    reference = Reference(*atoms, found.data)
+    laws: dict[str, Law] = {reference.label: reference}
     for shift in config.shifts:
-        given = {key: column(value) if isinstance(value, str) else value for key, value in shift.parameters.items()}
+        given = {
+            key: column(value) if isinstance(value, str) and "#" in value else value
+            for key, value in shift.parameters.items()
+        }
         for size in shift.sizes:
-            law = Law(config.data.source, shift.family, size, given) if size > 0 else reference
-            laws[law_name(shift.family, size)] = law
+            law = Shifted(*atoms, reference, shift.family, size, shift.metric, given)
+            laws[law.label] = law if size > 0 else reference
     return laws
 
 
-def _network(config: SweepConfig, law: Law, beta: float, seed: int) -> Training:
-    found = source(config.data.source)
-    widths = (found.n_inputs, *config.network.widths, found.n_classes)
-    return Training(
-        law, config.network.architecture, widths, config.network.activation, beta, seed, **config.training.model_dump()
-    )
+def _network(config: SweepConfig, found: Resolved, beta: float, seed: int) -> Network:
+    made = found.data, found.design, beta, config.network.noise, seed
+    if config.training is None:
+        return Pretrained(*made, found.weights, found.split(seed))
+    split = found.split(seed)
+    assert split is not None  # known wherever there is training
+    return Training(*made, split, Schedule(**config.training.model_dump(exclude={"train_fraction"})))
 
 
-def _activations(config: SweepConfig, network: Training, epoch: int, laws: Mapping[str, Law]) -> list[Activations]:
+def _activations(config: SweepConfig, network: Network, epoch: int, laws: Mapping[str, Law]) -> list[Activations]:
     """Those of the reference first; moved laws have atoms of their own, perhaps at the last checkpoint alone."""
     only_last = {shift.family for shift in config.shifts if shift.epochs == "last"}
-    if epoch == network.kept[-1]:
+    if epoch == network.last:
         only_last = set()
-    moved = [law for law in laws.values() if law.kind == "moved" and law.family not in only_last]
-    passes = config.estimator.stored_passes
-    return [Activations(network, law, epoch, passes) for law in (laws[REFERENCE], *moved)]
+    reference, *shifted = dict.fromkeys(laws.values())
+    moved = [law for law in shifted if isinstance(law, Shifted) and law.kind == "moved" and law.family not in only_last]
+    sampled = config.estimator.stored_passes, config.estimator.widest
+    return [Activations(network, law, epoch, *sampled) for law in (reference, *moved)]
 
 
 def _cell(
@@ -115,7 +136,8 @@ def _columns(activations: Activations, laws: Mapping[str, Law]) -> dict[str, Law
     """Laws on the same atoms are weight columns of one cell."""
     if activations.law.kind == "moved":
         return {activations.law.label: activations.law}
-    return {name: law for name, law in laws.items() if law.kind == "reweighted" or name == REFERENCE}
+    on_atoms = {name: law for name, law in laws.items() if law.kind == "reweighted"}
+    return {activations.law.label: activations.law} | on_atoms
 
 
 def _searches(config: SweepConfig, reference: Activations, layer: int) -> list[WorstCase]:
@@ -131,7 +153,7 @@ def _radii(config: SweepConfig, metric: str) -> tuple[float, ...]:
     chosen = getattr(config.worst_case, metric)
     if chosen is not None:
         return tuple(chosen)
-    sizes = {size for shift in config.shifts if find_family(shift.family).metric == metric for size in shift.sizes}
+    sizes = {size for shift in config.shifts if FAMILIES.find(shift.family).metric == metric for size in shift.sizes}
     return tuple(sorted(sizes - {0.0}))
 
 
@@ -144,4 +166,4 @@ def _sampling(config: SweepConfig, activations: Activations) -> Sampling:
 
 
 def _is_last(activations: Activations) -> bool:
-    return activations.epoch == activations.network.kept[-1]
+    return activations.epoch == activations.network.last

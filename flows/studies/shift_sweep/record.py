@@ -1,12 +1,12 @@
 """What MLflow shows of a sweep, from its stored results."""
 
+from pathlib import Path
 from typing import Any
 
 from tasks.sweep.bounds import Bounds
-from tasks.sweep.data import REFERENCE
+from tasks.sweep.networks import checkpoint_name
 from tasks.sweep.tables import load_tables
 from tasks.sweep.tracking.runs import SweepRecord
-from tasks.sweep.training import checkpoint_name
 
 
 def sweep_record(bounds: Bounds, **common: Any) -> SweepRecord:
@@ -14,7 +14,7 @@ def sweep_record(bounds: Bounds, **common: Any) -> SweepRecord:
     last = {network: checkpoint_name(network.kept[-1]) for network in bounds.networks}
     return SweepRecord(
         tables=load_tables(bounds.result.folder),
-        data_set=bounds.laws[REFERENCE].source,
+        data_set=Path(source).name if "/" in (source := bounds.config["data"]["source"]) else source,
         law_digests={name: law.result.manifest["files"]["law.parquet"]["sha256"] for name, law in bounds.laws.items()},
         checkpoints={f"{unit.label.replace('/', '_')}_{name}": unit.file(name) for unit, name in last.items()},
         **common,

@@ -1,11 +1,13 @@
 """The settings of a shift sweep: typed, documented, and refused in one line when they are wrong."""
 
+import math
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from flows.settings.settings import (
     ConfigError,
@@ -17,73 +19,164 @@ from flows.settings.settings import (
     StudyConfig,
     did_you_mean,
     distinct,
-    member_name,
+    named,
     shown,
 )
 from flows.studies.shift_sweep.family_parameters import check_parameters
-from ib_core.estimators.measure import measure, measures
-from ib_core.laws.family import Unreachable, check_shift, families, find_family
-from ib_core.laws.source import source as find_source
-from ib_core.laws.source import sources
-from ib_core.networks.activation import activation as find_activation
-from ib_core.networks.activation import activations
-from ib_core.networks.architecture import architecture, architectures
-from tasks.sweep.data import family_place, read_column
-from tasks.sweep.training import noisy_network
+from flows.studies.shift_sweep.resolved import Resolved, resolve
+from ib_core.estimators.measure import MEASURES
+from ib_core.laws.family import FAMILIES, Unreachable, check_shift
+from ib_core.laws.input_law import InputLaw
+from ib_core.members import own_place
+from ib_core.networks.activation import ACTIVATIONS
+from ib_core.networks.architecture import ARCHITECTURES
+from tasks.points.mnist import VARIABLE
+from tasks.points.source import FORMS, MNIST, built_in, is_file
+from tasks.sweep.laws import family_place, read_column
 
 
 class Data(Settings):
-    """The input law."""
+    """The points, and which of them are the atoms of the reference law."""
 
-    source: str = Field("szt", description=f"one of {', '.join(sources())}, or module.name of your own")
+    source: str = Field("szt", description=f"one of {', '.join(built_in())}; {FORMS}, relative to the sweep's file")
+    path: str | None = Field(None, description=f"folder of MNIST's four files; null: that of {VARIABLE}")
+    part: Literal["train", "test", "all", "both"] | None = Field(
+        None, description="points that are measured; null: test where the data say which are for training, else all"
+    )
+    atoms: Count | None = Field(None, description="how many of them, a stratified subset; null: every one")
+    seed: Seed = Field(0, description="key of the subset, and of the parts where the data do not say them")
 
-    @field_validator("source")
-    @classmethod
-    def _check_source(cls, name: str) -> str:
-        return member_name(name, find_source, sources())
+    @model_validator(mode="after")
+    def _check_source(self, info: ValidationInfo) -> "Data":
+        if self.path is not None and self.source != MNIST:
+            raise ValueError(f"path must be left out unless source is {MNIST}: other files are named by source")
+        for name in ("source", "path"):
+            value = getattr(self, name)
+            if value is not None and (name == "path" or is_file(value)):  # which must mean the same everywhere
+                object.__setattr__(self, name, os.path.realpath((info.context or Path()) / Path(value).expanduser()))
+        if self.source not in built_in() and not is_file(self.source):
+            try:
+                own_place(self.source)
+            except KeyError as error:
+                close = did_you_mean(self.source, built_in())
+                raise ValueError(
+                    f"source must be one of {', '.join(built_in())}, {FORMS}{close}: {error.args[0]}"
+                ) from (error)
+        return self
 
 
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
-    architecture: str = Field("mlp", description=f"one of {', '.join(architectures())}, or module.name of your own")
-    widths: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
-        [10, 7, 5, 4, 3], min_length=1, max_length=32, description="widths of the hidden layers"
+    source: str = Field(
+        "mlp", description=f"{', '.join(ARCHITECTURES.names)}, or module:function that returns a torch.nn.Module"
     )
-    activation: str = Field("tanh", description=f"one of {', '.join(activations())}, or module.name of your own")
+    widths: list[Annotated[int, Field(ge=1, le=4096)]] | None = Field(
+        None, max_length=32, description="units of the dense hidden layers; null: 10 7 5 4 3 (mlp), 128 (cnn)"
+    )
+    channels: list[Annotated[int, Field(ge=1, le=4096)]] | None = Field(
+        None, max_length=8, description="channels of the convolutions of a cnn; null: 16 32"
+    )
+    activation: Annotated[str, named(ACTIVATIONS)] = Field("tanh", description=ACTIVATIONS.choice)
+    batch_norm: bool = Field(False, description="normalise before each activation")
+    initial_weights: Literal["glorot", "torch", "orthogonal"] = Field(
+        "glorot", description="uniform of Glorot and Bengio (2010), those of torch, or orthogonal ones"
+    )
+    layers: list[str] | None = Field(
+        None,
+        description="of a network of your own: names of the modules that are noised, in the order of the forward "
+        "pass; `ibshift layers` lists them; name[0] takes the first of several outputs",
+    )
+    parameters: dict[str, Any] = Field({}, description="of a network of your own: what its function takes")
+    weights: str | None = Field(
+        None,
+        description="of a network of your own: a file of weights (.safetensors, .pt), or a glob of checkpoints, "
+        "relative to the sweep's file; the last number in a name is the epoch",
+    )
+    noise: Literal["absolute", "relative"] = Field(
+        "absolute",
+        description="beta itself, or beta times the root mean square of the layer on training points, "
+        "measured once: with the last weights that are given, or before training",
+    )
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
     _check_betas = field_validator("betas", "seeds")(distinct)
 
-    @field_validator("architecture")
-    @classmethod
-    def _check_architecture(cls, name: str) -> str:
-        return member_name(name, architecture, architectures())
-
-    @field_validator("activation")
-    @classmethod
-    def _check_activation(cls, name: str) -> str:
-        return member_name(name, find_activation, activations())
+    @model_validator(mode="after")
+    def _check_source(self, info: ValidationInfo) -> "Network":
+        if self.source in ARCHITECTURES.names:
+            for name in ("layers", "weights"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} must be left out for {self.source}: it is of networks of your own")
+            if self.parameters:
+                raise ValueError(f"parameters must be left out for {self.source}: they are of networks of your own")
+            if self.channels is not None and self.source == "mlp":
+                raise ValueError(f"channels must be left out for mlp, got {self.channels}")
+            if self.widths == [] and (self.source == "mlp" or self.channels == []):
+                raise ValueError("widths must name at least one hidden layer, got []")
+            return self
+        try:
+            own_place(self.source)
+        except KeyError as error:
+            houses = ", ".join(ARCHITECTURES.names)
+            close = did_you_mean(self.source, ARCHITECTURES.names)
+            raise ValueError(
+                f"source must be {houses}, or module:function of your own{close}: {error.args[0]}"
+            ) from error
+        for name in ("widths", "channels"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} must be left out for a network of your own, which has its layers")
+        if self.layers is not None:
+            distinct(self.layers)
+        if not self.layers:
+            raise ValueError(
+                "layers must name the modules of your network that are noised; `ibshift layers` lists them"
+            )
+        if self.weights is not None:
+            object.__setattr__(
+                self, "weights", os.path.realpath((info.context or Path()) / Path(self.weights).expanduser())
+            )
+        return self
 
 
 class Training(Settings):
-    """Adam on the cross-entropy of noisy passes."""
+    """Gradient descent on the cross-entropy of noisy passes."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1000, description="passes over the training part")
     checkpoints: Annotated[int, Field(ge=1, le=1000)] = Field(6, description="log-spaced epochs, the last among them")
-    learning_rate: Positive = Field(4e-4, description="step size of Adam")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="adam, or sgd")
+    learning_rate: Positive = Field(4e-4, description="step size of the first epoch")
+    final_learning_rate: Positive | None = Field(
+        None, description="step size of the last epoch, which it falls to geometrically; null: the first one's"
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="added to the gradient, times the weights")
+    orthonormal: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="a: after every step W -= a (W W' W - W) for all weight matrices but the last"
+    )
     batch_size: Count = Field(256, description="inputs per step")
-    train_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.8, description="part of the atoms to train on")
+    train_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="part of the points to train on; null: those that the data say, else .8"
+    )
+
+    @model_validator(mode="after")
+    def _check_momentum(self) -> "Training":
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(f"momentum must be left out unless optimizer is sgd, got {self.momentum}")
+        return self
 
 
 class Shifts(Settings):
     """One family of shifts and its sizes."""
 
-    family: str = Field(description=f"one of {', '.join(families())}, or module.function of your own")
+    family: Annotated[str, named(FAMILIES)] = Field(description=FAMILIES.choice)
     sizes: list[Annotated[float, Field(ge=0)]] = Field(
         min_length=1,
-        description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units",
+        description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units, or severities",
+    )
+    metric: Literal["w2"] | None = Field(
+        None, description="of the sizes, for families whose own are severities; null: the family's own"
     )
     parameters: dict[str, Any] = Field(
         {},
@@ -98,10 +191,7 @@ class Shifts(Settings):
 
     @model_validator(mode="after")
     def _check_family(self, info: ValidationInfo) -> "Shifts":
-        try:
-            family = find_family(self.family)
-        except KeyError as error:
-            raise ValueError(f"family must be {error.args[0]}{did_you_mean(self.family, families())}") from error
+        family = FAMILIES.find(self.family)
         check_parameters(self.family, family.apply, self.parameters)
         for key, value in self.parameters.items():
             if isinstance(value, str):  # a file, which must mean the same wherever the work runs
@@ -152,6 +242,11 @@ class Estimator(Settings):
     stored_passes: Annotated[int, Field(ge=1, le=100_000)] = Field(
         20, description="noisy passes per atom that form the mixture of all atoms"
     )
+    widest: Count = Field(
+        1024,
+        description="units of a layer up to which it is measured as a whole; of wider ones projections are, from below, "
+        "and H(X) is the upper end; their signals are not stored",
+    )
     own_passes: Annotated[int, Field(ge=4, le=100_000)] = Field(
         500,
         description="further passes, held against points of their own atom alone; made anew in each cell, not stored",
@@ -191,24 +286,28 @@ class WorstCase(Settings):
         return None if values is None else distinct(values)
 
 
+def _no_training(value: Any) -> Any:
+    """`training: none`."""
+    return None if value == "none" else value
+
+
 class SweepConfig(StudyConfig):
     """A shift sweep: networks x epochs x layers x shifted laws."""
 
     study: Literal["shift_sweep"] = Field("shift_sweep", description="which study these settings are for")
     data: Data = Data()
     network: Network = Network()
-    training: Training = Training()
+    training: Annotated[Training | None, BeforeValidator(_no_training)] = Field(
+        Training(), description="none: the network is measured as it is"
+    )
     shifts: list[Shifts] = Field(min_length=1)
     estimator: Estimator = Estimator()
     worst_case: WorstCase = WorstCase()
-    measures: list[str] = Field(
-        [], description=f"what else to measure of every layer: {', '.join(measures())}, or module.name of your own"
+    measures: list[Annotated[str, named(MEASURES)]] = Field(
+        [], description=f"what else to measure of every layer: {MEASURES.choice}"
     )
 
-    @field_validator("measures")
-    @classmethod
-    def _check_measures(cls, values: list[str]) -> list[str]:
-        return distinct([member_name(name, measure, measures()) for name in values])
+    _check_measures = field_validator("measures")(distinct)
 
     @model_validator(mode="after")
     def _check_whole(self) -> "SweepConfig":
@@ -216,41 +315,54 @@ class SweepConfig(StudyConfig):
         for family in families:
             if families.count(family) > 1:
                 raise ValueError(f"shifts: {family} appears twice; give it one list of sizes")
-        sizes = sum(len(shift.sizes) for shift in self.shifts)
-        network = self.network
-        cells = len(network.betas) * len(network.seeds) * self.training.checkpoints * len(network.widths) * (1 + sizes)
-        if cells > self.resources.max_cells:
-            raise ValueError(
-                f"the grid has {cells:,} estimates (betas x seeds x checkpoints x layers x laws), "
-                f"resources.max_cells allows {self.resources.max_cells:,}"
-            )
+        if self.training is None and self.network.source in ARCHITECTURES.names:
+            raise ValueError(f"training must not be none for {self.network.source}, whose weights come from training")
+        if self.training is not None and self.network.weights is not None:
+            raise ValueError("training must be none where network.weights are given: they are measured as they are")
         return self
 
+    @cached_property
+    def resolved(self) -> Resolved:
+        """The points and the network that these settings name.
+
+        Raises:
+            ConfigError: they cannot be had, or not measured.
+        """
+        return resolve(self)
+
     def check_reachable(self) -> None:
-        """Refuse parameters that a family refuses on this law, and sizes that it cannot reach, with those it can."""
-        found, network = find_source(self.data.source), self.network
-        law = found.law()
-        widths = (found.n_inputs, *network.widths, found.n_classes)
-        try:
-            noisy_network(network.architecture, widths, network.activation, network.betas[0], 0)
-        except Exception as error:  # whatever an architecture of the user's raises
+        """Refuse data and networks that cannot be measured, parameters that a family refuses on this law, and sizes
+        that it cannot reach, with those it can."""
+        found = self.resolved
+        sizes = sum(len(shift.sizes) for shift in self.shifts)
+        epochs = len(found.weights) or (self.training.checkpoints if self.training else 1)
+        grid = len(self.network.betas), len(self.network.seeds), epochs, len(found.design.layers), len(found.parts)
+        cells = math.prod(grid) * (1 + sizes)
+        if cells > self.resources.max_cells:
             raise ConfigError(
-                f"network.architecture ({network.architecture}): {type(error).__name__}: {error}"
-            ) from error
+                f"the grid has {cells:,} estimates (betas x seeds x checkpoints x layers x parts x laws), "
+                f"resources.max_cells allows {self.resources.max_cells:,}"
+            )
         for index, shift in enumerate(self.shifts):
-            try:
-                given = {
-                    key: read_column(value) if isinstance(value, str) else value
-                    for key, value in shift.parameters.items()
-                }
-            except ValueError as error:
-                raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
-            try:
-                if "." in shift.family:
-                    family_place(shift.family)
-                for size in shift.sizes:
-                    check_shift(shift.family, law, size, **given)
-            except Exception as error:  # whatever a family of the user's raises
-                problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-                blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
-                raise ConfigError(f"shifts.{index}.{blamed} ({shift.family}): {problem}") from error
+            for part in found.parts:
+                _check_shift(index, shift, found.law(part))
+
+
+def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
+    """Refuse a shift that its family cannot make of this law."""
+    try:
+        given = {
+            key: read_column(value) if isinstance(value, str) and "#" in value else value
+            for key, value in shift.parameters.items()
+        }
+    except ValueError as error:
+        raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
+    try:
+        if "." in shift.family or ":" in shift.family:
+            family_place(shift.family)
+        for size in shift.sizes:
+            check_shift(shift.family, law, size, metric=shift.metric, **given)
+    except Exception as error:  # whatever a family of the user's raises
+        problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
+        raise ConfigError(f"shifts.{index}.{blamed} ({shift.family}): {problem}") from error

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import nn
 from torch.nn.utils import skip_init
 
-from ib_core.networks.activation import ActivationLayer, activation
+from ib_core.networks.activation import ACTIVATIONS, ActivationLayer
 from ib_core.networks.architecture import Architecture, Spec
 from ib_core.networks.architectures.mlp import add_dense
 from ib_core.networks.initial import draw_weights
@@ -37,7 +37,7 @@ def build_cnn(spec: Spec, seed: int) -> tuple[nn.Sequential, tuple[str, ...]]:
     least = 2 ** len(spec.channels)
     if min(height, width) < least:
         raise ValueError(f"{len(spec.channels)} poolings need images of at least {least} x {least}, got shape {shape}")
-    found, parts = activation(spec.activation), OrderedDict[str, nn.Module]()
+    found, parts = ACTIVATIONS.find(spec.activation), OrderedDict[str, nn.Module]()
     if len(shape) == 2:
         parts["channel"] = nn.Unflatten(1, (1, height))
     for layer, channels in enumerate(spec.channels, 1):

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from torch import nn
 from torch.nn.utils import skip_init
 
-from ib_core.networks.activation import ActivationLayer, activation
+from ib_core.networks.activation import ACTIVATIONS, ActivationLayer
 from ib_core.networks.architecture import Architecture, Spec
 from ib_core.networks.initial import draw_weights
 
@@ -41,7 +41,7 @@ def build_mlp(spec: Spec, seed: int) -> tuple[nn.Sequential, tuple[str, ...]]:
 
 def add_dense(parts: OrderedDict[str, nn.Module], below: int, spec: Spec) -> tuple[str, ...]:
     """Add the dense hidden layers and the read-out; the names of all hidden layers so far."""
-    found, hidden = activation(spec.activation), len(spec.channels)
+    found, hidden = ACTIVATIONS.find(spec.activation), len(spec.channels)
     for layer, width in enumerate(spec.widths, hidden + 1):
         parts[f"linear{layer}"] = skip_init(nn.Linear, below, width)
         if spec.batch_norm:

@@ -1,6 +1,5 @@
 """The tables of a sweep, arranged as its figures and its report look at them."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 
 from ib_core.estimate import Estimate, centred, interval
 from tasks.page.tables import violated
-from tasks.sweep.schema import BALL, CELL, ESTIMATE, NETWORK, OVER_SEEDS, PLACE
+from tasks.sweep.schema import BALL, CELL, CHECKPOINT, ESTIMATE, OVER_SEEDS, PLACE
 from tasks.sweep.tables import SweepTables
 
 WIDEST = 4  # families side by side in one figure
@@ -19,16 +18,18 @@ METRICS = {"tv": "TV", "kl": "KL", "w2": "W₂"}
 
 @dataclass(frozen=True)
 class Case:
-    """A network at one noise level: one row of panels, one group of tables."""
+    """A network at one noise level on one part of the data: one row of panels, one group of tables."""
 
     network: str
     beta: float
+    split: str
     label: str
     slug: str
 
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of `frame` that belong to this case."""
-        return frame[(frame["network"] == self.network) & (frame["beta"] == self.beta)]
+        here = (frame["network"] == self.network) & (frame["beta"] == self.beta)
+        return frame[here & (frame["split"] == self.split) if "split" in frame else here]
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,18 @@ class Arranged:
 
     @cached_property
     def cases(self) -> list[Case]:
-        pairs = self.tables.information[["network", "beta"]].drop_duplicates().sort_values(["network", "beta"])
-        prefix = "{}, " if pairs["network"].nunique() > 1 else ""
+        keys = ["network", "beta", "split"]
+        places = self.tables.information[keys].drop_duplicates().sort_values(keys)
+        network_named, part_named = (places[name].nunique() > 1 for name in ("network", "split"))
         return [
-            Case(network, beta, f"{prefix.format(network)}β = {beta:g}", f"{k}_beta_{beta:g}")
-            for k, (network, beta) in enumerate(pairs.itertuples(index=False), start=1)
+            Case(
+                network,
+                beta,
+                split,
+                f"{f'{network}, ' if network_named else ''}β = {beta:g}{f', {split}' if part_named else ''}",
+                f"{k}_beta_{beta:g}{f'_{split}' if part_named else ''}",
+            )
+            for k, (network, beta, split) in enumerate(places.itertuples(index=False), start=1)
         ]
 
     @cached_property
@@ -91,13 +99,21 @@ class Arranged:
 
     @cached_property
     def reference(self) -> dict[str, Any]:
-        """The law of the clean inputs: entropy, number of atoms, share of label 1."""
-        laws = self.tables.laws
-        return {str(key): value for key, value in laws[laws["shift"] == "reference"].iloc[0].items()}
+        """The law of the clean inputs, of the first part where there are two: entropy, number of atoms."""
+        return self.reference_of(self.cases[0])
 
-    def laws_of(self, family: str) -> pd.DataFrame:
+    def reference_of(self, case: Case) -> dict[str, Any]:
+        """The law of the clean inputs of a case."""
+        laws = case.split == self.tables.laws["split"]
+        return {
+            str(k): v for k, v in self.tables.laws[laws & (self.tables.laws["shift"] == "reference")].iloc[0].items()
+        }
+
+    def laws_of(self, family: str, case: Case | None = None) -> pd.DataFrame:
+        """The laws of a family, of the first part without a case."""
         laws = self.tables.laws
-        return laws[laws["shift"] == family].sort_values("size")
+        here = (laws["shift"] == family) & (laws["split"] == (case or self.cases[0]).split)
+        return laws[here].sort_values("size")
 
     def brackets(self, quantity: str) -> pd.DataFrame:
         """One row for each estimate: the ends `low` and `high`, the bracket from `lower` to `upper`, its `middle`, of
@@ -198,7 +214,7 @@ class Arranged:
         """Relative change of I(X;T_l) at the final epoch, sizes above 0, mean over seeds; `clear`: without 0."""
         change = self.final(self.deviation[self.deviation["size"] > 0])
         clean = self.final(self.information[self.information["shift"] == "reference"])
-        keys = [*NETWORK, "layer"]
+        keys = [key for key in CELL if key != "epoch"]
         change = change.merge(clean[[*keys, "middle"]], on=keys, suffixes=("", "_clean"))
         change["percent"] = 100 * change["middle"] / change["middle_clean"]
         change["clear"] = (change["lower"] > 0) | (change["upper"] < 0)
@@ -210,17 +226,18 @@ class Arranged:
 
     @cached_property
     def processing(self) -> pd.DataFrame:
-        """For each layer after the first: the margin of its lower end under the upper ends of all layers before it."""
-        table = self.information
+        """For each layer after the first: the margin of its lower end under the upper ends of all layers before it that
+        nothing passes by."""
+        table = self.information.merge(self.tables.layers[[*CHECKPOINT, "layer", "cut"]], on=[*CHECKPOINT, "layer"])
+        table = table.sort_values(ESTIMATE, ignore_index=True)
         law = [table[key] for key in ESTIMATE if key != "layer"]
-        before = table["upper"].groupby(law).cummin().groupby(law).shift()
+        before = table["upper"].where(table["cut"]).groupby(law).cummin().groupby(law).ffill().groupby(law).shift()
         return table.assign(margin=before - table["lower"]).dropna(subset="margin")
 
     @property
     def label_entropy(self) -> float:
         """H(Y) under the reference law, in nats."""
-        p = self.reference["p_label_1"]
-        return -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
+        return float(self.reference["label_entropy"])
 
     def final(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["epoch"] == self.epoch]

@@ -178,24 +178,24 @@ def tables(arranged: Arranged) -> list[Table]:
     """The final epoch's bounds, the worst over seeds: a table per noise level and family, a row per layer and size."""
     bounds = arranged.final(arranged.tables.bounds)
     bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
-    keys = ["network", "beta", "shift", "layer", "size"]  # the order of the rows
+    keys = ["network", "beta", "split", "shift", "layer", "size"]  # the order of the rows
     worst = bounds.groupby([*keys, "theorem"], as_index=False).agg(
         bound=("bound", "min"), vacuous=("vacuous", "all"), holds=("holds", "all"), cap=("cap", "min"),
         measured=("measured", "max"), stderr=("measured_stderr", "max"),
     )  # fmt: skip
     balls = arranged.beside_worst.groupby(keys)[["rise", "fall"]].mean()
     tightest = arranged.audit.groupby(keys)["tightness"].max()
-    labels = {(case.network, case.beta): case.label for case in arranged.cases}
+    labels = {(case.network, case.beta, case.split): case.label for case in arranged.cases}
     theorems = among(bounds["theorem"])
     head = ["layer", "size", "|ΔI|", "± 1 s.e.", "smallest bound", "tightness", "worst found"]
     head += [*(theorem.label for theorem in theorems), "cap", "state"]
     found = {
-        (network, beta, family): Table(head, [], f"{label}, {title(family)} ({METRICS.get(metric, metric)})")
-        for (network, beta), label in labels.items()
+        (*where, family): Table(head, [], f"{label}, {title(family)} ({METRICS.get(metric, metric)})")
+        for where, label in labels.items()
         for family, metric in arranged.families.items()
     }
     for place, group in worst.groupby(keys):
-        network, beta, family, layer, size = place
+        *where, family, layer, size = place
         by_name = {row.theorem: row for row in group.itertuples()}
         valid = [row for row in by_name.values() if row.holds]
         least = min(valid, key=lambda row: row.bound) if valid else None
@@ -203,7 +203,7 @@ def tables(arranged: Arranged) -> list[Table]:
         state = "violated" if len(valid) < len(by_name) else "vacuous" if group["vacuous"].all() else "holds"
         ends = f"−{number(balls['fall'][place])} to +{number(balls['rise'][place])}" if place in balls.index else "–"
         first = group.iloc[0]
-        found[network, beta, family].rows.append(
+        found[*where, family].rows.append(
             [str(layer), f"{size:g}", number(first["measured"]), number(first["stderr"], 4),
              "–" if least is None else named(least.theorem).label,
              percent(tightest.get(place, float("nan"))), ends, *cells, number(first["cap"]), (state, STATES[state])]

@@ -55,12 +55,12 @@ def _response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> 
     lines = over_seeds(pd.concat([reference.assign(shift=family), shifted[shifted["size"] > 0]]))
     limits = arranged.final(case.of(arranged.smallest))
     limits = over_seeds(limits[(limits["shift"] == family) & (limits["size"] > 0)])
-    laws = arranged.laws_of(family)
+    laws = arranged.laws_of(family, case)
     if 0 not in laws["size"].values:
-        laws = pd.concat([arranged.laws_of("reference"), laws])
+        laws = pd.concat([arranged.laws_of("reference", case), laws])
     grid = laws["size"].to_numpy()
     style.size_axis(axes, grid, arranged.families[family])
-    entropy = arranged.reference["entropy"]
+    entropy = arranged.reference_of(case)["entropy"]
     axes.set_ylim(0, min(1.06 * entropy, 1.4 * reference["middle"].max()) if len(reference) else 1.06 * entropy)
     axes.plot(style.place(grid, grid), laws["entropy"], color=INK, lw=0.9, ls=DOTTED)
     vacuous = limits.groupby("size")["vacuous"].min() >= 1
@@ -190,8 +190,9 @@ def information_by_epoch(arranged: Arranged) -> Figure:
             top.plot(line["epoch"], line["middle"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
         for (layer, _), line in lines.groupby(["layer", "seed"]):
             top.plot(line["epoch"], line["middle"], color=style.colour(layer), lw=0.7, alpha=0.7)
-        top.axhline(arranged.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
-        top.set(title=case.label, ylim=(0, arranged.reference["entropy"] * 1.06))
+        entropy = arranged.reference_of(case)["entropy"]
+        top.axhline(entropy, color=INK, lw=0.9, ls=DOTTED)
+        top.set(title=case.label, ylim=(0, entropy * 1.06))
         history = case.of(arranged.tables.history)
         history = history[history["epoch"] >= lines["epoch"].min()]
         for name, ls in (("train_loss", "-"), ("test_loss", DASHED)):

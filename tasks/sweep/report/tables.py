@@ -6,8 +6,9 @@ import pandas as pd
 
 from ib_core.bounds.theorems import among, named
 from tasks.page.tables import Table, number, series, span
+from tasks.sweep.laws import name_in
 from tasks.sweep.report.arranged import METRICS, Arranged, title
-from tasks.sweep.schema import CHECKPOINT, DISTANCES, ESTIMATE, NETWORK
+from tasks.sweep.schema import CELL, CHECKPOINT, DISTANCES, ESTIMATE, PARTS
 
 SATURATED = 0.95
 PROJECTED = (
@@ -61,30 +62,30 @@ def violated(arranged: Arranged) -> Table:
 def failed(arranged: Arranged) -> Table:
     """Every cell without numbers, the layers and laws of a network's epoch together."""
     table = arranged.tables.information
-    groups = table[table["status"] != "ok"].groupby([*CHECKPOINT, "shift"], sort=True)
+    groups = table[table["status"] != "ok"].groupby([*CHECKPOINT, "split", "shift"], sort=True)
     return Table(
         ["network", "β", "seed", "epoch", "shift", "sizes", "layers"],
         [
             [network, f"{beta:g}", str(seed), str(epoch), title(shift), series(rows["size"]), series(rows["layer"])]
-            for (network, beta, seed, epoch, shift), rows in groups
+            for (network, beta, seed, epoch, _, shift), rows in groups
         ],
     )
 
 
 def bracket_table(arranged: Arranged) -> Table:
     """The brackets of every layer, and of its projection where there is one, under the reference law at the end."""
-    keys = [*NETWORK, "layer"]
+    keys = [key for key in CELL if key != "epoch"]
     frames = (arranged.information, arranged.label_information, arranged.projected)
     clean = [arranged.final(frame[frame["shift"] == "reference"]) for frame in frames]
     both = clean[0].merge(clean[1], on=keys, how="left", suffixes=("", "_y")).assign(projected="")
     both = pd.concat([both, clean[2].assign(projected=", UT")]) if len(clean[2]) else both
     both = both.sort_values([*keys, "projected"])
-    labels = {(case.network, case.beta): case.label for case in arranged.cases}
+    labels = {(case.network, case.beta, case.split): case.label for case in arranged.cases}
     head = ["noise", "seed", "layer", "lower end", "low", "high", "width", "bracket of I(X; T)", "of H(X)"]
     return Table(
         [*head, "bracket of I(T; Y)"],
         [
-            [labels[row.network, row.beta], str(row.seed), f"{row.layer}{row.projected}", row.form, number(row.low),
+            [labels[row.network, row.beta, row.split], str(row.seed), f"{row.layer}{row.projected}", row.form, number(row.low),
              number(row.high), number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
              (f"{100 * row.saturation:.0f} %", "faint" if row.saturation > SATURATED else ""),
              "" if row.projected else f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
@@ -93,6 +94,23 @@ def bracket_table(arranged: Arranged) -> Table:
         f"Nats, reference law, epoch {arranged.epoch}. A share of H(X) in grey is above {100 * SATURATED:g} %: it says "
         "only that hardly any two inputs overlap." + (PROJECTED if len(clean[2]) else ""),
     )  # fmt: skip
+
+
+def layer_table(arranged: Arranged) -> Table:
+    """What the layers are, and what the theorems may claim of each."""
+    table = arranged.final(arranged.tables.layers)
+    rows = []
+    for case in arranged.cases:
+        for row in case.of(table[table["seed"] == table["seed"].min()]).itertuples():
+            reach = f"|S| ≤ {row.half_width:g}" if row.half_width == row.half_width else f"power {number(row.power)}"
+            known = number(row.lipschitz) if row.lipschitz == row.lipschitz else "not known"
+            passed = "" if row.cut else "a connection passes it by"
+            rows.append([case.label, str(row.layer), row.name, row.shape, str(row.d), number(row.noise), reach,
+                         number(row.capacity), known, (passed, "" if row.cut else "bad")])  # fmt: skip
+    head = ["noise", "layer", "module", "shape", "units", "noise, s.d.", "reach", "capacity, nats", "Lipschitz", ""]
+    return Table(head, rows, "Where a connection passes a layer by, neither data processing nor its capacity is claimed "
+                 "for later layers. Power is the largest mean square of a coordinate that any atom gives, as measured. "
+                 "Without a Lipschitz constant the coupled Wasserstein bound alone is held.")  # fmt: skip
 
 
 def processing_table(arranged: Arranged) -> Table:
@@ -116,6 +134,7 @@ def law_table(arranged: Arranged) -> Table:
     rows: list[list[Any]] = []
     for law in arranged.tables.laws.itertuples():
         name = "reference" if law.shift == "reference" else at_size(law.shift, law.size, law.metric)
+        name = name_in(law.split, name).replace("/", ": ")
         row: list[Any] = [name, law.kind, number(law.parameter), str(law.n_atoms), number(law.entropy)]
         row.append(number(law.p_label_1))
         for distance in DISTANCES:
@@ -149,12 +168,26 @@ def theorem_table(arranged: Arranged) -> Table:
     return Table(["theorem", "in the tables", "statement", "source"], rows, caption)
 
 
+def network_table(arranged: Arranged) -> Table:
+    """Loss and accuracy of every network at the final epoch, with its noise and without."""
+    history = arranged.final(arranged.tables.history)
+    rows = [
+        [f"{row.network}, β = {row.beta:g}", str(row.seed),
+         *(number(100 * getattr(row, f"{part}_{what}"), 1) for part in PARTS for what in ("accuracy", "clean_accuracy")),
+         *(number(getattr(row, f"{part}_loss")) for part in PARTS)]
+        for row in history.itertuples()
+    ]  # fmt: skip
+    head = [f"{part}, {how}, %" for part in PARTS for how in ("noisy", "clean")]
+    return Table(["network", "seed", *head, *(f"{part} loss, nats" for part in PARTS)], rows)
+
+
 def accuracy_table(arranged: Arranged) -> Table:
     """Probability of a correct read-out under each law at the final epoch: mean over seeds, least and largest."""
     table = arranged.final(arranged.tables.information)
     table = table[(table["quantity"] == "accuracy") & (table["status"] == "ok")]
     rows = []
-    for law in arranged.tables.laws.itertuples():
+    laws = arranged.tables.laws
+    for law in laws[laws["split"] == arranged.cases[0].split].itertuples():
         here = table[(table["shift"] == law.shift) & (table["size"] == law.size)]
         cells: list[Any] = []
         for case in arranged.cases:

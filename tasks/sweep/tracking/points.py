@@ -5,7 +5,9 @@ import pandas as pd
 
 from ib_core.bounds.theorems import that_concern
 from ib_core.estimate import centred
-from tasks.sweep.schema import CELL, CHECKPOINT, NETWORK, RUN
+from tasks.sweep.schema import CELL, CHECKPOINT, NETWORK, RUN, columns
+
+TRAINING = tuple(name for name in columns("history") if name.endswith(("loss", "accuracy")))
 
 
 def at_final_epoch(frame: pd.DataFrame) -> pd.DataFrame:
@@ -47,8 +49,9 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
         _named(relative, "by_layer/rel_dev", layered=False, step="layer"),
         _named(at_final_epoch(value["I_X_T"]), "by_layer/I_X_T", layered=False, step="layer"),
         *(
-            _named(history.assign(shift="reference", size=0.0), name, column=name, layered=False)
-            for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+            _named(history.assign(split=split, shift="reference", size=0.0), name, column=name, layered=False)
+            for split in good["split"].unique()
+            for name in TRAINING
         ),
     ]
     points = pd.concat([part for part in parts if len(part)], ignore_index=True)
@@ -84,6 +87,6 @@ def _relative_deviation(change: pd.DataFrame, information: pd.DataFrame) -> pd.D
 
 def _beside(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Each law's rows with the value of the reference law at the same place."""
-    on = CHECKPOINT
+    on = [*CHECKPOINT, "split"]
     clean = accuracy[accuracy["shift"] == "reference"].set_index(on)["value"]
     return accuracy.drop(columns="value").join(clean, on=on)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.page.tables import violated
+from tasks.sweep.laws import name_in
 from tasks.sweep.schema import DISTANCES, NETWORK, RUN
 from tasks.sweep.tables import SweepTables
 from tasks.sweep.tracking.points import at_final_epoch, cell_points, middles
@@ -79,14 +80,14 @@ class SweepRecord(StudyRecord):
 def plan_runs(record: SweepRecord) -> list[RunRecord]:
     """All runs of a sweep: curves, cells, each group in the order of its coordinates, and the sweep's own run last."""
     tables, data_set = record.tables, record.data_set
-    estimates = tables.information[tables.information["split"] == "all"]
+    estimates = tables.information
     good = estimates[estimates["status"] == "ok"]
     final = at_final_epoch(tables.bounds)
     final = final[final["concerns"] == "deviation"]
     points = cell_points(good, tables.bounds, tables.history)
     facts = _cell_facts(estimates, final, tables.laws, data_set)
     notes = _cell_notes(at_final_epoch(good), final)
-    by_family = points[points["shift"] != "reference"].groupby([*NETWORK, "shift"])
+    by_family = points[points["shift"] != "reference"].groupby([*NETWORK, "split", "shift"])
     runs = [_curve(where, group, facts, data_set) for where, group in by_family]
     by_cell = {cell: _triples(group) for cell, group in points.groupby(RUN)}
     runs += [_cell(cell, fact, by_cell.get(cell, ()), notes.get(cell, "")) for cell, fact in facts.items()]
@@ -105,23 +106,29 @@ class _Facts(NamedTuple):
 
 def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame, data_set: str) -> dict[tuple, _Facts]:
     """The facts of every cell; `final` holds the shift bounds at the final epoch."""
-    law_of = {(row["shift"], row["size"]): row for row in laws.to_dict("records")}
-    reference = [row["law"] for (shift, _), row in law_of.items() if shift == "reference"]
+    law_of = {(row["split"], row["shift"], row["size"]): row for row in laws.to_dict("records")}
+    references = {split: row["law"] for (split, shift, _), row in law_of.items() if shift == "reference"}
     sizes = {shift: sorted(rows["size"].unique()) for shift, rows in estimates.groupby("shift")}
     vacuous = final[final["tightest"] & final["vacuous"]].groupby(RUN)["layer"].unique()
     broken = violated(final).groupby(RUN).size()
     slack = final[np.isfinite(final["slack"])].groupby(RUN)["slack"].min()
     facts = {}
     for cell, rows in estimates.groupby(RUN):
-        network, beta, seed, shift, size = cell
-        law, layered, any_row = law_of[shift, size], rows[rows["layer"] > 0], rows.iloc[0]
+        network, beta, seed, split, shift, size = cell
+        law, layered, any_row = law_of[split, shift, size], rows[rows["layer"] > 0], rows.iloc[0]
         index, layers = sizes[shift].index(size), sorted(vacuous.get(cell, ()))
         failed = int((rows["status"] != "ok").sum())
         once = {"shift_size": size, "n_vacuous": len(layers), "n_violated": broken.get(cell, 0)}
         once |= {"slack_min": slack[cell]} if cell in slack else {}
         facts[cell] = _Facts(
             params={
-                **{"data_set": data_set, "architecture": network, "beta": repr(float(beta)), "seed": str(seed)},
+                **{
+                    "data_set": data_set,
+                    "part": split,
+                    "architecture": network,
+                    "beta": repr(float(beta)),
+                    "seed": str(seed),
+                },
                 **{"shift_family": shift, "shift_metric": any_row["metric"], "shift_size": repr(float(size))},
                 **{"shift_size_index": str(index), "case": f"{shift} b{beta:g}", "n_atoms": str(law["n_atoms"])},
                 **{"n_passes": _count(layered["n_passes"]), "draws": _count(layered["draws"])},
@@ -134,7 +141,7 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
                 "largest": "yes" if shift != "reference" and index == len(sizes[shift]) - 1 else "no",
                 "failed": str(failed),
             },
-            laws=(*reference, *{law["law"]} - {*reference}),
+            laws=tuple(dict.fromkeys([references[split], law["law"]])),
             once=tuple((name, int(rows["epoch"].max()), float(value)) for name, value in once.items()),
             failed=failed > 0,
         )
@@ -148,11 +155,11 @@ def _count(column: pd.Series) -> str:
 
 def _cell(cell: tuple, facts: _Facts, points: tuple, note: str) -> RunRecord:
     """One network under one law."""
-    network, beta, seed, shift, size = cell
+    network, beta, seed, split, shift, size = cell
     return RunRecord(
         kind="cell",
-        key=f"{network}/b{beta!r}/s{seed}/{shift}/{size!r}",
-        name=f"{facts.params['data_set']} b{beta:.3f} {shift} {size:.3f} s{seed}",
+        key=f"{network}/b{beta!r}/s{seed}/{name_in(split, f'{shift}/{size!r}')}",
+        name=f"{_of(facts.params['data_set'], split)} b{beta:.3f} {shift} {size:.3f} s{seed}",
         params=facts.params,
         tags=facts.tags | {"mlflow.note.content": note},
         points=points + facts.once,
@@ -163,25 +170,41 @@ def _cell(cell: tuple, facts: _Facts, points: tuple, note: str) -> RunRecord:
 
 def _curve(where: tuple, points: pd.DataFrame, facts: dict[tuple, _Facts], data_set: str) -> RunRecord:
     """One network along one family of shifts, at the final epoch, with the index of the size as step."""
-    network, beta, seed, shift = where
-    cells = {cell[4]: fact for cell, fact in facts.items() if cell[:4] == where}
+    network, beta, seed, split, shift = where
+    cells = {cell[5]: fact for cell, fact in facts.items() if cell[:5] == where}
     index = {size: int(fact.params["shift_size_index"]) for size, fact in cells.items()}
     last = cells[max(cells)]
     wanted = at_final_epoch(points)
     wanted = wanted[wanted["name"].str.startswith(ON_CURVES) & (wanted["name"] != "acc_clean")]
     along = wanted.assign(name="curve_" + wanted["name"], step=wanted["size"].map(index))
     on_axis = tuple(("shift_size", step, float(size)) for size, step in index.items())
-    same = {"data_set", "architecture", "beta", "seed", "shift_family", "shift_metric", "n_passes", "draws", "n_atoms"}
+    same = {
+        "data_set",
+        "part",
+        "architecture",
+        "beta",
+        "seed",
+        "shift_family",
+        "shift_metric",
+        "n_passes",
+        "draws",
+        "n_atoms",
+    }
     return RunRecord(
         kind="curve",
-        key=f"{network}/b{beta!r}/s{seed}/{shift}",
-        name=f"curve {data_set} b{beta:.3f} {shift} s{seed}",
+        key=f"{network}/b{beta!r}/s{seed}/{name_in(split, shift)}",
+        name=f"curve {_of(data_set, split)} b{beta:.3f} {shift} s{seed}",
         params={name: value for name, value in last.params.items() if name in same},
         tags={"sizes": " ".join(repr(float(size)) for size in index)},
         points=_triples(along) + on_axis,
         laws=last.laws[:1],
         failed=any(cell.failed for cell in cells.values()),
     )
+
+
+def _of(data_set: str, split: str) -> str:
+    """A part of a data set, as runs are called."""
+    return data_set if split == "all" else f"{data_set} {split}"
 
 
 def _triples(points: pd.DataFrame) -> tuple[tuple[str, int, float], ...]:

@@ -5,6 +5,7 @@ from ib_core.estimate import IN_WORDS
 from tasks.sweep.tracking.points import bound_name
 from tasks.tracking.views import View, axis, bar, line, scatter
 
+BY_LAW = tuple(f"params.`{name}`" for name in ("beta", "shift_family", "shift_size", "seed"))
 READING = f"""\
 ## How to read the numbers
 
@@ -31,33 +32,42 @@ def sweep_views(sweep: str, families: dict[str, str], layers: list[int], metrics
         layers: the hidden layers, first to last.
         metrics: the names of all metrics on its cells and curves.
     """
-    deepest = f"L{layers[-1]}"
-    cells, curves = (f"tags.sweep = '{sweep}' and tags.kind = '{kind}'" for kind in ("cell", "curve"))
     on_curves = frozenset(name for name in metrics if name.startswith("curve_"))
     on_cells = frozenset(metrics - on_curves)
-    by_law = tuple(f"params.`{name}`" for name in ("beta", "shift_family", "shift_size", "seed"))
-    along = [
-        View(
-            slug=family,
-            short=family if index else f"I(X;T) against {family}",
-            title=f"I(X;T) against {family}",
-            answers=f"How does the information in each layer move as {family} grows (size in {metric}), at each beta?",
-            runs=f"{curves} and params.shift_family = '{family}'",
-            columns=("params.`beta`", "params.`seed`"),
-            charts={
-                "I(X;T) and accuracy against the size of the shift": tuple(
-                    line(name, against="shift_size") for name in (*_by_layer("curve_I_X_T", layers), "curve_acc")
-                ),
-                "|change of I(X;T)| / I(X;T) against the size of the shift": tuple(
-                    line(name, against="shift_size") for name in _by_layer("curve_rel_dev", layers)
-                ),
-            },
-            metrics=on_curves | {"shift_size"},
-            group_by="beta",
-        )
-        for index, (family, metric) in enumerate(families.items())
+    cells, curves = (f"tags.sweep = '{sweep}' and tags.kind = '{kind}'" for kind in ("cell", "curve"))
+    return [
+        *(_along(*family, curves, layers, on_curves, first=not k) for k, family in enumerate(families.items())),
+        _training(cells, layers, on_cells),
+        _most_robust(cells, layers, on_cells),
+        _vacuous(cells),
+        _overview(cells, layers[-1], on_cells),
     ]
-    training = View(
+
+
+def _along(family: str, metric: str, curves: str, layers: list[int], metrics: frozenset[str], first: bool) -> View:
+    title = f"I(X;T) against {family}"
+    return View(
+        slug=family,
+        short=title if first else family,
+        title=title,
+        answers=f"How does the information in each layer move as {family} grows (size in {metric}), at each beta?",
+        runs=f"{curves} and params.shift_family = '{family}'",
+        columns=("params.`beta`", "params.`seed`"),
+        charts={
+            "I(X;T) and accuracy against the size of the shift": tuple(
+                line(name, against="shift_size") for name in (*_by_layer("curve_I_X_T", layers), "curve_acc")
+            ),
+            "|change of I(X;T)| / I(X;T) against the size of the shift": tuple(
+                line(name, against="shift_size") for name in _by_layer("curve_rel_dev", layers)
+            ),
+        },
+        metrics=metrics | {"shift_size"},
+        group_by="beta",
+    )
+
+
+def _training(cells: str, layers: list[int], metrics: frozenset[str]) -> View:
+    return View(
         slug="training",
         short="training",
         title="Information over training",
@@ -65,54 +75,63 @@ def sweep_views(sweep: str, families: dict[str, str], layers: list[int], metrics
         runs=f"{cells} and params.shift_family = 'reference'",
         columns=("params.`beta`", "params.`seed`", "metrics.`acc`", "metrics.`test_loss`"),
         charts={
-            "I(X;T) and accuracy over epochs": tuple(
-                line(name, log=True) for name in (*_by_layer("I_X_T", layers), "acc")
-            ),
-            "I(T;Y) and loss over epochs": tuple(
-                line(name, log=True) for name in (*_by_layer("I_T_Y", layers), "test_loss")
-            ),
+            f"{shown} over epochs": tuple(line(name, log=True) for name in (*_by_layer(metric, layers), other))
+            for shown, metric, other in (
+                ("I(X;T) and accuracy", "I_X_T", "acc"),
+                ("I(T;Y) and loss", "I_T_Y", "test_loss"),
+            )
         },
-        metrics=frozenset(name for name in on_cells if not name.startswith("bound_")),
+        metrics=frozenset(name for name in metrics if not name.startswith("bound_")),
         group_by="beta",
     )
-    robust = View(
+
+
+def _most_robust(cells: str, layers: list[int], metrics: frozenset[str]) -> View:
+    return View(
         slug="robust-layer",
         short="most robust layer",
         title="Most robust layer",
         answers="Whose I(X;T) changes least, relative to the clean value, under each family's largest size?",
         runs=f"{cells} and tags.largest = 'yes'",
-        columns=(*by_law, *(f"metrics.`{name}`" for name in _by_layer("rel_dev", layers))),
+        columns=(*BY_LAW, *(f"metrics.`{name}`" for name in _by_layer("rel_dev", layers))),
         charts={
             "Against the layer (step)": (line("by_layer/rel_dev"), line("by_layer/I_X_T")),
             "|change of I(X;T)| / I(X;T)": tuple(bar(name) for name in _by_layer("rel_dev", layers)),
         },
-        metrics=on_cells,
+        metrics=metrics,
         group_by="case",
     )
-    vacuous = View(
+
+
+def _vacuous(cells: str) -> View:
+    return View(
         slug="vacuous",
         short="vacuous cases",
         title="Vacuous cases",
         answers="Where does even the smallest bound say no more than the trivial one, and in which layers?",
         runs=f"{cells} and tags.vacuous != 'none'",
-        columns=(*by_law, "tags.`vacuous`", "metrics.`n_vacuous`", "metrics.`slack_min`", "metrics.`rel_dev_max`"),
+        columns=(*BY_LAW, "tags.`vacuous`", "metrics.`n_vacuous`", "metrics.`slack_min`", "metrics.`rel_dev_max`"),
         order_by="metrics.`n_vacuous`",
         ascending=False,
     )
-    overview = View(
+
+
+def _overview(cells: str, deepest: int, metrics: frozenset[str]) -> View:
+    information = f"I_X_T/L{deepest}", f"I_T_Y/L{deepest}"
+    return View(
         slug="overview",
         short="overview",
         title="Overview of all cells",
         answers="How do noise, shift, information, accuracy and slack hang together over the whole sweep?",
         runs=cells,
-        columns=(*by_law, "metrics.`rel_dev_max`", "metrics.`acc`"),
+        columns=(*BY_LAW, "metrics.`rel_dev_max`", "metrics.`acc`"),
         charts={
             "All cells at the final epoch": (
                 {
                     **{"type": "PARALLEL", "selectedParams": ["beta", "shift_size_index"]},
-                    "selectedMetrics": [f"I_X_T/{deepest}", f"I_T_Y/{deepest}", "acc", "rel_dev_max"],
+                    "selectedMetrics": [*information, "acc", "rel_dev_max"],
                 },
-                scatter(f"I_X_T/{deepest}", f"I_T_Y/{deepest}"),
+                scatter(*information),
                 scatter("rel_dev_max", "slack_min"),
                 {
                     **{"type": "CONTOUR", "xaxis": {"key": "beta", "type": "PARAM"}},
@@ -120,10 +139,9 @@ def sweep_views(sweep: str, families: dict[str, str], layers: list[int], metrics
                 },
             )
         },
-        metrics=on_cells,
+        metrics=metrics,
         order_by="params.`shift_family`",
     )
-    return [*along, training, robust, vacuous, overview]
 
 
 def _by_layer(metric: str, layers: list[int]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, text
 from tiny import TINY
 
 from flows.cli.cli import app
+from tasks.sweep import bottleneck
 from tasks.urls import sqlite_url
 
 ALPHABET = " !\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~üλ中\N{GRINNING FACE}\t\n"
@@ -29,6 +30,7 @@ def test_every_command_works_and_nothing_lands_elsewhere(tmp_path, monkeypatch, 
     monkeypatch.chdir(here)
     workspace, sweep = here / "y]" / name / "ws", here / "y]" / name / "tiny.yaml"
     sweep.write_text(yaml.safe_dump({**TINY, "shifts": TINY["shifts"][:1], "worst_case": {"tv": [], "kl": []}}))
+    monkeypatch.setattr(bottleneck, "MULTIPLIERS", bottleneck.MULTIPLIERS[:1])
     assert ibshift("run", sweep, "-w", workspace, "--no-prefect") == 0
     said, page = read(capsys), " ".join(f"{workspace}/sweeps/tiny/report.html".split())
     assert f"report {page}" in said and "warning" not in said

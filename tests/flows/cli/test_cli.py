@@ -102,23 +102,26 @@ def test_verify_finds_a_flipped_bit(ibshift, finished, monkeypatch):
     assert code == 1 and "1 damaged" in out
 
 
-def test_sync_rebuilds_mlflow_from_disk(finished):
-    first = in_a_process("sync", "tiny.yaml", cwd=finished)
-    assert first.returncode == 0 and " 0 were up to date" in first.stdout, first.stderr
+def test_sync_rebuilds_mlflow_from_disk(ibshift, finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    code, out, err = ibshift("sync", "tiny.yaml")
+    assert code == 0 and " 0 were up to date" in out, err
     for name in ("plan.json", "results.json", "config.yaml"):  # damaged notes do not stop it
         (finished / "workspace" / "sweeps" / "tiny" / name).write_bytes(b"\xff")
-    second = in_a_process("sync", "tiny.yaml", cwd=finished)
-    assert second.stdout.startswith("0 runs written")
+    assert ibshift("sync", "tiny.yaml")[1].startswith("0 runs written")
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("PREFECT_API_URL", "not-a-url"), ("MLFLOW_TRACKING_URI", "mysql+pymysql://me:secret@host/db")]
 )
-def test_a_variable_that_counts_and_is_impossible_is_refused(name, value, finished_once, tmp_path):
-    done = in_a_process("run", finished_once / "tiny.yaml", "-w", tmp_path, **{name: value})
-    assert done.returncode == 2, done.stdout
-    assert done.stderr.startswith(f"ibshift: {name} must be") and done.stderr.count("\n") == 1
-    assert "secret" not in done.stderr and not (tmp_path / "store").exists()
+def test_a_variable_that_counts_and_is_impossible_is_refused(
+    name, value, ibshift, finished_once, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(name, value)
+    code, out, err = ibshift("run", str(finished_once / "tiny.yaml"), "-w", str(tmp_path))
+    assert code == 2, out
+    assert err.startswith(f"ibshift: {name} must be") and err.count("\n") == 1
+    assert "secret" not in err and not (tmp_path / "store").exists()
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ from flows.settings.load import load_config, parse_config
 from flows.settings.overrides import parse_overrides
 from flows.settings.settings import ConfigError
 from flows.studies.shift_sweep.plan import EARLIER
-from ib_core.laws import family as family_module
 from tasks.engine import make as making
 from tasks.engine import recipe
 from tasks.engine.make import make
@@ -147,7 +146,6 @@ def own_shifts(tmp_path, monkeypatch):
     path.write_text(OWN.replace("STRENGTH", "2.0"))
     monkeypatch.syspath_prepend(tmp_path)
     yield path
-    family_module._ENTERED.pop("own_shifts.later_half", None)
     sys.modules.pop("own_shifts", None)
 
 
@@ -170,6 +168,7 @@ def test_a_family_of_a_users_own_module_works_from_a_sweep_file(own_shifts, tmp_
         ("own_shifts.raises", "RuntimeError: no"),
         ("own_shifts.steps", "RuntimeError: no such way"),
         ("own_shifts.slides", "must keep the atoms, or be entered with moves_atoms"),
+        ("own_shifts.plain", "shifts.0.family: must be the name of a function under @family"),
         ("own_shifts.forgets", "must return a Shift .*, got NoneType"),
         ("leaving_shifts.x", "SystemExit"),
     ],
@@ -180,6 +179,9 @@ def test_a_family_that_is_not_there_or_fails_is_one_line(own_shifts, family, exp
     own_shifts.write_text(
         OWN
         + """
+def plain(law, size):
+    pass
+
 @family("tv")
 def raises(law, size):
     raise RuntimeError("no")

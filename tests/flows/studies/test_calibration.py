@@ -14,7 +14,7 @@ from flows.execution.run import open_run, run_study
 from flows.settings.load import load_config
 from flows.settings.overrides import parse_overrides
 from flows.settings.settings import ConfigError
-from flows.settings.study import entrypoint, studies, study_named
+from flows.settings.study import STUDIES, entrypoint, study_named
 from flows.studies.calibration.settings import CalibrationConfig
 from ib_core.bounds import theorems
 from ib_core.bounds.theorem import Bound, Theorem
@@ -276,7 +276,7 @@ def test_a_wrong_setting_is_one_line(override, expected):
 def test_every_study_has_stages_that_exist_and_a_prefect_flow_of_its_name():
     from prefect.flows import load_flow_from_entrypoint
 
-    for name in studies():
+    for name in STUDIES.names:
         study = study_named(name)
         assert load_flow_from_entrypoint(entrypoint(name)).name == name.replace("_", "-")
         assert {kind.stage for kind in (study.cells, *study.shown)} <= set(study.stages)

@@ -117,7 +117,7 @@ def test_a_divergence_below_0_is_refused(bound, kappa):
         (lambda: bounds.kl_capacity(0.1, math.nan), "cap must"),
         (lambda: bounds.capacity(0, 1.0), "d must"),
         (lambda: bounds.capacity(1, 1.0, -1.0), "half_width must"),
-        (lambda: bounds.layer_capacity([], 1.0, 1.0), "widths must"),
+        (lambda: bounds.layer_capacity([], []), "capacities must"),
         (lambda: bounds.tv_directional(np.array([0.5, 0.5]), np.array([0.5, 0.4])), "q must"),
         (lambda: bounds.tv_directional(np.array([math.nan, 0.5]), np.array([0.5, 0.5])), "p must"),
         (lambda: bounds.tv_directional(np.array([1.5, -0.5]), np.array([0.5, 0.5])), "p must"),
@@ -301,10 +301,10 @@ def pointwise_information(channel, p):
     return (channel * np.log(channel / output[:, :, None])).sum(1)
 
 
-def test_no_violation_in_ten_thousand_random_finite_channels():
+def test_no_violation_in_three_thousand_random_finite_channels():
     checked = 0
     for seed, (n, m) in enumerate([(2, 2), (2, 6), (3, 3), (5, 2), (8, 8)]):
-        channels, ps, qs = finite_channels(n, m, 2000, seed)
+        channels, ps, qs = finite_channels(n, m, 600, seed)
         i_p, i_q = pointwise_information(channels, ps), pointwise_information(channels, qs)
         before, after = (ps * i_p).sum(1), (qs * i_q).sum(1)
         for p, q, i, a, b in zip(ps, qs, i_p, before, after, strict=True):
@@ -318,7 +318,7 @@ def test_no_violation_in_ten_thousand_random_finite_channels():
             for lower, upper in (bounds.golden_interval(kl, i, p), bounds.tv_interval(tv, i, p)):
                 assert lower - 1e-11 <= b <= upper + 1e-11
             checked += 1
-    assert checked == 10_000
+    assert checked == 3000
 
 
 def test_the_pointwise_form_wins_for_small_shifts_and_loses_for_large_ones():

@@ -1,19 +1,26 @@
 """The small formulas that both ends of an information rest on, each against numbers by hand or the definition."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
-from test_coverage import neuron_chain
+from test_coverage import families, gaussian, neuron_chain
+from test_coverage import hypercube as corners
 
 from ib_core.bounds import passes_deviation_joint
+from ib_core.channels.closed_forms import hypercube_information
 from ib_core.estimate import WIDTH
+from ib_core.estimators import coarse_draws
+from ib_core.estimators.coarse_control import fitted_control
 from ib_core.estimators.gaussian_decoder import Moments, gaussian_decoders
+from ib_core.estimators.layer import Logs
 from ib_core.estimators.layer_ends import LAMBDA, _smoothed, choice_width
 from ib_core.estimators.pairwise import pairwise_bounds
+from ib_core.estimators.pilot import Pilot
 from ib_core.estimators.published import _others_error
 from ib_core.estimators.sample_propagation import layer_information
 from ib_core.estimators.sliced import mean_sliced_information, random_directions
@@ -83,8 +90,16 @@ def test_pointwise_information_stands_at_the_callers_atoms():
         np.testing.assert_allclose(found.pointwise, truth, atol=0.01)
 
 
-@pytest.mark.parametrize("d", [2, 20])
-def test_a_gaussian_decoder_is_that_of_the_moments_of_its_passes(d):
+def halves(passes):
+    """Of each atom's passes (n, m, d), cut at the median along their longest axis."""
+    axes = np.stack([np.linalg.svd(each - each.mean(0))[2][0] for each in passes])
+    order = np.einsum("nmd,nd->nm", passes - passes.mean(1, keepdims=True), axes).argsort(1)
+    ordered = np.take_along_axis(passes, order[:, :, None], axis=1)
+    return np.split(ordered, 2, axis=1)
+
+
+@pytest.mark.parametrize(("d", "components"), [(2, 1), (2, 2), (2, 4), (20, 1)])
+def test_a_gaussian_decoder_is_that_of_the_moments_of_its_passes(d, components):
     # Each covariance is drawn towards the mean one, which counts as d + 2 passes; wide layers keep variances only.
     rng, n, size, weights = np.random.default_rng(d), 5, 60, np.array([0.3, 0.3, 0.2, 0.1, 0.1])
     axis_scales = np.linspace(0.3, 2, d) * rng.uniform(0.5, 2, (n, 1))
@@ -92,20 +107,81 @@ def test_a_gaussian_decoder_is_that_of_the_moments_of_its_passes(d):
     moments = Moments(n, d)
     for atoms in (np.arange(3), np.arange(3, 5)):
         moments.add(atoms, passes[atoms])
-    decoder = gaussian_decoders(moments)[0]
+    decoder = next(each for each in gaussian_decoders(moments) if each.components == components)
     axes = np.eye(d) if d == 2 else decoder.axes
-    turned = passes @ axes
+    parts = [passes @ axes]
+    while len(parts) < components:
+        parts = [half for part in parts for half in halves(part)]
+    turned = np.concatenate(parts)
     spreads = np.stack([np.cov(each.T, bias=True) for each in turned])
     spreads = spreads if d == 2 else spreads * np.eye(d)
-    share = size / (size + d + 2)
+    share = size / components / (size / components + d + 2)
     spreads = share * spreads + (1 - share) * spreads.mean(0) + np.eye(d)
     atom = rng.integers(n, size=80)
     points = passes[atom, 0] + rng.normal(size=(80, d))
     laws = [multivariate_normal(each.mean(0), spread) for each, spread in zip(turned, spreads, strict=True)]
     logs = np.stack([law.logpdf(points @ axes) for law in laws], axis=1)
+    logs = logsumexp(logs.reshape(80, components, n), axis=1)
     ratio = np.exp(logs[np.arange(80), atom] - logsumexp(logs, axis=1, b=weights))
     found = decoder.log_ratios(points, atom, weights[:, None])[:, 0]
     np.testing.assert_allclose(found, np.log((1 - 3e-4) * ratio + 3e-4), atol=2e-3)
+
+
+def test_of_fresh_forms_the_one_counts_that_is_surely_the_largest():
+    # One pass in 120 lies where the other atom is, deep in a tail: the decoder that knows of no such passes could, as
+    # far as its spread tells, be the best and the worst; one that ignores a fiftieth of what it sees loses little.
+    place = np.array([0.0, 20.0])[:, None, None]
+    fresh = np.tile(place, (1, 60, 1))
+    fresh[0, 17] = 20.0
+    found = layer_information(np.tile(place, (1, 3, 1)), 1.0, fresh=fresh)
+    assert found.lower_form == "smoothed" and 0.3 < found.bracket[0] < math.log(2)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_heavy_atom_is_not_held_against_the_very_passes_that_its_points_lie_around(made, monkeypatch):
+    # In ten dimensions passes are so far apart that those of one family tell all atoms, which overlap, from each other.
+    monkeypatch.setattr("ib_core.estimators.layer.HEAVY_PASSES", 8 * 40)
+    layer = gaussian(8, 10, beta=0.1, spread=0.5)
+    truth = layer.truth(np.full(8, 1 / 8), np.zeros(8))[0]
+    own = families(layer, 0, 80) if made else layer.passes(np.random.default_rng(1), 80)
+    found = layer_information(layer.passes(np.random.default_rng(2), 5), layer.beta, own=own, target_stderr=0.02)
+    assert found.lower.value < truth + 4 * found.lower.stderr < math.log(8) - 0.2
+    assert found.upper.value > truth - 4 * found.upper.stderr
+
+
+def test_errors_of_atoms_that_are_all_alike_are_alike_though_few_draws_of_one_may_agree():
+    found = layer_information(
+        corners(8)[:, None], 1.0, deterministic=True, target_stderr=10.0, max_draws=1, pointwise_draws=2, seed=1
+    )
+    spread = np.std(found.pointwise - hypercube_information(8, 1.0))
+    assert 0.65 * spread < found.pointwise_stderr.min() and found.pointwise_stderr.mean() < 1.5 * spread
+
+
+def test_of_one_draw_of_every_atom_neighbours_show_the_spread():
+    found = layer_information(corners(12)[:, None], 1.0, target_stderr=10.0, max_draws=1)
+    assert found.draws == 4096
+    scores = np.abs(found.pointwise - hypercube_information(12, 1.0)) / found.pointwise_stderr
+    assert (scores > 3).mean() < 0.003
+
+
+@pytest.mark.parametrize(("correlation", "used"), [(0.6, False), (0.69, False), (0.71, True), (0.9, True)])
+def test_a_control_is_used_from_a_correlation_of_seven_tenths_on(correlation, used, monkeypatch):
+    rng, n, m = np.random.default_rng(0), 3, 400
+    atom, laws = np.repeat(np.arange(n), m), np.full((n, 1), 1 / n)
+    raw = rng.normal(size=(m, 2))
+    control, noise = (np.tile(each, n)[:, None] for each in np.linalg.qr(raw - raw.mean(0))[0].T)
+    value = 1.5 * (control + math.sqrt(1 / correlation**2 - 1) * noise)
+    places = 10.0 * np.arange(n)[atom][:, None]  # means of atoms tell nothing of a slope
+    monkeypatch.setattr(coarse_draws, "controls", lambda *_: np.tile(control, (5, 1, 1)))
+    logs = Logs(np.zeros(len(atom)), places - value, None)
+    drawn = SimpleNamespace(points=None, atom=atom, log_own=logs.own)
+    pilot = Pilot(drawn, logs, {"split": value + places}, laws[atom] / m)
+    coarse = SimpleNamespace(mixture=lambda: None, means=lambda mixture: None)
+    found = fitted_control(SimpleNamespace(laws=laws), coarse, pilot, np.array(["split"], object))
+    if used:
+        assert found.above[0] == pytest.approx(1.5) and found.below[0] == pytest.approx(1.5)
+    else:
+        assert found is None
 
 
 def test_of_few_atoms_each_one_counts_itself_by_its_own_passes_alone():

@@ -48,7 +48,7 @@ def densities(points, passes, beta):
 @pytest.mark.parametrize("further", ["fresh", "own"])
 @pytest.mark.parametrize("weights", [None, np.array([0.7, 0.1, 0.1, 0.1])])
 def test_separated_atoms_carry_their_entropy(weights, further):
-    passes = 50.0 * np.eye(4)[:, None] + 0.01 * np.random.default_rng(0).normal(size=(4, 18, 4))
+    passes = 50.0 * np.eye(4)[:, None, :3] + 0.01 * np.random.default_rng(0).normal(size=(4, 18, 3))
     passes, others = passes[:, :6], passes[:, 6:]
     result = layer_information(passes, 0.5, weights=weights, labels=[0, 0, 1, 1], **{further: others})
     law = np.full(4, 0.25) if weights is None else weights
@@ -391,7 +391,7 @@ def test_a_block_of_own_passes_is_only_asked_for_as_a_whole():
 
 def test_own_passes_are_held_together_only_where_they_are_small(monkeypatch):
     monkeypatch.setattr("ib_core.mixture.own_passes.KEPT_BYTES", 2**20)
-    n, n_own, d = 1024, 500, 4
+    n, n_own, d = 1024, 500, 3
     means = np.random.default_rng(0).normal(size=(n, 1, d))
 
     def of(first, last):

@@ -11,7 +11,7 @@ from ib_core.laws import wasserstein
 from ib_core.laws.divergences import divergences, n_union
 from ib_core.laws.family import shifted
 from ib_core.laws.input_law import InputLaw
-from ib_core.laws.wasserstein import entropic_coupling, entropic_wasserstein, sliced_wasserstein
+from ib_core.laws.wasserstein import entropic_coupling, entropic_wasserstein, sliced_wasserstein, wassersteins
 from ib_core.sources import szt
 
 LAW = szt.law()
@@ -50,7 +50,7 @@ def test_ends_for_large_laws_enclose_transport(order, monkeypatch):
             monkeypatch.setattr(wasserstein, "MAX_TRANSPORT_ENTRIES", 100)
             bound = wasserstein.wasserstein(p, q, order)
             monkeypatch.undo()
-            assert bound.how.startswith("coupling upper bound") and bound.how.endswith("by slices")
+            assert bound.how.startswith("coupling upper bound") and re.search("by (slices|nearest atoms)$", bound.how)
             assert 0.3 * exact.value < float(re.search(r"at least (\S+) by", bound.how)[1]) <= exact.value * (1 + 1e-3)
             lower, upper = sliced_wasserstein(p, q, order), entropic_coupling(p, q, order, blur=0.2)
             assert lower.value <= exact.value * (1 + 1e-9) and exact.value <= min(upper.value, bound.value) * (1 + 1e-9)
@@ -248,3 +248,71 @@ def test_on_a_line_the_distance_is_that_of_the_quantiles_in_every_unit():
         assert wasserstein.wasserstein(law, other, 2).value / unit == pytest.approx(math.sqrt(0.3 + 0.9), rel=1e-12)
     with pytest.raises(ValueError, match="order must be 1 or 2"):
         wasserstein.wasserstein(law, other, 3)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_large_reweighting_keeps_the_mass_that_both_laws_have_and_carries_the_rest(order, monkeypatch):
+    rng = np.random.default_rng(10)
+    law = random_law(rng, 40, 3)
+    weights = law.weights.copy()
+    weights[:2] = weights[:2].sum() * np.array([0.1, 0.9])
+    exact = wasserstein.wasserstein(law, law.reweighted(weights), order)
+    monkeypatch.setattr(wasserstein, "MAX_TRANSPORT_ENTRIES", 100)
+    found = wasserstein.wasserstein(law, law.reweighted(weights), order)
+    carried = abs(weights[0] - law.weights[0]) * np.linalg.norm(law.atoms[0] - law.atoms[1]) ** order
+    assert found.value == pytest.approx(carried ** (1 / order)) and found.value >= exact.value * (1 - 1e-9)
+    assert found.how.startswith("exact" if order == 1 else "coupling upper bound: common mass stays, the rest by tra")
+
+
+@pytest.mark.parametrize("d", [3, 40])
+def test_the_rest_of_a_reweighting_too_large_to_carry_is_independent(d, monkeypatch):
+    rng = np.random.default_rng(11)
+    law = random_law(rng, 300, d)
+    other = rng.dirichlet(np.ones(300))
+    surplus, deficit = np.maximum(law.weights - other, 0), np.maximum(other - law.weights, 0)
+    cost = np.linalg.norm(law.atoms[:, None] - law.atoms, axis=2)
+    monkeypatch.setattr(wasserstein, "MAX_TRANSPORT_ENTRIES", 100)
+    for order in (1, 2):
+        expected = (surplus @ cost**order @ deficit / deficit.sum()) ** (1 / order)
+        assert wasserstein.wasserstein(law, law.reweighted(other), order).value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("step", [0.05, 0.6, 2.0])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_in_many_dimensions_atoms_stay_nearest_to_their_origin_as_differences_say(step, offset, monkeypatch):
+    # 600 atoms are three blocks; some stand at one place, some within the error of float32 of another.
+    rng = np.random.default_rng(8)
+    n, d = 600, 50
+    x = offset + rng.random((n, d)) * (rng.random(d) < 0.5)
+    x[7], x[8] = x[3], x[9] + 1e-7 * (rng.random(d) < 0.5)
+    y = x + step * rng.random((n, 1)) * rng.standard_normal((n, d)) / math.sqrt(d)
+    y[8] = x[9]
+    steps = np.linalg.norm(y - x, axis=1)
+    truth = np.array([np.linalg.norm(x - place, axis=1).min() for place in y])
+    found = wasserstein._nearest(x, y, steps)
+    slack = 1e-3 * (1 + steps)
+    assert (found <= truth * (1 + 1e-12)).all() and (found >= truth - slack).all()
+    ours, theirs = steps <= found * (1 + 1e-12), steps <= truth * (1 + 1e-12)
+    assert not ours[8] and (ours == theirs).all()
+    law = InputLaw(x, np.full(n, 1 / n), np.zeros(n, int))
+    exact = wassersteins(law, law.moved(y))
+    assert exact[1].how == "exact: assignment"
+    monkeypatch.setattr(wasserstein, "MAX_TRANSPORT_PRODUCTS", n * n * d - 1)
+    for bound, truth in zip(wassersteins(law, law.moved(y)), exact, strict=True):
+        least = float(re.search(r"at least (\S+) by", bound.how)[1])
+        assert 0.3 * truth.value < least <= truth.value * (1 + 1e-5) and truth.value <= bound.value * (1 + 1e-12)
+
+
+def test_both_orders_together_are_each_alone():
+    rng = np.random.default_rng(9)
+    law = random_law(rng, 30, 40)
+    for other in (law.moved(law.atoms + rng.standard_normal((30, 40))), law.reweighted(rng.dirichlet(np.ones(30)))):
+        assert wassersteins(law, other) == [wasserstein.wasserstein(law, other, order) for order in (1, 2)]
+
+
+@pytest.mark.parametrize("norm", [("l2", 2), ("linf", np.inf)])
+def test_the_longest_step_is_that_of_an_atom_with_mass(norm):
+    law = InputLaw(np.zeros((3, 2)), [0.5, 0.5, 0.0], [0, 0, 0])
+    moved = law.moved(np.array([[3.0, 4.0], [1.0, 0.0], [9.0, 9.0]]))
+    assert wasserstein.largest_step(law, moved, norm[0]) == np.linalg.norm([3.0, 4.0], ord=norm[1])
+    assert wasserstein.root_mean_square_step(law, moved) == pytest.approx(math.sqrt(13))

@@ -127,7 +127,7 @@ def test_weights_may_vanish_on_all_that_is_near(backend):
 
 def test_float32_input_is_taken_exactly():
     rng = np.random.default_rng(1)
-    centres = rng.normal(size=(50, 5)).astype(np.float32) + np.float32(10)
+    centres = rng.normal(size=(50, 3)).astype(np.float32) + np.float32(10)
     points = torch.from_numpy(centres[:20] + np.float32(0.01))
     assert_close(log_density(points, centres, 0.005), twin(points.double().numpy(), centres.astype(float), 0.005))
 
@@ -148,7 +148,7 @@ def test_a_point_has_the_same_bits_alone_and_among_others(backend, d, beta):
 
 def test_columns_agree_with_one_by_one_evaluation():
     rng = np.random.default_rng(3)
-    centres, points = rng.normal(size=(400, 6)), rng.normal(size=(100, 6))
+    centres, points = rng.normal(size=(400, 7)), rng.normal(size=(100, 7))
     weights = rng.dirichlet(np.ones(400), size=20).T
     together = log_density(points, centres, 0.5, weights=weights)
     apart = np.stack([log_density(points, centres, 0.5, weights=w) for w in weights.T], axis=1)
@@ -242,7 +242,7 @@ def test_every_kind_of_layer_is_within_1e_5_at_every_noise(d, n_x, laws):
     groups = Groups(weights, [slice(0, n // 2), slice(n // 2, n)], label_of)
     for signals in layers(rng, n, d).values():
         signals = signals[spatial_order(signals, label_of)]
-        for beta in (1.0, 0.1, 3e-3, 1e-5, 3e-7, 3e-9):
+        for beta in (1.0, 0.1, 3e-3, 1e-5, 3e-7, 3e-9)[:: 1 + (laws > 2)]:
             passes = signals[:, None] + (n_x > 1) * beta * rng.normal(size=(n, n_x, d))
             atoms, atom = Atoms(passes, beta, "numba"), rng.integers(n, size=m)
             points = atoms.centres[atom, 0] + rng.normal(size=(m, d))

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from ib_core.networks.activation import activation
-from ib_core.networks.architecture import Spec, architecture, architectures
+from ib_core.networks.activation import ACTIVATIONS
+from ib_core.networks.architecture import ARCHITECTURES, Spec
 from ib_core.networks.checks import check
 from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.networks.passes import noisy_passes
@@ -15,7 +15,7 @@ IMAGES = np.random.default_rng(0).random((3, 28 * 28))
 
 
 def built(kind, spec, seed=0):
-    module, layers = architecture(kind).build(spec, seed)
+    module, layers = ARCHITECTURES.find(kind).build(spec, seed)
     return NoisyNetwork(module, layers, spec.input_shape, [0.1] * len(layers))
 
 
@@ -40,15 +40,15 @@ def test_images_are_flattened_for_an_mlp_and_batch_norm_stands_before_the_activa
     assert kinds == ["Flatten", *["Linear", "BatchNorm1d", "ActivationLayer"] * 2, "Linear"]
     assert network.clean(np.zeros((6, 20))).shape == (6, 3)
     x = torch.linspace(-2, 2, 9)
-    torch.testing.assert_close(activation("leaky_relu").apply(x), torch.where(x > 0, x, 0.01 * x))
+    torch.testing.assert_close(ACTIVATIONS.find("leaky_relu").apply(x), torch.where(x > 0, x, 0.01 * x))
 
 
-@pytest.mark.parametrize("kind", architectures())
+@pytest.mark.parametrize("kind", ARCHITECTURES.names)
 @pytest.mark.parametrize("initial", ["glorot", "torch", "orthogonal"])
 def test_first_weights_are_those_of_the_seed_and_leave_torchs_stream(kind, initial):
     spec = Spec((8, 8), 10, (30, 20), "tanh", (6, 8) if kind == "cnn" else (), 3, False, initial)
     state = torch.get_rng_state()
-    one, same, other = (architecture(kind).build(spec, seed)[0] for seed in (0, 0, 1))
+    one, same, other = (ARCHITECTURES.find(kind).build(spec, seed)[0] for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
     layers = [each for each in one.modules() if isinstance(each, nn.Linear | nn.Conv2d)]
     for name, each in one.state_dict().items():
@@ -70,7 +70,7 @@ def test_first_weights_are_those_of_the_seed_and_leave_torchs_stream(kind, initi
 
 def test_orthogonal_weights_favour_no_sign():
     spec = Spec((4,), 2, (4,), "tanh", initial="orthogonal")
-    first = [architecture("mlp").build(spec, seed)[0].linear1.weight.detach()[0, 0] for seed in range(40)]
+    first = [ARCHITECTURES.find("mlp").build(spec, seed)[0].linear1.weight.detach()[0, 0] for seed in range(40)]
     assert 8 <= sum(map(bool, np.array(first) > 0)) <= 32  # within 4 standard deviations of 20
 
 
@@ -86,7 +86,7 @@ def test_orthogonal_weights_favour_no_sign():
 )
 def test_what_cannot_be_built_is_one_line(kind, spec, message):
     with pytest.raises(ValueError, match=message):
-        architecture(kind).build(spec, 0)
+        ARCHITECTURES.find(kind).build(spec, 0)
 
 
 def test_a_cnn_without_dense_layers_ends_in_its_read_out():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ib_core.networks.activation import activation, activations
+from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import Spec
 from ib_core.networks.architectures.mlp import build_mlp
 from ib_core.networks.noisy_network import NoisyNetwork
@@ -87,13 +87,13 @@ def test_first_weights_are_uniform_within_the_bound_of_glorot_and_biases_are_0()
     assert all((a.weight != b.weight).any() for a, b in zip(linears(net), linears(other), strict=True))
 
 
-@pytest.mark.parametrize("name", activations())
+@pytest.mark.parametrize("name", ACTIVATIONS.names)
 def test_activations_have_the_slope_and_the_half_width_that_they_say(name):
     x = torch.cat([torch.tensor([-1e6]), torch.linspace(-5, 5, 2001), torch.tensor([1e6])]).double()
-    y = activation(name).apply(x)
+    y = ACTIVATIONS.find(name).apply(x)
     slopes = y.diff() / x.diff()
-    assert slopes.max() == pytest.approx(activation(name).lipschitz, rel=1e-4) and slopes.min() >= 0
-    half_width = activation(name).half_width
+    assert slopes.max() == pytest.approx(ACTIVATIONS.find(name).lipschitz, rel=1e-4) and slopes.min() >= 0
+    half_width = ACTIVATIONS.find(name).half_width
     assert y[-1] > 1e5 if half_width is None else (y[-1] - y[0]) / 2 == pytest.approx(half_width)
 
 
@@ -141,7 +141,8 @@ def test_own_passes_of_a_few_atoms_do_not_depend_on_the_others_and_are_independe
 
 
 @pytest.mark.parametrize(
-    ("layer", "n_passes", "message"), [(1, 5, "layers 2 to 2"), (3, 5, "got 3"), (2, 0, "n_passes")]
+    ("layer", "n_passes", "message"),
+    [(0, 5, "layers 1 to 2"), (1, 5, "1 for the first layer, got 5"), (3, 5, "got 3"), (2, 0, "n_passes")],
 )
 def test_own_passes_are_refused_where_there_are_none(layer, n_passes, message):
     with pytest.raises(ValueError, match=message):

@@ -155,6 +155,19 @@ def test_units_of_a_sample_never_show_a_signal_twice_and_average_all_draws_of_an
     assert draws.max_units == 20 and draws.copies[3] == draws.seen[3] == 2
 
 
+@pytest.mark.parametrize("sampled", [True, False])
+def test_draws_begin_at_a_random_signal_of_every_atom(sampled, monkeypatch):
+    # So that a few draws are a fair sample of the signals, in whatever order those were given.
+    monkeypatch.setattr("ib_core.sampling.draws.MOST_CELLS", 0)
+    n, signals = 2000, 5
+    draws = Draws(
+        Atoms(np.zeros((n, signals, 1)), 1.0), np.full(n, signals), np.full((n, 1), 1 / n), sampled, 0, "test"
+    )
+    first, *_ = draws.by_unit(draws.block(0).signal[None, :, None].astype(float))
+    counts = np.bincount(first.reshape(-1).astype(int), minlength=signals)
+    assert (np.abs(counts - n / signals) < 4 * math.sqrt(n / signals)).all()
+
+
 def test_a_channel_of_its_signals_gives_every_copy_its_share_of_the_weight():
     passes, weights = np.random.default_rng(0).normal(size=(20, 3, 2)), np.full((20, 1), 0.5 / 19)
     weights[7] = 0.5

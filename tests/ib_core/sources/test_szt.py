@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ib_core.laws.input_law import entropy
-from ib_core.laws.source import source, sources
+from ib_core.laws.source import SOURCES
 from ib_core.sources import szt
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "szt" / "szt_var_u.npz"
@@ -50,8 +50,8 @@ def test_the_soft_rule_tends_to_the_label_and_carries_99_hundredths_of_a_bit():
     assert joint.sum() == pytest.approx(1, abs=1e-12) and (joint.argmax(axis=1) == szt.labels(x)).all()
 
 
-@pytest.mark.parametrize("name", sources())
+@pytest.mark.parametrize("name", SOURCES.names)
 def test_what_a_source_says_of_itself_is_so(name):
-    law, found = source(name).law(), source(name)
+    law, found = SOURCES.find(name).law(), SOURCES.find(name)
     assert law.atoms.shape == (found.n_atoms, found.n_inputs)
     assert np.unique(law.labels).tolist() == list(range(found.n_classes))

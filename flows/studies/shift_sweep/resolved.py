@@ -1,0 +1,146 @@
+"""What the settings of a sweep name: the points, the parts that are measured, and the network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flows.settings.settings import ConfigError
+from ib_core.laws.input_law import InputLaw
+from ib_core.laws.points import Points
+from ib_core.networks.checks import check
+from ib_core.networks.foreign import load_weights
+from ib_core.networks.noisy_network import NoisyNetwork
+from tasks.sweep.data import DataSet, Part, PartName, Split, data_set
+from tasks.sweep.networks import PROBES, Design, inputs, untrained
+from tasks.sweep.pretrained import Weights, weight_files
+
+if TYPE_CHECKING:
+    from flows.studies.shift_sweep.settings import SweepConfig
+
+TRAIN_FRACTION = 0.8
+WIDTHS = {"mlp": (10, 7, 5, 4, 3), "cnn": (128,)}
+CHANNELS = {"cnn": (16, 32)}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the settings of a sweep name.
+
+    Attributes:
+        data: the points as a recipe.
+        points: themselves.
+        parts: those that are measured, with the row numbers of their atoms.
+        design: of the network.
+        weights: files of weights that are given.
+        fraction: part of the points to train on, where the data do not say them; None where they do, or nobody knows.
+        seed: of that part, where it is the same for all networks; None where each network draws its own.
+    """
+
+    data: DataSet
+    points: Points
+    parts: Mapping[str, tuple[Part, np.ndarray]]
+    design: Design
+    weights: tuple[Weights, ...]
+    fraction: float | None
+    seed: int | None
+
+    def law(self, part: str) -> InputLaw:
+        """The reference law of a part."""
+        return self.points.law(self.parts[part][1])
+
+    def split(self, seed: int) -> Split | None:
+        """What a network of that seed is trained on; None where nobody knows."""
+        if self.data.official is not None and self.fraction is None:
+            return Split(None, 0)
+        return None if self.fraction is None else Split(self.fraction, seed if self.seed is None else self.seed)
+
+
+def resolve(config: "SweepConfig") -> Resolved:
+    """Read the points, and build the network once.
+
+    Raises:
+        ConfigError: one line that says which setting cannot be met and why.
+    """
+    data, points = _points(config)
+    chosen, training = config.data, config.training
+    part = chosen.part or ("all" if data.official is None else "test")
+    given = None if training is None else training.train_fraction
+    if given is not None and data.official is not None:
+        raise ConfigError(
+            f"training.train_fraction must be left out: {chosen.source} says itself which {data.official} points are "
+            f"for training, got {given}"
+        )
+    fraction = None if training is None or data.official is not None else given or TRAIN_FRACTION
+    if part != "all" and data.official is None and training is None:
+        raise ConfigError(
+            f"data.part must be all: {chosen.source} does not say which points were for training (as `train`), got {part}"
+        )
+    shared = None if part == "all" else chosen.seed
+    split = None if part == "all" else Split(fraction, 0 if fraction is None else chosen.seed)
+    names: tuple[PartName, ...] = ("test", "train") if part == "both" else (part,)
+    parts: dict[str, tuple[Part, np.ndarray]] = {}
+    for name in names:
+        each = Part(name, split, chosen.atoms, chosen.seed)
+        try:
+            parts[name] = each, each.rows(points)
+            points.law(parts[name][1])
+        except ValueError as error:
+            raise ConfigError(f"data: {error}") from error
+    weights = _weights(config)
+    design = _design(config, data, points, weights)
+    return Resolved(data, points, parts, design, weights, fraction, shared)
+
+
+def _points(config: "SweepConfig") -> tuple[DataSet, Points]:
+    try:
+        return data_set(config.data.source, config.data.path)
+    except (ValueError, KeyError) as error:
+        raise ConfigError(f"data.source ({config.data.source}): {error.args[0]}") from error
+
+
+def _weights(config: "SweepConfig") -> tuple[Weights, ...]:
+    if config.network.weights is None:
+        return ()
+    try:
+        return weight_files(config.network.weights)
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"network.weights: {error}") from error
+
+
+def _design(config: "SweepConfig", data: DataSet, points: Points, weights: tuple[Weights, ...]) -> Design:
+    """The network as it is built, with the names and shapes of its layers."""
+    network = config.network
+    design = Design(network.source, data.shape, data.classes, tuple(network.layers or ()), ())
+    if design.own:
+        design = replace(design, parameters=network.parameters)
+    else:
+        design = replace(
+            design,
+            widths=tuple(WIDTHS.get(network.source, ()) if network.widths is None else network.widths),
+            activation=network.activation,
+            channels=tuple(CHANNELS.get(network.source, ()) if network.channels is None else network.channels),
+            batch_norm=network.batch_norm,
+            initial_weights=network.initial_weights,
+        )
+    try:
+        module, names = untrained(design, network.seeds[0])
+    except ValueError as error:
+        raise ConfigError(f"network.{'source' if design.own else 'widths'} ({network.source}): {error}") from error
+    if weights:
+        try:
+            load_weights(module, Path(weights[0].file))
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"network.weights ({weights[0].file}): {error}") from error
+    layers = design.layers or names
+    probe = inputs(points, np.arange(min(len(points.y), PROBES)))
+    try:
+        check(module, layers, probe, classes=data.classes)
+        built = NoisyNetwork(module, layers, data.shape, [1.0] * len(layers))
+    except Exception as error:  # whatever a module of the user's raises
+        problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        blamed = "layers" if design.own else "widths"
+        raise ConfigError(f"network.{blamed} ({network.source}): {problem}") from error
+    return replace(design, layers=tuple(layers), shapes=tuple(map(tuple, built.shapes)))

@@ -1,0 +1,71 @@
+"""Theorems in Kullback-Leibler divergence: those in total variation at the largest one it allows, and from i(x)."""
+
+import math
+from functools import partial
+
+from ib_core import bounds
+from ib_core.bounds.theorem import Bound, Shift, Theorem
+from ib_core.bounds.theorems.total_variation import ELSEWHERE, GOLDEN, MASS, certified
+from ib_core.estimate import IN_WORDS
+
+_theorem = partial(Theorem, concerns=("deviation",), quantity="change", distance="kl")
+
+
+def _kl_golden(case: Shift) -> Bound:
+    if case.clean is None or math.isinf(case.kl):
+        return ELSEWHERE
+    return certified(bounds.golden_certificate, case.kl, case.clean)
+
+
+def _kl_pointwise(case: Shift) -> Bound:
+    if case.clean is None or math.isinf(case.kl):
+        return ELSEWHERE
+    value = bounds.kl_pointwise(case.kl, case.clean.pointwise, case.clean.weights, case.clean.stderr)
+    return Bound(value, f"from i(x) from above, its range widened by {IN_WORDS}")
+
+
+KULLBACK_LEIBLER = (
+    _theorem(
+        name="kl_seed",
+        form="seed",
+        label="KL: ε* ln(N−1) + H(ε*)",
+        statement="tv_seed at eps*, the largest total variation that D(P' || P) up to kappa allows; ln N beyond "
+        "eps* = 1 - 1/N.",
+        source=f"{MASS}; eps* from Fedotov, Harremoes and Topsoe, IEEE Trans. Inform. Theory 49 (2003) 1491",
+        function=bounds.kl_seed,
+        bound=lambda case: Bound(
+            bounds.kl_seed(case.kl, case.n), "supports differ" if math.isinf(case.kl) else "KL exact"
+        ),
+    ),
+    _theorem(
+        name="kl_capacity",
+        form="capacity",
+        label="KL: ε* C + H(ε*)",
+        statement="tv_capacity at eps*, the largest total variation that D(P' || P) up to kappa allows.",
+        source=f"{MASS}; eps* as for kl_seed",
+        function=bounds.kl_capacity,
+        bound=lambda case: Bound(bounds.kl_capacity(case.kl, case.capacity), f"C = {case.capacity:.4g} nats"),
+    ),
+    _theorem(
+        name="kl_pointwise",
+        form="pointwise",
+        uses_data=True,
+        label="KL: M ε* + κ",
+        statement="|I(X';T_l) - I(X;T_l)| is at most M eps* + kappa at D(P' || P) up to kappa, M the range of i(x) of "
+        f"clean data on the support of P, widened by {IN_WORDS}, eps* as for kl_seed.",
+        source=GOLDEN,
+        function=bounds.kl_pointwise,
+        bound=_kl_pointwise,
+    ),
+    _theorem(
+        name="kl_golden",
+        form="golden",
+        uses_data=True,
+        label="KL: from i(x)",
+        statement="I(X';T_l) lies between the smallest mean of i(x) of clean data at D(P' || P) up to kappa, less "
+        f"kappa, and the largest; both ends of i(x) are widened by {IN_WORDS}.",
+        source=f"{GOLDEN}; Donsker and Varadhan's variational formula",
+        function=bounds.golden_certificate,
+        bound=_kl_golden,
+    ),
+)

@@ -1,0 +1,4 @@
+"""What"""
+
+
+def cost_of(*a, **k): ...
