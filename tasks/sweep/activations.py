@@ -63,8 +63,9 @@ class Activations(Recipe):
         return Cost(SECONDS_PER_VALUE * n * passes * sum(self.network.hidden), 5.0 * written)
 
     def build(self, out: Path) -> None:
-        """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) of each atom) and power.parquet
-        (of each layer, the largest mean square of a coordinate that any atom gives), block by block of atoms."""
+        """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) of each atom) and
+        power.parquet (of each layer, the largest mean square of a coordinate that any atom gives), by blocks of atoms.
+        """
         torch.set_num_threads(1)
         law, network = law_of(self.law), checkpoint(self.network, self.epoch)
         correct, powers = [], []

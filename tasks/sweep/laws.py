@@ -1,4 +1,4 @@
-"""Stages `reference` and `laws`: the law of the points that are measured, and its shifts with their distances from it."""
+"""Stages `reference` and `laws`: the law of the points that are measured, and its shifts with their distances."""
 
 import hashlib
 import json

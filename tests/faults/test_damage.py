@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import tasks.store.store
-import tasks.sweep.data
 import tasks.sweep.information
+import tasks.sweep.laws
 from flows.execution.run import StageFailed
 from tasks.store.store import Store
 from tasks.sweep.tables import load_tables
@@ -67,10 +67,17 @@ def test_a_full_disk_at_any_flush_loses_nothing_that_was_finished(tmp_path, undi
     assert tables(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("stage", ["data", "training", "activations", "information"])
+@pytest.mark.parametrize("stage", ["data", "reference", "laws", "training", "activations", "information"])
 def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, finished, undisturbed, stage):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    after = {"data": "training", "training": "activations", "activations": "information", "information": "bounds"}
+    after = {
+        "data": "reference",
+        "reference": "laws",
+        "laws": "training",
+        "training": "activations",
+        "activations": "information",
+        "information": "bounds",
+    }
     for later in list(after.values())[list(after).index(stage) :]:
         for folder in (tmp_path / "store" / later).iterdir():
             folder.rename(tmp_path / f"gone-{folder.name}")
@@ -87,7 +94,7 @@ def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, finished
 @pytest.mark.parametrize("lost", ["gaussian_displacement/0.1", "reference"])
 def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, lost):
     """A law that cannot be made, or all cells of the reference: the rest is reported and nothing called violated."""
-    real_divergences, real_information = tasks.sweep.data.divergences, tasks.sweep.information.layer_information
+    real_divergences, real_information = tasks.sweep.laws.divergences, tasks.sweep.information.layer_information
 
     def failing_divergences(reference, law):
         if lost != "reference" and (law.atoms != reference.atoms).any():
@@ -99,7 +106,7 @@ def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, los
             raise ArithmeticError("planted")
         return real_information(*args, weights=weights, **kwargs)
 
-    monkeypatch.setattr(tasks.sweep.data, "divergences", failing_divergences)
+    monkeypatch.setattr(tasks.sweep.laws, "divergences", failing_divergences)
     monkeypatch.setattr(tasks.sweep.information, "layer_information", failing_information)
     with pytest.raises(StageFailed, match="units failed"):
         run_tiny(tmp_path, tiny() if lost == "reference" else without_balls(), keep_going=True)

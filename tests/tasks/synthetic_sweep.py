@@ -13,14 +13,12 @@ import numpy as np
 import pandas as pd
 
 from ib_core.laws.input_law import InputLaw
-from ib_core.laws.source import Source
 from tasks.sweep.bottleneck import bottleneck_table
+from tasks.sweep.schema import CHECKPOINT, shaped
 from tasks.sweep.tables import SweepTables, write_tables
 
 SWEEP = "szt"
-SOURCE = Source(
-    lambda: InputLaw(np.eye(15), np.full(15, 1 / 15), (np.arange(15) < 7).astype(int)), 15, 15, 2, "fifteen atoms"
-)
+FIFTEEN = InputLaw(np.eye(15), np.full(15, 1 / 15), (np.arange(15) < 7).astype(int))
 NETWORK = "tanh-12-10-7-5-4-3-2"
 WIDTHS = (10, 7, 5, 4, 3)
 N_ATOMS = 4096
@@ -49,13 +47,16 @@ def synthetic_tables(
     laws = [("reference", "none", 0.0)]
     laws += [(family, metric, size) for family, (metric, sizes) in families.items() for size in sizes]
     rng = np.random.default_rng(seed)
-    information, bounds, history, attribution, worst_case = [], [], [], [], []
+    information, bounds, history, known, attribution, worst_case = [], [], [], [], [], []
     for beta in betas:
         for network_seed in seeds:
             wobble = 1 + 0.02 * rng.standard_normal()
             for epoch in epochs:
                 where = {"sweep": SWEEP, "network": NETWORK, "beta": beta, "seed": network_seed, "epoch": epoch}
-                history.append({**{k: where[k] for k in ("network", "beta", "seed", "epoch")}, **_history(epoch, beta)})
+                where["split"] = "all"
+                checkpoint = {key: where[key] for key in CHECKPOINT}
+                history.append({**checkpoint, **_history(epoch, beta)})
+                known += [checkpoint | _known(layer, beta) for layer in LAYERS]
                 for shift, metric, size in laws:
                     law = {"shift": shift, "size": size, "metric": metric}
                     accuracy = _accuracy(epoch, beta) - 0.2 * _strength(shift, metric, size)
@@ -72,14 +73,15 @@ def synthetic_tables(
                     clean = wobble * _information(layer, beta, epoch)
                     worst_case += [where | _worst_case(layer, beta, clean, *ball) for ball in BALLS]
     return SweepTables(
-        information=pd.DataFrame(information),
-        bounds=pd.DataFrame(bounds),
-        attribution=pd.DataFrame(attribution),
-        worst_case=pd.DataFrame(worst_case),
-        measures=pd.DataFrame(columns=["measure", "quantity", "value"]),
-        bottleneck=bottleneck_table(SOURCE, SOURCE.law()),
-        laws=pd.DataFrame([_law(*law) for law in laws]),
-        history=pd.DataFrame(history),
+        information=shaped("information", information),
+        bounds=shaped("bounds", bounds),
+        attribution=shaped("attribution", attribution),
+        worst_case=shaped("worst_case", worst_case),
+        measures=shaped("measures", []),
+        bottleneck=bottleneck_table(FIFTEEN),
+        laws=shaped("laws", [_law(*law) for law in laws]),
+        history=shaped("history", history),
+        layers=shaped("layers", known),
         signals=_signals(rng, betas, seeds, epochs[-1]),
         config={"name": SWEEP, "betas": list(betas), "seeds": list(seeds), "estimator": {"n_passes": 20, "draws": 4}},
         sweep=SWEEP,
@@ -115,13 +117,23 @@ def _accuracy(epoch: int, beta: float) -> float:
 def _history(epoch: int, beta: float) -> dict:
     train = _accuracy(epoch, beta)
     loss = 0.69 * math.exp(-epoch / 80) + 0.05
-    return {"train_loss": loss, "train_accuracy": train, "test_loss": 1.1 * loss, "test_accuracy": train - 0.01}
+    noisy = {"train_loss": loss, "train_accuracy": train, "test_loss": 1.1 * loss, "test_accuracy": train - 0.01}
+    return {**noisy, "train_clean_accuracy": min(train + 0.02, 1.0), "test_clean_accuracy": min(train + 0.01, 1.0)}
+
+
+def _known(layer: int, beta: float) -> dict:
+    """A bounded layer that nothing passes by."""
+    d = WIDTHS[layer - 1]
+    return {
+        **{"layer": layer, "name": f"act{layer}", "shape": str(d), "d": d, "noise": beta, "half_width": 1.0},
+        **{"power": 0.8, "capacity": _capacity(d, beta), "lipschitz": math.sqrt(d) * 1.5**layer, "cut": True},
+    }
 
 
 def _row(layer: int, quantity: str, estimator: str, value: float, stderr: float, half: float = 0.0) -> dict:
     saturation = value / math.log(N_ATOMS) if quantity == "I_X_T" else math.nan
     return {
-        **{"layer": layer, "split": "all", "quantity": quantity, "estimator": estimator, "value": value},
+        **{"layer": layer, "quantity": quantity, "estimator": estimator, "value": value},
         **{"stderr": stderr, "lower": value - half, "upper": value + half, "n_atoms": N_ATOMS, "n_passes": 20},
         **{"draws": 4, "saturation": saturation, "form": "split" if estimator == "lower" else "", "reached": True},
         **{"status": "ok", "device": "cpu", "code": "0" * 12},
@@ -158,10 +170,12 @@ def _law(shift: str, metric: str, size: float) -> dict:
     how = "coupling upper bound" if metric == "w2" else "exact"
     kind = "reference" if shift == "reference" else "moved" if metric == "w2" else "reweighted"
     return {
-        **{"law": f"{shift}-{size!r}", "shift": shift, "size": size, "metric": metric, "kind": kind},
+        **{"law": f"{shift}-{size!r}", "split": "all", "shift": shift, "size": size, "metric": metric, "kind": kind},
         **{
             "parameter": size,
             "n_atoms": N_ATOMS,
+            "n_union": N_ATOMS if kind != "moved" else 2 * N_ATOMS,
+            "label_entropy": _binary_entropy(2118 / 4096),
             "entropy": math.log(N_ATOMS) * (1 - 0.1 * tv),
             "p_label_1": 2118 / 4096,
         },
@@ -284,9 +298,16 @@ def _signals(rng: np.random.Generator, betas: tuple, seeds: tuple, epoch: int) -
         for seed in seeds:
             for atom in range(64):
                 s = np.tanh(rng.normal(1.5 if atom % 2 else -1.5, 0.8, WIDTHS[-1])).tolist()
-                where = {"network": NETWORK, "beta": beta, "seed": seed, "epoch": epoch, "layer": len(WIDTHS)}
+                where = {
+                    "network": NETWORK,
+                    "beta": beta,
+                    "seed": seed,
+                    "epoch": epoch,
+                    "split": "all",
+                    "layer": len(WIDTHS),
+                }
                 rows.append(where | {"atom": atom, "label": atom % 2, "s": s})
-    return pd.DataFrame(rows)
+    return shaped("signals", rows)
 
 
 _ONE_PIXEL = bytes.fromhex(

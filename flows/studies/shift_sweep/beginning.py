@@ -7,7 +7,6 @@ import numpy as np
 from torch import nn
 
 from flows.settings.settings import ConfigError
-from ib_core.laws.images import is_image
 from ib_core.laws.points import Points
 from ib_core.networks.architecture import ARCHITECTURES
 from ib_core.networks.foreign import foreign_module, load_weights
@@ -134,7 +133,9 @@ def _settings(
         f"{points.classes} classes",
     ]
     if source == MNIST:
-        lines.append(f"  path: {data_path}" if data_path else "  # path: folder of the four files; or IBSHIFT_MNIST_DIR")
+        lines.append(
+            f"  path: {data_path}" if data_path else "  # path: folder of the four files; or IBSHIFT_MNIST_DIR"
+        )
     lines.append(f"  part: {'test' if official else 'all'} # which points are measured: train, test, all or both")
     lines.append(f"  atoms: {MOST_ATOMS} # a stratified subset" if subset else "  # atoms: 1000 # a stratified subset")
     lines += ["", "network:", f"  source: {network}"]
@@ -168,7 +169,7 @@ def _settings(
         f"    sizes: [0.0, {steps}] # Wasserstein W_2, in units of the inputs",
         "    epochs: last",
     ]
-    if is_image(points.shape):
+    if len(points.shape) in (2, 3) and points.shape[-3:-2] in ((), (1,), (3,)):
         lines += [
             "  - family: rotation",
             "    sizes: [0.0, 5.0, 15.0] # degrees",

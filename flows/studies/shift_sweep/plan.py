@@ -27,7 +27,7 @@ EARLIER = 3.0  # times the standard error of the last checkpoint, at all before 
 
 def sweep_units(config: SweepConfig) -> list[Recipe]:
     """All units of a sweep: for every network and checkpoint the activations under the reference law of each part and
-    under each moved one, for each of these a cell for every layer, and for the references the search for the worst laws.
+    under each moved one, for each of these a cell for every layer, and for the reference the search for the worst laws.
     """
     found = config.resolved
     by_part = {name: _laws(config, found, part, len(rows)) for name, (part, rows) in found.parts.items()}

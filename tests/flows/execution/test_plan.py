@@ -60,7 +60,7 @@ def test_a_change_makes_stale_what_depends_on_it_and_says_why(finished_once):
     cell = states(changed, workspace)["information", "b0.5/s0/e0000001/reference/L1"]
     assert cell.reason == "setting sampling.target_stderr 0.1 -> 0.05"
 
-    assert stale(tiny(training={"learning_rate": 0.02}), workspace) == set(build_plan(tiny()).study.stages[1:])
+    assert stale(tiny(training={"learning_rate": 0.02}), workspace) == set(build_plan(tiny()).study.stages[3:])
     assert stale(tiny(resources={"workers": 7}), workspace) == set()
 
 
@@ -94,13 +94,13 @@ def test_another_version_of_a_library_is_named(finished_once, monkeypatch):
 
 def test_missing_and_damaged_are_told_apart(finished):
     workspace = finished / "workspace"
-    (cell, *_), (law, *_) = (sorted((workspace / "store" / stage).iterdir()) for stage in ("information", "data"))
+    (cell, *_), (law, *_) = (sorted((workspace / "store" / stage).iterdir()) for stage in ("information", "laws"))
     shutil.rmtree(cell)
     (law / "law.parquet").write_bytes(b"")
     found = [state for state in states(tiny(), workspace).values() if state.state != "ready"]
     assert sorted((state.unit.stage, state.state) for state in found) == [
-        ("data", "damaged"),
         ("information", "missing"),
+        ("laws", "damaged"),
     ]
 
 
@@ -151,12 +151,13 @@ def own_shifts(tmp_path, monkeypatch):
 
 def test_a_family_of_a_users_own_module_works_from_a_sweep_file(own_shifts, tmp_path):
     values = TINY | {"shifts": [{"family": "own_shifts.later_half", "sizes": [0.0, 0.2]}]}
-    unit = build_plan(parse_config(values, "here")).stages["data"][1]
-    assert make(unit, str(tmp_path / "workspace")).state == "computed"
-    result = Store(tmp_path / "workspace").get("data", unit.identity)
+    (unit,) = build_plan(parse_config(values, "here")).stages["laws"]
+    for each in (unit.reference.data, unit.reference, unit):
+        assert make(each, str(tmp_path / "workspace")).state == "computed"
+    result = Store(tmp_path / "workspace").get("laws", unit.identity)
     assert json.loads(result.file("law.json").read_text())["tv"] == pytest.approx(0.2, rel=1e-9)
     own_shifts.write_text(OWN.replace("STRENGTH", "2.5"))
-    assert build_plan(parse_config(values, "here")).stages["data"][1].identity != unit.identity
+    assert build_plan(parse_config(values, "here")).stages["laws"][0].identity != unit.identity
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from ib_core.sources import szt
 from tasks.engine.make import make
 from tasks.engine.progress import Observer, Stopped
 from tasks.engine.recipe import reading
-from tasks.store.laws import read_law
 from tasks.store.store import Store
 from tasks.sweep import bottleneck
+from tasks.sweep.laws import law_of
 from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.report.tables import bracket_table, theorem_table
@@ -36,7 +36,7 @@ from tasks.sweep.tracking.points import cell_points
 
 def tables_of(config, workspace):
     """The tables that a run makes, without the pages and records that show them."""
-    stages = ("data", "training", "activations", "information", "measures", "bounds")
+    stages = ("data", "reference", "laws", "training", "activations", "information", "measures", "bounds")
     run = run_tiny(workspace, config, stages=stages)
     (unit,) = run.plan().stages["bounds"]
     return load_tables(run.store.get("bounds", unit.identity).folder)
@@ -196,13 +196,15 @@ def test_a_law_from_a_file_is_pinned_by_its_numbers(finished_once, tmp_path):
     ]
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**TINY, "shifts": shifts}))
     config = load_config(str(tmp_path / "sweep.yaml"))
-    made = {unit.label: unit for unit in build_plan(config).stages["data"]}
+    made = {unit.label: unit for unit in build_plan(config).stages["laws"]}
     mixture = made["law_mixture/0.1"]
-    assert make(mixture, str(tmp_path)).state == "computed"
-    found = read_law(Store(tmp_path).get("data", mixture.identity).file("law.parquet"))
+    for unit in (mixture.reference.data, mixture.reference, mixture):
+        assert make(unit, str(tmp_path)).state == "computed"
+    with reading(Store(tmp_path)):
+        found = law_of(mixture)
     np.testing.assert_allclose(found.weights, shifted("contamination", szt.law(), 0.1).law.weights, atol=1e-15)
     table.assign(pointwise=table.pointwise**2).to_csv(tmp_path / "law.csv", index=False)
-    again = {unit.label: unit for unit in build_plan(config).stages["data"]}
+    again = {unit.label: unit for unit in build_plan(config).stages["laws"]}
     assert again["information_tilt/0.1"].identity != made["information_tilt/0.1"].identity
     assert again["law_mixture/0.1"].identity == mixture.identity
     assert "changed" in make(made["information_tilt/0.1"], str(tmp_path)).message
@@ -218,13 +220,17 @@ def test_laws_carry_their_distances_and_how_they_were_obtained(tables):
 
 def test_stored_laws_are_the_enumerated_atoms(finished_once):
     store = Store(finished_once / "workspace")
-    for unit in build_plan(tiny()).stages["data"]:
-        law = read_law(store.get("data", unit.identity).file("law.parquet"))
-        assert law.atoms.shape == (4096, 12) and law.weights.sum() == pytest.approx(1)
+    stages = build_plan(tiny()).stages
+    with reading(store):
+        for unit in stages["reference"] + stages["laws"]:
+            law = law_of(unit)
+            assert law.atoms.shape == (4096, 12) and law.weights.sum() == pytest.approx(1)
+            names = pq.read_schema(unit.file("law.parquet")).names
+            assert (unit.kind == "reweighted") == (names == ["weight"])  # atoms are stored once
 
 
 def test_information_is_the_same_whatever_the_order_of_the_work(tables, tmp_path):
-    run_tiny(tmp_path, without_balls(), stages=("data", "training", "activations"))
+    run_tiny(tmp_path, without_balls(), stages=("data", "reference", "laws", "training", "activations"))
     run = open_run(without_balls(), tmp_path)
     for unit in reversed(run.plan().stages["information"]):
         (ended,) = run.pool.map([unit], run.stop)

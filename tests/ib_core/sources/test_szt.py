@@ -52,6 +52,11 @@ def test_the_soft_rule_tends_to_the_label_and_carries_99_hundredths_of_a_bit():
 
 @pytest.mark.parametrize("name", SOURCES.names)
 def test_what_a_source_says_of_itself_is_so(name):
-    law, found = SOURCES.find(name).law(), SOURCES.find(name)
-    assert law.atoms.shape == (found.n_atoms, found.n_inputs)
-    assert np.unique(law.labels).tolist() == list(range(found.n_classes))
+    found = SOURCES.find(name)
+    points, again = found.points(), found.points()
+    assert found.description and np.unique(points.y).tolist() == list(range(points.classes))
+    assert (points.x == again.x).all() and (points.y == again.y).all()
+    law = points.law(np.arange(len(points.y)))
+    assert law.atoms.shape == (len(points.y), np.prod(points.shape)) and (law.labels == points.y).all()
+    if found.soft_joint is not None:
+        np.testing.assert_allclose(found.soft_joint().sum(axis=1), law.weights, atol=1e-15)

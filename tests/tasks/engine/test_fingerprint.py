@@ -9,13 +9,15 @@ from tasks.engine import fingerprint as module
 from tasks.engine.fingerprint import fingerprint
 from tasks.sweep.activations import Activations
 from tasks.sweep.bounds import Bounds
-from tasks.sweep.data import Law
+from tasks.sweep.data import DataSet
 from tasks.sweep.information import Information
+from tasks.sweep.laws import Reference, Shifted
+from tasks.sweep.pretrained import Pretrained
 from tasks.sweep.report.report import Report
 from tasks.sweep.training import Training
 from tasks.sweep.worst_case import WorstCase
 
-KINDS = (Law, Training, Activations, Information, WorstCase, Bounds, Report)
+KINDS = (DataSet, Reference, Shifted, Training, Pretrained, Activations, Information, WorstCase, Bounds, Report)
 
 
 @pytest.fixture
@@ -97,8 +99,14 @@ def test_a_column_counts_where_its_table_is_written(house):
 
 
 def test_what_a_result_costs_changes_nothing(house):
-    assert not changed(house, "tasks/sweep/training.py", replaced("1e4 * self.checkpoints", "2e4 * self.checkpoints"))
-    assert not changed(house, "tasks/sweep/training.py", replaced("SECONDS_PER_STEP = 0.8e-3", "SECONDS_PER_STEP = 1"))
+    assert not changed(
+        house, "tasks/sweep/training.py", replaced("1e4 * self.schedule.checkpoints", "2e4 * self.schedule.checkpoints")
+    )
+    assert not changed(
+        house,
+        "tasks/sweep/training.py",
+        replaced("SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 0.8e-3", "SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 1"),
+    )
 
 
 def test_a_page_is_part_of_what_fills_it(house):
@@ -108,11 +116,11 @@ def test_a_page_is_part_of_what_fills_it(house):
 def test_members_count_where_they_are_chosen(house):
     root, forget = house
     chosen = (("ib_core.shifts.contamination", "contamination"),), (("ib_core.shifts.class_prior", "class_prior"),), ()
-    before = [fingerprint(Law, members) for members in chosen]
+    before = [fingerprint(Shifted, members) for members in chosen]
     path = root / "ib_core/shifts/contamination.py"
     path.write_text(path.read_text().replace("contaminant[atom] = 1", "contaminant[atom] = 1.0"))
     forget()
-    after = [fingerprint(Law, members) for members in chosen]
+    after = [fingerprint(Shifted, members) for members in chosen]
     assert [a == b for a, b in zip(before, after, strict=True)] == [False, True, True]
 
 
@@ -125,20 +133,20 @@ def test_a_module_of_ones_own_counts_with_what_it_imports(house, tmp_path_factor
     (place / "my_helper.py").write_text("def twice(x):\n    return 2 * x\n\n\ndef other(x):\n    return x\n")
     monkeypatch.syspath_prepend(str(place))
     members = (("my_families", "mine"),)
-    before = fingerprint(Law, members)
+    before = fingerprint(Shifted, members)
     assert {"my_families", "my_helper"} <= set(before.code)
     helper = place / "my_helper.py"
     helper.write_text(helper.read_text().replace("return x", "return -x"))
     forget()
-    assert fingerprint(Law, members) == before
+    assert fingerprint(Shifted, members) == before
     helper.write_text(helper.read_text().replace("2 * x", "3 * x"))
     forget()
-    assert fingerprint(Law, members) != before
+    assert fingerprint(Shifted, members) != before
 
 
 def test_libraries_that_make_the_numbers_count(house, monkeypatch):
     _, forget = house
-    of_laws = fingerprint(Law).libraries
+    of_laws = fingerprint(Shifted).libraries
     assert {"numpy", "scipy", "POT"} <= set(of_laws) and "numba" not in of_laws
     assert set(fingerprint(Training).libraries) == set(of_laws) | {"torch"}
     assert set(fingerprint(Information).libraries) == set(of_laws) | {"torch", "numba"}
@@ -166,12 +174,12 @@ def test_a_stage_counts_the_mathematics_it_reaches_and_no_machinery():
 
 
 def test_everything_that_a_stage_imports_while_it_runs_is_known(monkeypatch):
-    """What `data` executes of the house is in its fingerprint, function for function."""
+    """What `laws` executes of the house is in its fingerprint, function for function."""
     from ib_core.laws.family import FAMILIES
     from ib_core.sources.szt import law
 
-    members = (("ib_core.sources.szt", "szt"), ("ib_core.shifts.hamming_tilt", "hamming_tilt"))
-    known = set(fingerprint(Law, members).code)
+    members = ("ib_core.shifts.hamming_tilt", "hamming_tilt")
+    known = set(fingerprint(Shifted, members).code)
     executed = set()
 
     def trace(frame, event, _):

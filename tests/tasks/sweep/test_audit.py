@@ -118,7 +118,7 @@ def test_many_families_share_figures_metric_by_metric():
 
 def test_the_bottleneck_of_the_labels_ends_in_its_corner_and_that_of_the_soft_rule_below_it():
     law = szt.law()
-    table = bottleneck_table(szt.szt, law)
+    table = bottleneck_table(law, szt.soft_joint())
     p = np.bincount(law.labels) / len(law.labels)
     entropy = -float(p @ np.log(p))
     hard, soft = (table[table["rule"] == rule] for rule in ("labels", "soft rule"))
@@ -128,7 +128,7 @@ def test_the_bottleneck_of_the_labels_ends_in_its_corner_and_that_of_the_soft_ru
     # The curve is concave: its slope is 1 / multiplier.
     slope = soft["relevance"].diff() / soft["compression"].diff()
     assert (slope.dropna().diff().dropna() < 1e-6).all()
-    assert list(pd.unique(bottleneck_table(szt.szt._replace(soft_joint=None), law)["rule"])) == ["labels"]
+    assert list(pd.unique(bottleneck_table(law)["rule"])) == ["labels"]
 
 
 @pytest.mark.parametrize("families", [3, 9])
