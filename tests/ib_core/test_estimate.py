@@ -28,7 +28,7 @@ def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
     ("name", "kind", "message"),
     [
         ("gelu", KeyError, "one of leaky_relu, linear, relu, sigmoid, tanh, or module.name of your own, got 'gelu'"),
-        ("no_module_of_mine.gelu", KeyError, "module on PYTHONPATH that can be imported, got 'no_module_of_mine.gelu'"),
+        ("no_module_of_mine.gelu", KeyError, "on PYTHONPATH that can be imported, got 'no_module_of_mine.gelu'"),
         ("math.gelu", KeyError, "math has no 'gelu'"),
         ("math.pi", TypeError, "the name of one Activation, got 'math.pi', a float"),
     ],
