@@ -40,7 +40,7 @@ class Activations(Recipe):
 
     @property
     def label(self) -> str:
-        return f"{self.network.label}/e{self.epoch:07d}/{self.law.label}"
+        return f"{self.network.label}/e{self.epoch:07d}/{self.law.key}"
 
     def width(self, layer: int) -> int:
         return self.network.hidden[layer - 1]

@@ -32,7 +32,7 @@ from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import ARCHITECTURES
 from tasks.points.mnist import VARIABLE
 from tasks.points.source import FORMS, MNIST, built_in, is_file
-from tasks.sweep.laws import family_place, read_column
+from tasks.sweep.laws import family_place, is_column, read_column
 
 
 class Data(Settings):
@@ -193,9 +193,9 @@ class Shifts(Settings):
     @model_validator(mode="after")
     def _check_family(self, info: ValidationInfo) -> "Shifts":
         family = FAMILIES.find(self.family)
-        check_parameters(self.family, family.apply, self.parameters)
+        check_parameters(self.family, family, self.parameters)
         for key, value in self.parameters.items():
-            if isinstance(value, str):  # a file, which must mean the same wherever the work runs
+            if is_column(value):  # a file, which must mean the same wherever the work runs
                 self.parameters[key] = os.path.realpath((info.context or Path()) / value)
         if self.epochs == "last" and not family.moves_atoms:
             raise ValueError(f"epochs must be all for {self.family}: reweightings share the cells of the reference")
@@ -352,10 +352,7 @@ class SweepConfig(StudyConfig):
 def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
     """Refuse a shift that its family cannot make of this law."""
     try:
-        given = {
-            key: read_column(value) if isinstance(value, str) and "#" in value else value
-            for key, value in shift.parameters.items()
-        }
+        given = {key: read_column(value) if is_column(value) else value for key, value in shift.parameters.items()}
     except ValueError as error:
         raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
     try:
