@@ -19,6 +19,7 @@ SHOWN = [
     "laws.input_law.InputLaw",
     "laws.wasserstein.wasserstein",
     "networks.architectures.mlp.build_mlp",
+    "networks.noisy.noisy",
     "networks.noisy_network.NoisyNetwork",
     "networks.passes.noisy_passes",
     "worst_case.search.largest_information",
