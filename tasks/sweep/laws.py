@@ -5,7 +5,7 @@ import json
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,7 +18,7 @@ from ib_core.laws.divergences import divergences, n_union
 from ib_core.laws.family import FAMILIES, shifted
 from ib_core.laws.input_law import InputLaw, entropy
 from tasks.engine.fingerprint import Definition, has_source
-from tasks.engine.recipe import Cost, Recipe, not_identity
+from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.store.laws import read_law, write_law
 from tasks.store.parquet import read_table, write_table
 from tasks.sweep.data import DataSet, Part, points_of
@@ -36,7 +36,7 @@ class Column:
     """
 
     sha256: str | None
-    file: str = not_identity()
+    file: str = field(kw_only=True, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)
