@@ -16,9 +16,10 @@ DRAW_COPIES, ROUND_BYTES = 5.2, 256 * MIB  # of the points of a round in float64
 TAIL_BYTES = 24_600  # for each atom: densities of points far in a tail
 LAW_BYTES = 600  # for each atom and law: sums over strata
 PILOT = 64  # directions of the pilot of a wide layer
-BASIS = 6  # times these and some more: its Krylov space
-DIRECTION_READINGS = 6  # of its signals
+BASIS = 4  # times these: its Krylov space and what is multiplied with it
+DIRECTION_READINGS = 4  # of its signals
 DIRECTION_PASSES = 4
+SECONDS_PER_READ = 6e-9  # for each signal value that is made and projected
 
 
 class Cost(NamedTuple):
@@ -63,17 +64,14 @@ def cost_of(
     ordinary = Cost(seconds, IMPORTS + _working(n, n_passes, d, draws, n_laws) + 7.0 * block * n_own * d)
     k = min(k, d)
     read = n * (n_passes + n_own + DIRECTION_READINGS * DIRECTION_PASSES) * d
-    projections = 8.0 * n * (n_passes + n_own) * k + 3 * 8.0 * n * DIRECTION_PASSES * min(PILOT, d)
-    reading = 3 * TILE_BYTES + 2 * max(BLOCK_BYTES, 4.0 * max(n_own, n_passes) * d)
-    space = 8.0 * d * min(BASIS * PILOT, d)
+    projections = 8.0 * n * (n_passes + n_own) * k
+    stage = min(2.0 * BLOCK_BYTES, 8.0 * block * max(n_own, n_passes) * d) + 3 * TILE_BYTES
+    stage += 8.0 * d * BASIS * min(PILOT, d) + 3 * 8.0 * n * DIRECTION_PASSES * min(PILOT, d)
     wide = Cost(
         _seconds(n, n_passes, k, draws, n_own) + SECONDS_PER_READ * read,
-        IMPORTS + reading + space + projections + _working(n, n_passes, k, draws, n_laws),
+        IMPORTS + max(stage, projections + _working(n, n_passes, k, draws, n_laws)),
     )
     return Costs(ordinary, wide)
-
-
-SECONDS_PER_READ = 1.0e-8  # for each signal value that is made and projected
 
 
 def _seconds(n: int, n_passes: int, d: int, draws: int, n_own: int) -> float:

@@ -33,7 +33,7 @@ from ib_core.streams import stream
 DRAWS = 16  # of each atom at most, by default: where no outputs overlap, few say all
 SIZES = (2, 4, 8, 16, 32, 64)  # directions that a pilot tries
 NEAR = 0.01  # nats that more directions must bring
-COARSE = 0.05  # angle that a direction may be off: others next to it would do as well
+READINGS = 3  # of the signals for their directions: others next to those would do as well
 LOUDER = 2.0  # times the variance of the noise in the pilot, as atoms differ in theirs and it has to be learned
 
 
@@ -129,7 +129,7 @@ def informative_directions(
     n, n_passes, d = blocks.shape
     beta, columns = positive(beta, "beta"), law_columns(weights, n)
     most = min(whole_number(most, "most"), d, max(n * n_passes - 1, 1))
-    directions = principal_directions(blocks, most, accuracy=COARSE) if n * n_passes > 1 else np.eye(1, d)
+    directions = principal_directions(blocks, most, readings=READINGS) if n * n_passes > 1 else np.eye(1, d)
     means, separating = _model(projected(blocks, directions, "signals"), beta)
     highest = np.array([entropy(law) for law in columns.T])
     key = int(stream(seed, "wide", "pilot").integers(2**31))
