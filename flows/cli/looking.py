@@ -1,6 +1,7 @@
 """Commands that look: what is planned, what is stored, in what state and why. They make nothing."""
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from flows.cli.app import WORKSPACE, Overrides, Sweep, Workspace, app, console
 from flows.cli.stage_table import stage_table
+from flows.execution.afford import check_affordable
 from flows.execution.plan import Plan, State, build_plan, survey
 from flows.execution.results import planned_settings, sweep_folder
 from flows.settings.describe import describe_settings
@@ -43,6 +45,7 @@ def plan(
         console.say(f"  {count:5} x {stage} {name}: {reason}")
     if len(reasons) > 20:
         console.say(f"  and {len(reasons) - 20} more reasons: --json lists every unit")
+    check_affordable(planned.config, states, workspace, planned.config.resources.workers or os.cpu_count() or 1)
 
 
 def _as_json(state: State) -> dict[str, Any]:

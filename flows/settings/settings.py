@@ -52,6 +52,9 @@ class Resources(Settings):
     )
     gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit; cells then use it")
     ray_address: str | None = Field(None, description="Ray cluster to join")
+    memory: Positive | None = Field(
+        None, description="GiB that each process may take; null: what this machine has, shared by the workers"
+    )
     max_cells: Count = Field(MAX_CELLS, description="refuse grids above this")
 
 

@@ -43,15 +43,19 @@ NOT_IDENTITY = {"identity": False}
 
 @dataclass(frozen=True)
 class Cost:
-    """What a result costs, roughly: for the plan's estimate and the order of the work, and nothing else.
+    """What a result costs, roughly: for the plan's estimate, the order of the work, and to refuse what is too much.
 
     Attributes:
         seconds: on one core.
         bytes: on disk.
+        memory: bytes of the process that makes it, where these may be many.
+        lower: the settings that would make them fewer.
     """
 
     seconds: float = 0.0
     bytes: float = 0.0
+    memory: float = 0.0
+    lower: str = ""
 
 
 def draws_to_reach(target_stderr: float, most: float) -> float:

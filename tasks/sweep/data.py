@@ -50,7 +50,7 @@ class DataSet(Recipe):
 
     def cost(self) -> Cost:
         values = self.n * self.width
-        return Cost(0.1 + 1e-7 * values, 4.0 * values)
+        return Cost(0.1 + 1e-7 * values, 4.0 * values, 3e8 + 12.0 * values, "the number of points of data.source")
 
     def build(self, out: Path) -> None:
         """Write points.parquet: one row for each point, with its label, weight and part where these are known.

@@ -153,7 +153,8 @@ class Shifted(Law):
 
     def cost(self) -> Cost:
         moved = self.values if self.kind == "moved" else 0
-        return Cost(3.0 + 1e-5 * moved, 8.0 * (moved + self.n_atoms))
+        memory = 3e8 + 40.0 * self.values + 16e8 * min(1.0, (self.n_atoms / 5000) ** 2)
+        return Cost(3.0 + 2e-6 * moved, 8.0 * (moved + self.n_atoms), memory, "data.atoms")
 
     def build(self, out: Path) -> None:
         """Write law.parquet (a row for each atom; its place only where the law has atoms of its own) and law.json
