@@ -18,6 +18,7 @@ SHOWN = [
     "laws.family.shifted",
     "laws.input_law.InputLaw",
     "laws.wasserstein.wasserstein",
+    "members.Registry",
     "networks.architectures.mlp.build_mlp",
     "networks.noisy_network.NoisyNetwork",
     "networks.passes.noisy_passes",

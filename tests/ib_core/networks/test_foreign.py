@@ -47,12 +47,12 @@ def test_a_function_builds_the_same_network_from_a_seed_and_leaves_torchs_stream
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("some_nets", "must be given as module:function, got 'some_nets'"),
-        ("some_nets:bulid", "has no such 'bulid': did you mean build?"),
+        ("some_nets", "must be module:name of your own, got 'some_nets'"),
+        ("some_nets:bulid", "some_nets has no 'bulid' .did you mean build.."),
         ("some_nets:torch", "must name a function"),
-        ("nowhere:build", "a module that can be imported, got ModuleNotFoundError"),
+        ("nowhere:build", "that can be imported, got 'nowhere:build' .ModuleNotFoundError"),
         ("broken_nets:build", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
-        ("some_nets:needs", "without arguments, got TypeError: needs\\(\\) missing 1"),
+        ("some_nets:needs", "must build a network, got TypeError: needs\\(\\) missing 1"),
         ("some_nets:exits", "got SystemExit: 3"),
         ("some_nets:number", "must return a torch.nn.Module, got int"),
     ],

@@ -141,7 +141,7 @@ def test_own_passes_of_a_few_atoms_do_not_depend_on_the_others_and_are_independe
 
 
 @pytest.mark.parametrize(
-    ("layer", "n_passes", "message"), [(1, 5, "layers 2 to 2"), (3, 5, "got 3"), (2, 0, "n_passes")]
+    ("layer", "n_passes", "message"), [(1, 5, "1 for the first layer"), (0, 1, "layers 1 to 2, got 0"), (3, 5, "got 3"), (2, 0, "n_passes")]
 )
 def test_own_passes_are_refused_where_there_are_none(layer, n_passes, message):
     with pytest.raises(ValueError, match=message):
