@@ -2,12 +2,19 @@
 
 import sys
 
-from flows.cli import looking, running, serving
+from flows.cli import beginning, looking, running, serving
 from flows.cli.app import app
 from flows.settings.settings import ConfigError
 from tasks.environment import WrongEnvironment
 
-__all__ = ["app", "looking", "main", "running", "serving"]  # the commands enter the application as they are imported
+__all__ = [
+    "app",
+    "beginning",
+    "looking",
+    "main",
+    "running",
+    "serving",
+]  # the commands enter the application as they are imported
 
 
 def main() -> None:

@@ -41,12 +41,13 @@ def lasting_name(sweep: str) -> str:
     return str(path.resolve()) if path == Path(sweep) else sweep
 
 
-def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
+def load_config(sweep: str, overrides: Mapping[str, Any] | None = None, *, reachable: bool = True) -> StudyConfig:
     """Read and check the settings of a sweep.
 
     Args:
         sweep: name of a sweep that comes with ibshift, or path of a YAML file.
         overrides: values by the dotted names of their settings, list items by number: {"shifts.0.sizes": [0.1]}.
+        reachable: whether data, networks and laws are tried too.
 
     Raises:
         ConfigError: one line that names the setting, what it must be and what it was.
@@ -63,7 +64,7 @@ def load_config(sweep: str, overrides: Mapping[str, Any] | None = None) -> Study
         raise ConfigError(f"{path}: a sweep must be a mapping of settings, got {shown(values)}")
     for key, value in (overrides or {}).items():
         override(values, key, value)
-    return parse_config(values, str(path), path.parent)
+    return parse_config(values, str(path), path.parent, reachable=reachable)
 
 
 def find_beside(folder: Path) -> None:
@@ -77,7 +78,9 @@ def find_beside(folder: Path) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, known), place])
 
 
-def parse_config(values: dict[str, Any], source: str, folder: Path | None = None) -> StudyConfig:
+def parse_config(
+    values: dict[str, Any], source: str, folder: Path | None = None, *, reachable: bool = True
+) -> StudyConfig:
     """Check settings that are plain values already; `source` names them in an error, files are relative to `folder`."""
     if folder is not None:
         find_beside(folder)
@@ -86,5 +89,6 @@ def parse_config(values: dict[str, Any], source: str, folder: Path | None = None
         config = model.model_validate(values, context=folder)
     except ValidationError as error:
         raise ConfigError(f"{source}: {one_line(error, model)}") from error
-    config.check_reachable()
+    if reachable:
+        config.check_reachable()
     return config

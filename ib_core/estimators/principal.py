@@ -15,16 +15,17 @@ ACCURACY = 1e-6  # of a direction, as an angle
 NEGLIGIBLE = 1e-10  # of the largest variance: what moves the signals no more than this has no direction of its own
 
 
-def principal_directions(signals: Any, k: int) -> np.ndarray:
+def principal_directions(signals: Any, k: int, *, accuracy: float = ACCURACY) -> np.ndarray:
     """The first k principal directions of given signals, for a projection of *other* passes.
 
     Of layers up to 2048 units the covariance is summed up. Wider ones with more than 2048 signals are read up to twelve
-    times, for the Krylov space of their covariance: each direction then is within 1e-6 where its variance is as much
-    apart from those of others as it commonly is. Whatever U is, its lower end is below I(X; T).
+    times, for the Krylov space of their covariance: each direction then is within 1e-6, where those of next to equal
+    variance do not take more readings than that. Whatever U is, its lower end is below I(X; T).
 
     Args:
         signals: (n, d), or (N, n_x, d) whose rows are taken together; an array, or `SignalBlocks`.
         k: how many.
+        accuracy: angle that each direction may be off where the signals are read several times.
 
     Returns:
         (k, d) with orthonormal rows, by falling variance.
@@ -40,7 +41,7 @@ def principal_directions(signals: Any, k: int) -> np.ndarray:
     k = whole_number(k, "k", min(n - 1, d), f"{n} signals of {d} units")
     if d <= COVARIANCE_WIDTH:
         return _by_covariance(blocks, k)
-    return _by_rows(blocks, k) if n <= COVARIANCE_WIDTH else _by_krylov(blocks, k)
+    return _by_rows(blocks, k) if n <= COVARIANCE_WIDTH else _by_krylov(blocks, k, accuracy)
 
 
 def _by_covariance(blocks: SignalBlocks, k: int) -> np.ndarray:
@@ -65,7 +66,7 @@ def _by_rows(blocks: SignalBlocks, k: int) -> np.ndarray:
     return oriented(rows.T @ eigh(rows @ rows.T, subset_by_index=(n - k, n - 1))[1][:, ::-1])
 
 
-def _by_krylov(blocks: SignalBlocks, k: int) -> np.ndarray:
+def _by_krylov(blocks: SignalBlocks, k: int, accuracy: float = ACCURACY) -> np.ndarray:
     """Rayleigh-Ritz in the space of C^j V, C the scatter and V random, one reading of the signals for each power j."""
     d = blocks.shape[2]
     size = min(k + SPARE, d)
@@ -85,7 +86,7 @@ def _by_krylov(blocks: SignalBlocks, k: int) -> np.ndarray:
         residuals = np.linalg.norm(rest @ vectors[newest, :k], axis=0)
         gaps = np.abs(np.diff(variances[: k + 1], prepend=np.inf))
         gaps = np.minimum(gaps[:k], np.append(gaps[1:], np.inf)[:k])
-        enough = np.maximum(ACCURACY * gaps, NEGLIGIBLE * variances[0])
+        enough = np.maximum(accuracy * gaps, NEGLIGIBLE * variances[0])
         room = min(size, d - basis.shape[1])
         if (residuals <= enough).all() or not room or reading == MOST_PASSES - 1:
             break

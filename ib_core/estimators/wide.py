@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import eigh
 
 from ib_core.channels.closed_forms import noise_entropy
 from ib_core.checks import label_indices, law_columns, positive
 from ib_core.estimate import WIDTH, Estimate
 from ib_core.estimators.layer_information import LayerInformation, PublishedEnds
-from ib_core.estimators.principal import principal_directions, whole_number
+from ib_core.estimators.principal import oriented, principal_directions, whole_number
 from ib_core.estimators.projection import projected
 from ib_core.estimators.sample_propagation import layer_information
 from ib_core.estimators.sliced import sliced_information
@@ -32,7 +33,8 @@ from ib_core.streams import stream
 DRAWS = 16  # of each atom at most, by default: where no outputs overlap, few say all
 SIZES = (2, 4, 8, 16, 32, 64)  # directions that a pilot tries
 NEAR = 0.01  # nats that more directions must bring
-TRIALS = 2  # sizes that bring nothing before the pilot ends
+COARSE = 0.05  # angle that a direction may be off: others next to it would do as well
+LOUDER = 2.0  # times the variance of the noise in the pilot, as atoms differ in theirs and it has to be learned
 
 
 def wide_information(
@@ -81,10 +83,10 @@ def wide_information(
     Example:
         >>> import numpy as np
         >>> signals = np.where(np.random.default_rng(0).random((16, 1, 5000)) < 0.5, -1.0, 1.0)
-        >>> directions = informative_directions(signals, beta=0.5, deterministic=True)
+        >>> directions = informative_directions(signals, beta=0.5)
         >>> found = wide_information(signals, 0.5, directions, deterministic=True)
         >>> print(f"{directions.shape[0]} directions, {found.lower.value:.3f} of {found.upper.value:.3f} nats")
-        2 directions, 2.769 of 2.773 nats
+        4 directions, 2.773 of 2.773 nats
     """
     blocks = signal_blocks(signals, "signals", "(N, n_x, d)")
     n, _, d = blocks.shape
@@ -108,62 +110,60 @@ def wide_information(
 
 
 def informative_directions(
-    signals: Any,
-    beta: float,
-    *,
-    most: int = 64,
-    deterministic: bool = False,
-    weights: Any = None,
-    seed: int = 0,
-    **options: Any,
+    signals: Any, beta: float, *, most: int = 64, weights: Any = None, seed: int = 0, device: str | None = None
 ) -> np.ndarray:
-    """The fewest principal directions of other passes that say nearly all that twice as many would say.
+    """The fewest directions of other passes that tell inputs apart nearly as well as twice as many.
 
-    2, 4, ... of them are tried on draws that serve nothing else, until the lower end is next to H(X) under every law,
-    or more directions brought nothing twice.
+    Among the principal directions of the signals these lead where passes of different inputs differ most beside passes
+    of one input and the noise. 2, 4, ... of them are tried on a Gaussian model of the layer, which has the mean passes
+    of all inputs and twice the mean covariance about them, until the information of that is next to H(X) under every
+    law, or more directions bring nothing. Neither the model nor its draws have a part in what is measured later.
 
     Args:
-        signals: (N, n, d) of *other* passes than those that will be projected, all atoms with n >= 2 of them, 8 for
+        signals: (N, n, d) of *other* passes than those that will be projected, all atoms with n of them, 4 to 8 for
             instance; an array, a memmap or `SignalBlocks`. For a deterministic layer the signals (N, 1, d) themselves.
         beta: standard deviation of the noise.
-        most: directions that are looked at.
-        deterministic: S_l is a function of X.
+        most: principal directions that are looked at.
         weights: (N,) or (N, K) laws that shall all be known well; uniform by default.
-        seed: key of the draws, which are independent of those of `wide_information` for the same seed.
-        options: `device`.
+        seed: key of the draws.
+        device: where torch computes; None is the CPU.
 
     Returns:
         (k, d) with orthonormal rows.
 
     Raises:
-        ValueError: as `layer_information`, or there is but one pass of a layer that is not deterministic.
+        ValueError: shapes do not fit, a signal is NaN or infinite, weights are no law, `beta` is not positive.
     """
     blocks = signal_blocks(signals, "signals", "(N, n, d)")
     n, n_passes, d = blocks.shape
-    positive(beta, "beta")
-    if not deterministic and n_passes < 2:
-        raise ValueError(f"signals must hold at least 2 passes of every atom, got {blocks.shape}")
+    beta, columns = positive(beta, "beta"), law_columns(weights, n)
     most = min(whole_number(most, "most"), d, max(n * n_passes - 1, 1))
-    highest = np.array([entropy(law) for law in law_columns(weights, n).T])
-    options |= {"weights": weights, "deterministic": deterministic, "max_draws": 1}
-    options["seed"] = int(stream(seed, "wide", "pilot").integers(2**31))
-    directions, pooled = principal_directions(blocks, most), max(1, n_passes // 4)
-    passes = projected(blocks, directions, "signals")
-    sizes = [k for k in SIZES if k < most] + [most]
-    values: list[np.ndarray] = []
-    none = np.zeros(len(highest))
-    for k in sizes:
-        own = None if deterministic else passes[:, pooled:, :k]
-        stored = passes[:, :, :k] if deterministic else passes[:, :pooled, :k]
-        lower = layer_information(stored, beta, own=own, **options).lower
-        assert lower is not None
-        values.append(np.atleast_1d(lower.value))
-        margin = np.maximum(NEAR, 2 * np.atleast_1d(lower.stderr))
-        best, before = np.max(values, axis=0), np.max([none, *values[:-TRIALS]], axis=0)
-        if (values[-1] >= highest - NEAR).all() or (len(values) > TRIALS and (best <= before + margin).all()):
+    directions = principal_directions(blocks, most, accuracy=COARSE) if n * n_passes > 1 else np.eye(1, d)
+    means, separating = _model(projected(blocks, directions, "signals"), beta)
+    highest = np.array([entropy(law) for law in columns.T])
+    key = int(stream(seed, "wide", "pilot").integers(2**31))
+    options: dict[str, Any] = {"weights": columns, "deterministic": True, "max_draws": 1, "seed": key, "device": device}
+    chosen, before = most, np.full(len(highest), -np.inf)
+    for k in [size for size in SIZES if size < most] + [most]:
+        found = layer_information((means @ separating[:, :k])[:, None], 1.0, **options).upper
+        if (found.value <= before + np.maximum(NEAR, found.stderr)).all():
             break
-    enough = [bool((value >= best - margin).all()) for value in values]
-    return directions[: sizes[enough.index(True) if any(enough) else -1]]
+        chosen, before = k, found.value
+        if (before >= highest - NEAR).all():
+            break
+    return oriented(directions.T @ separating[:, :chosen])
+
+
+def _model(passes: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Means (N, k) of passes (N, n, k), and columns (k, k) along which inputs differ most, in units of the noise."""
+    n_passes, k = passes.shape[1:]
+    means = passes.mean(1)
+    offsets = (passes - means[:, None]).reshape(-1, k)
+    within = offsets.T @ offsets / (len(means) * max(n_passes - 1, 1))
+    about = means - means.mean(0)
+    between = about.T @ about / len(means) - within / n_passes
+    noise = LOUDER * (within + beta**2 * np.eye(k))
+    return means, eigh(between, noise)[1][:, ::-1]  # whose columns make the noise the identity
 
 
 class _Above(NamedTuple):

@@ -23,7 +23,7 @@ def severity_at(size: float, distance: Callable[[float], float], largest: float,
         if severity > least:
             if distance(severity) >= size:
                 return float(
-                    brentq(lambda s: distance(s) - size, least, severity, xtol=1e-300, rtol=1e-12, maxiter=500)
+                    brentq(lambda s: distance(s) - size, least, severity, xtol=1e-300, rtol=1e-10, maxiter=500)
                 )
             least = severity
     return None

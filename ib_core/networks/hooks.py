@@ -106,19 +106,19 @@ def with_tensor(tap: Tap, output: Any, tensor: Tensor) -> Any:
 class _Hook:
     """Hands a copy of a layer's tensor to a function, and puts what it returns in its place."""
 
-    def __init__(self, layer: int, tap: Tap, seen: Callable[[int, Tensor], Tensor | None]) -> None:
+    def __init__(self, layer: int, tap: Tap, seen: Callable[[int, Tensor], Tensor]) -> None:
         self.layer, self.tap, self.seen = layer, tap, seen
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         # A copy, because a module behind may change its input in place.
         signal = tensor_of(self.tap, output).clone()
         hidden = self.seen(self.layer, signal)
-        return None if hidden is None else with_tensor(self.tap, output, hidden)
+        return None if hidden is signal else with_tensor(self.tap, output, hidden)
 
 
 @contextmanager
-def hooked(module: nn.Module, places: Sequence[Tap], seen: Callable[[int, Tensor], Tensor | None]) -> Iterator[None]:
-    """While inside, every output of a layer is handed to `seen` and replaced by what that returns, unless None.
+def hooked(module: nn.Module, places: Sequence[Tap], seen: Callable[[int, Tensor], Tensor]) -> Iterator[None]:
+    """While inside, every output of a layer is handed to `seen` and replaced by what that returns.
 
     Args:
         module: the whole network.

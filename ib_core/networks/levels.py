@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ib_core.networks.hooks import NetworkError
 from ib_core.networks.noisy_network import NoisyNetwork
 
-BLOCK_BYTES = 2**26  # of the signals of the widest layer at a time
+BLOCK_BYTES = 2**24  # of the signals of the widest layer at a time
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from ib_core.networks.hooks import mode
 from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.streams import stream
 
-EVALUATED_BYTES = 2**26  # of the signals of the widest layer at a time
+EVALUATED_BYTES = 2**24  # of the signals of the widest layer at a time
 
 
 class Evaluation(NamedTuple):

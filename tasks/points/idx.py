@@ -77,6 +77,6 @@ def _read(folder: Path, name: str, checksum: str | None) -> np.ndarray:
         raise ValueError(f"{folder / name} cannot be read: {error}") from error
     if checksum is not None and hashlib.sha256(data).hexdigest() != checksum:
         raise ValueError(
-            f"{folder / name} is not the official file: its SHA-256 differs; name the folder as data.source if it is meant"
+            f"{folder / name} is not the official file: its SHA-256 differs; if it is meant, name the folder as source"
         )
     return read_idx(data, str(folder / name))

@@ -40,7 +40,7 @@ class Activations(Recipe):
 
     @property
     def label(self) -> str:
-        return f"{self.network.label}/e{self.epoch:07d}/{self.law.label}"
+        return f"{self.network.label}/e{self.epoch:07d}/{self.law.key}"
 
     def width(self, layer: int) -> int:
         return self.network.hidden[layer - 1]
@@ -63,8 +63,9 @@ class Activations(Recipe):
         return Cost(SECONDS_PER_VALUE * n * passes * sum(self.network.hidden), 5.0 * written)
 
     def build(self, out: Path) -> None:
-        """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) of each atom) and power.parquet
-        (of each layer, the largest mean square of a coordinate that any atom gives), block by block of atoms."""
+        """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) of each atom) and
+        power.parquet (of each layer, the largest mean square of a coordinate that any atom gives), by blocks of atoms.
+        """
         torch.set_num_threads(1)
         law, network = law_of(self.law), checkpoint(self.network, self.epoch)
         correct, powers = [], []

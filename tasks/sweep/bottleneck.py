@@ -24,7 +24,10 @@ def bottleneck_table(law: InputLaw, soft_joint: np.ndarray | None = None) -> pd.
     if not rows:  # then the curve has two points only, the origin and I(X;T) = I(T;Y) = H(Y)
         entropy_y = entropy(np.bincount(law.labels, law.weights))
         classes = len(np.unique(law.labels[law.weights > 0]))
-        rows = [("labels", 1.0, 0.0, 0.0, 0.0, 1), ("labels", float(MULTIPLIERS[0]), entropy_y, entropy_y, 0.0, classes)]
+        rows = [
+            ("labels", 1.0, 0.0, 0.0, 0.0, 1),
+            ("labels", float(MULTIPLIERS[0]), entropy_y, entropy_y, 0.0, classes),
+        ]
     if soft_joint is not None:
         rows += _curve("soft rule", soft_joint)
     table = shaped("bottleneck", pd.DataFrame(rows, columns=list(columns("bottleneck"))))

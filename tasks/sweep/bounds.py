@@ -12,6 +12,7 @@ from tasks.points.source import soft_joint
 from tasks.store.store import copy_file, identity
 from tasks.sweep import collect
 from tasks.sweep.activations import Activations
+from tasks.sweep.attacks import Attack
 from tasks.sweep.bottleneck import bottleneck_table
 from tasks.sweep.information import Information
 from tasks.sweep.laws import Law, Shifts, law_of, weights_of
@@ -36,6 +37,7 @@ class Bounds(Recipe):
         rule: the source of the house whose authors' stochastic label the bottleneck curve has too, if there is one.
         shifts: families and sizes, in the order of the rows.
         laws: by name.
+        attacks: laws that see a network, each another one for each of them.
         networks, activations, cells, worst_cases, measures: what is gathered.
         failed: cells without a result.
     """
@@ -47,6 +49,7 @@ class Bounds(Recipe):
     rule: str | None
     shifts: tuple[Shifts, ...]
     laws: Mapping[str, Law]
+    attacks: tuple[Attack, ...]
     networks: tuple[Network, ...]
     activations: tuple[Activations, ...]
     cells: tuple[Information, ...]
@@ -79,6 +82,7 @@ class Bounds(Recipe):
             self,
             # Without the reference there is nothing to tell.
             laws={name: law for name, law in self.laws.items() if law.name not in lost or law.kind == "reference"},
+            attacks=_left(self.attacks, lost),
             networks=_left(self.networks, lost),
             activations=_left(self.activations, lost),
             cells=_left(self.cells, lost),
@@ -91,8 +95,9 @@ class Bounds(Recipe):
         """Write the tables of `SweepTables`, config.yaml, and the maximising laws under worst_case/."""
         references = {part: law_of(law) for part, law in self.references.items()}
         places = collect.law_places(references, self.shifts)
-        laws = collect.laws_table(self.laws, places)
+        laws = collect.laws_table(self.laws, self.attacks, places)
         weights = {name: weights_of(law) for name, law in self.laws.items()}
+        weights |= {attack.key: weights_of(attack.reference) for attack in self.attacks}
         code = identity(fingerprint(Information)._asdict())[:12]
         gathered = self.cells, self.failed, self.activations, weights, laws, places
         information = collect.information_table(self.sweep, *gathered, device=self.device, code=code)

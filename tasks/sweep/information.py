@@ -132,7 +132,7 @@ class Information(Recipe):
         weights = [law.weights for law in laws]
         if self.wide:
             other, _ = direction_passes(self.reference, self.layer)
-            directions = informative_directions(other, beta, deterministic=deterministic, seed=self.sampling.seed)
+            directions = informative_directions(other, beta, seed=self.sampling.seed)
             options = {**given, "weights": np.stack(weights, axis=1), **self.sampling.options(targets)}
             return wide_information(stored, beta, directions, **options), f", {len(directions)} directions"
         # Mass that leaves and mass that arrives are columns too. They enter times eps, so that they may err more, and

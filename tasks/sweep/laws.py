@@ -1,4 +1,4 @@
-"""Stages `reference` and `laws`: the law of the points that are measured, and its shifts with their distances from it."""
+"""Stages `reference` and `laws`: the law of the points that are measured, and its shifts with their distances."""
 
 import hashlib
 import json
@@ -73,6 +73,11 @@ class Law(Recipe):
 
     @property
     def label(self) -> str:
+        return self.key
+
+    @property
+    def key(self) -> str:
+        """What it is called in the tables: "contamination/0.1", "test/contamination/0.1"."""
         return name_in(self.part.name, self.title)
 
     @property
@@ -154,13 +159,16 @@ class Shifted(Law):
         """Write law.parquet (a row for each atom; its place only where the law has atoms of its own) and law.json
         (entropy, distances and how each was obtained)."""
         reference = law_of(self.reference)
-        given = {key: _read(value) if isinstance(value, Column) else value for key, value in self.parameters.items()}
-        law, parameter = shifted(self.family, reference, self.size, metric=self.metric, **given)
+        law, parameter = shifted(self.family, reference, self.size, metric=self.metric, **self.arguments())
         if self.kind == "moved":
             write_law(out / "law.parquet", law)
         else:
             write_table(out / "law.parquet", pa.table({"weight": law.weights}))
         _write_facts(out, reference, law, parameter)
+
+    def arguments(self) -> dict[str, Any]:
+        """Further arguments of the family, files read."""
+        return {name: _read(value) if isinstance(value, Column) else value for name, value in self.parameters.items()}
 
 
 def _write_facts(out: Path, reference: InputLaw, law: InputLaw, parameter: float) -> None:
@@ -247,6 +255,11 @@ def read_column(place: str) -> np.ndarray:
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise ValueError(f"{path}: the column {column!r} must hold numbers, found {found}")
     return values.to_numpy(np.float64, na_value=np.nan)
+
+
+def is_column(value: Any) -> bool:
+    """Whether a parameter is given as path#column of a file."""
+    return isinstance(value, str) and "#" in value
 
 
 def column(place: str) -> Column:

@@ -1,6 +1,5 @@
 """Stage `training` where there is nothing to train: the user's network with the weights that it has."""
 
-import glob
 import hashlib
 import re
 from dataclasses import dataclass
@@ -85,23 +84,26 @@ def weight_files(pattern: str) -> tuple[Weights, ...]:
     Raises:
         ValueError: there are none.
     """
-    found = sorted(glob.glob(pattern)) if glob.has_magic(pattern) and not Path(pattern).exists() else [pattern]
-    if not found or not all(Path(path).is_file() for path in found):
+    path = Path(pattern)
+    found = [path]
+    if not path.exists() and set(path.name) & set("*?["):
+        found = sorted(path.parent.glob(path.name))
+    if not found or not all(each.is_file() for each in found):
         raise ValueError(f"found no file {pattern}")
-    numbers = [re.findall(r"\d+", Path(path).stem) for path in found]
+    numbers = [re.findall(r"\d+", each.stem) for each in found]
     epochs = [int(each[-1]) for each in numbers if each]
     if len(set(epochs)) < len(found):
         epochs = list(range(1, len(found) + 1)) if len(found) > 1 else [0]
-    weights = [Weights(epoch, _sha256(path), file=path) for epoch, path in zip(epochs, found, strict=True)]
+    weights = [Weights(epoch, _sha256(each), file=str(each)) for epoch, each in zip(epochs, found, strict=True)]
     return tuple(sorted(weights, key=lambda each: each.epoch))
 
 
-def _sha256(path: str) -> str:
-    with Path(path).open("rb") as file:
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _load(module: torch.nn.Module, weights: Weights) -> None:
-    if _sha256(weights.file) != weights.sha256:
+    if _sha256(Path(weights.file)) != weights.sha256:
         raise RuntimeError(f"{weights.file} changed while the run was going on: start it again")
     load_weights(module, Path(weights.file))

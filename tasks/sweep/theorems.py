@@ -128,7 +128,7 @@ def _reweighted(
 def _compared(
     shift: Shift, plug_in: PlugIn | None, cap: float, measured: Mapping[str, Estimate]
 ) -> Iterator[dict[str, Any]]:
-    """A row for each theorem on one deviation, and on the error of the plug-in under both of its laws, if there is one."""
+    """A row for each theorem on a deviation, and on the error of the plug-in under both laws, where there is one."""
     deviations = allowed("deviation", shift)
     smallest = min(deviations, key=lambda theorem: deviations[theorem].value)
     least = deviations[smallest].value

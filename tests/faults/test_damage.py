@@ -70,7 +70,14 @@ def test_a_full_disk_at_any_flush_loses_nothing_that_was_finished(tmp_path, undi
 @pytest.mark.parametrize("stage", ["data", "reference", "laws", "training", "activations", "information"])
 def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, finished, undisturbed, stage):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    after = {"data": "reference", "reference": "laws", "laws": "training", "training": "activations", "activations": "information", "information": "bounds"}
+    after = {
+        "data": "reference",
+        "reference": "laws",
+        "laws": "training",
+        "training": "activations",
+        "activations": "information",
+        "information": "bounds",
+    }
     for later in list(after.values())[list(after).index(stage) :]:
         for folder in (tmp_path / "store" / later).iterdir():
             folder.rename(tmp_path / f"gone-{folder.name}")

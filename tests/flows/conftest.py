@@ -1,5 +1,6 @@
 """A Prefect server seen from outside, through its HTTP interface only; and a finished tiny sweep."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -110,10 +111,18 @@ def workspace(tmp_path):
 
 @pytest.fixture(scope="session")
 def finished_once(tmp_path_factory):
-    """A folder with the tiny sweep's settings and its finished workspace; copy it before you change it."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
-    run_tiny(folder / "workspace")
+    """A folder with the tiny sweep's settings and its finished workspace; copy it before you change it.
+
+    The first process that asks for it makes it for all that run files of tests side by side.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "tiny.yaml").exists():
+            run_tiny(folder / "workspace")
+            (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     return folder
 
 

@@ -18,7 +18,7 @@ def test_variances_of_independent_estimates_add():
 
 
 def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
-    assert ACTIVATIONS.names == ("leaky_relu", "linear", "relu", "sigmoid", "tanh")
+    assert {"relu", "tanh"} < set(ACTIVATIONS.names)
     assert ACTIVATIONS.place("relu") == ("ib_core.networks.activations.relu", "relu")
     for own in ("ib_core.networks.activations.tanh.tanh", "ib_core.networks.activations.tanh:tanh"):
         assert ACTIVATIONS.find(own) is ACTIVATIONS.find("tanh")

@@ -20,6 +20,7 @@ SHOWN = [
     "laws.wasserstein.wasserstein",
     "members.Registry",
     "networks.architectures.mlp.build_mlp",
+    "networks.noisy.noisy",
     "networks.noisy_network.NoisyNetwork",
     "networks.passes.noisy_passes",
     "worst_case.search.largest_information",

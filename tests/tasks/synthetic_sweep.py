@@ -298,7 +298,14 @@ def _signals(rng: np.random.Generator, betas: tuple, seeds: tuple, epoch: int) -
         for seed in seeds:
             for atom in range(64):
                 s = np.tanh(rng.normal(1.5 if atom % 2 else -1.5, 0.8, WIDTHS[-1])).tolist()
-                where = {"network": NETWORK, "beta": beta, "seed": seed, "epoch": epoch, "split": "all", "layer": len(WIDTHS)}
+                where = {
+                    "network": NETWORK,
+                    "beta": beta,
+                    "seed": seed,
+                    "epoch": epoch,
+                    "split": "all",
+                    "layer": len(WIDTHS),
+                }
                 rows.append(where | {"atom": atom, "label": atom % 2, "s": s})
     return shaped("signals", rows)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import nn
 
 from flows.settings.settings import ConfigError
 from ib_core.laws.input_law import InputLaw
@@ -64,7 +65,7 @@ def resolve(config: "SweepConfig") -> Resolved:
     Raises:
         ConfigError: one line that says which setting cannot be met and why.
     """
-    data, points = _points(config)
+    data, points = read_data(config)
     chosen, training = config.data, config.training
     part = chosen.part or ("all" if data.official is None else "test")
     given = None if training is None else training.train_fraction
@@ -76,7 +77,7 @@ def resolve(config: "SweepConfig") -> Resolved:
     fraction = None if training is None or data.official is not None else given or TRAIN_FRACTION
     if part != "all" and data.official is None and training is None:
         raise ConfigError(
-            f"data.part must be all: {chosen.source} does not say which points were for training (as `train`), got {part}"
+            f"data.part must be all: {chosen.source} does not say (as `train`) which points were trained on, got {part}"
         )
     shared = None if part == "all" else chosen.seed
     split = None if part == "all" else Split(fraction, 0 if fraction is None else chosen.seed)
@@ -89,12 +90,11 @@ def resolve(config: "SweepConfig") -> Resolved:
             points.law(parts[name][1])
         except ValueError as error:
             raise ConfigError(f"data: {error}") from error
-    weights = _weights(config)
-    design = _design(config, data, points, weights)
-    return Resolved(data, points, parts, design, weights, fraction, shared)
+    return Resolved(data, points, parts, _design(config, data, points), _weights(config), fraction, shared)
 
 
-def _points(config: "SweepConfig") -> tuple[DataSet, Points]:
+def read_data(config: "SweepConfig") -> tuple[DataSet, Points]:
+    """The points that the settings name, as a recipe and as they are."""
     try:
         return data_set(config.data.source, config.data.path)
     except (ValueError, KeyError) as error:
@@ -110,9 +110,9 @@ def _weights(config: "SweepConfig") -> tuple[Weights, ...]:
         raise ConfigError(f"network.weights: {error}") from error
 
 
-def _design(config: "SweepConfig", data: DataSet, points: Points, weights: tuple[Weights, ...]) -> Design:
-    """The network as it is built, with the names and shapes of its layers."""
-    network = config.network
+def built(config: "SweepConfig", data: DataSet) -> tuple[Design, nn.Module, tuple[str, ...]]:
+    """The network as it is built, with its first weights where these are given, and the names of its noised layers."""
+    network, weights = config.network, _weights(config)
     design = Design(network.source, data.shape, data.classes, tuple(network.layers or ()), ())
     if design.own:
         design = replace(design, parameters=network.parameters)
@@ -133,14 +133,24 @@ def _design(config: "SweepConfig", data: DataSet, points: Points, weights: tuple
         try:
             load_weights(module, Path(weights[0].file))
         except (ValueError, OSError) as error:
-            raise ConfigError(f"network.weights ({weights[0].file}): {error}") from error
-    layers = design.layers or names
+            raise ConfigError(f"network.weights: {error}") from error
+    return design, module, design.layers or names
+
+
+def _design(config: "SweepConfig", data: DataSet, points: Points) -> Design:
+    """The network with the names and shapes of its layers, after it was checked."""
+    design, module, layers = built(config, data)
+    if not layers:
+        raise ConfigError(
+            "network.layers must name the modules of your network that are noised, in the order of the forward pass; "
+            "`ibshift layers` lists them"
+        )
     probe = inputs(points, np.arange(min(len(points.y), PROBES)))
     try:
         check(module, layers, probe, classes=data.classes)
-        built = NoisyNetwork(module, layers, data.shape, [1.0] * len(layers))
+        network = NoisyNetwork(module, layers, data.shape, [1.0] * len(layers))
     except Exception as error:  # whatever a module of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         blamed = "layers" if design.own else "widths"
-        raise ConfigError(f"network.{blamed} ({network.source}): {problem}") from error
-    return replace(design, layers=tuple(layers), shapes=tuple(map(tuple, built.shapes)))
+        raise ConfigError(f"network.{blamed} ({config.network.source}): {problem}") from error
+    return replace(design, layers=tuple(layers), shapes=tuple(map(tuple, network.shapes)))

@@ -32,7 +32,7 @@ from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import ARCHITECTURES
 from tasks.points.mnist import VARIABLE
 from tasks.points.source import FORMS, MNIST, built_in, is_file
-from tasks.sweep.laws import family_place, read_column
+from tasks.sweep.laws import family_place, is_column, read_column
 
 
 class Data(Settings):
@@ -65,6 +65,11 @@ class Data(Settings):
         return self
 
 
+def _as_name(value: Any) -> Any:
+    """Modules of a Sequential are named by numbers."""
+    return str(value) if type(value) is int else value
+
+
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
@@ -82,7 +87,7 @@ class Network(Settings):
     initial_weights: Literal["glorot", "torch", "orthogonal"] = Field(
         "glorot", description="uniform of Glorot and Bengio (2010), those of torch, or orthogonal ones"
     )
-    layers: list[str] | None = Field(
+    layers: list[Annotated[str, BeforeValidator(_as_name)]] | None = Field(
         None,
         description="of a network of your own: names of the modules that are noised, in the order of the forward "
         "pass; `ibshift layers` lists them; name[0] takes the first of several outputs",
@@ -129,10 +134,6 @@ class Network(Settings):
                 raise ValueError(f"{name} must be left out for a network of your own, which has its layers")
         if self.layers is not None:
             distinct(self.layers)
-        if not self.layers:
-            raise ValueError(
-                "layers must name the modules of your network that are noised; `ibshift layers` lists them"
-            )
         if self.weights is not None:
             object.__setattr__(
                 self, "weights", os.path.realpath((info.context or Path()) / Path(self.weights).expanduser())
@@ -173,7 +174,7 @@ class Shifts(Settings):
     family: Annotated[str, named(FAMILIES)] = Field(description=FAMILIES.choice)
     sizes: list[Annotated[float, Field(ge=0)]] = Field(
         min_length=1,
-        description="distances to the reference, in the family's metric: TV, KL in nats, W_2 in input units, or severities",
+        description="distances to the reference in the family's metric: TV, KL in nats, W_2 in input units; or severities",
     )
     metric: Literal["w2"] | None = Field(
         None, description="of the sizes, for families whose own are severities; null: the family's own"
@@ -192,9 +193,9 @@ class Shifts(Settings):
     @model_validator(mode="after")
     def _check_family(self, info: ValidationInfo) -> "Shifts":
         family = FAMILIES.find(self.family)
-        check_parameters(self.family, family.apply, self.parameters)
+        check_parameters(self.family, family, self.parameters)
         for key, value in self.parameters.items():
-            if isinstance(value, str):  # a file, which must mean the same wherever the work runs
+            if is_column(value):  # a file, which must mean the same wherever the work runs
                 self.parameters[key] = os.path.realpath((info.context or Path()) / value)
         if self.epochs == "last" and not family.moves_atoms:
             raise ValueError(f"epochs must be all for {self.family}: reweightings share the cells of the reference")
@@ -244,8 +245,8 @@ class Estimator(Settings):
     )
     widest: Count = Field(
         1024,
-        description="units of a layer up to which it is measured as a whole; of wider ones projections are, from below, "
-        "and H(X) is the upper end; their signals are not stored",
+        description="units of a layer up to which it is measured as a whole; of wider ones projections are, from "
+        "below, and H(X) is the upper end; their signals are not stored",
     )
     own_passes: Annotated[int, Field(ge=4, le=100_000)] = Field(
         500,
@@ -351,10 +352,7 @@ class SweepConfig(StudyConfig):
 def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
     """Refuse a shift that its family cannot make of this law."""
     try:
-        given = {
-            key: read_column(value) if isinstance(value, str) and "#" in value else value
-            for key, value in shift.parameters.items()
-        }
+        given = {key: read_column(value) if is_column(value) else value for key, value in shift.parameters.items()}
     except ValueError as error:
         raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
     try:

@@ -24,6 +24,7 @@ PRODUCT_ERROR, MORE_ERROR = 1.15e-6, 7e-10
 FLOAT64_PART = 2.0**-27  # of that in float64; squares of offsets then err as well
 MOST_ERROR = 500.0  # bits, beyond which all is in doubt
 DOUBT = 9e-6  # nats that products may cost a point
+FAR_REACH = 1e6  # nats to the nearest centre up to which float64 differences keep far more than 1e-5
 LAST_CUTOFF = 90.0  # bits; float32 ends at 126
 SKIPPED = 1e-7  # the most that skipped blocks may add to a sum, relative to it
 
@@ -96,14 +97,16 @@ class NumbaKernel:
             Trial(cutoff, self.passes * 2**-cutoff / SKIPPED, self.reach, self.wide)
             for cutoff in sorted({first, LAST_CUTOFF})
         ]
-        if not self.wide or not (owned or self.blocks.turns == 1):
+        if not self.wide:  # points far in a tail, as fresh passes of layers with little noise of their own output are
+            return [*exact, exact[-1]._replace(reach=FAR_REACH, exact=True)]
+        if not (owned or self.blocks.turns == 1):
             return exact
         return [exact[0]._replace(reach=self.reach if owned else np.inf, exact=False), *exact]
 
     @cached_property
     def exact_blocks(self) -> Blocks:
         """The blocks in float64."""
-        return Blocks(self.given, np.float64)
+        return self.blocks if self.blocks.centres.dtype == np.float64 else Blocks(self.given, np.float64)
 
     @cached_property
     def exact_kernel(self) -> TorchKernel:
@@ -208,8 +211,10 @@ class NumbaKernel:
         if blocks.centres.dtype == np.float64:
             rate *= FLOAT64_PART
         loop = sums_loop(0 if self.wide else min(self.d, WHOLE), lanes, blocks.centres.dtype.name)
+        # Where float64 is wanted in a narrow layer, it is wanted for differences.
+        reach = self.product_reach if self.wide or blocks is self.blocks else -1.0
         for turns in blocks.parts_of(blocks.turns if blocks.by_atom else FLUSH):
-            loop(columns, turns, laws.segments, laws.weights, sums, cutoff, self.product_reach, rate)
+            loop(columns, turns, laws.segments, laws.weights, sums, cutoff, reach, rate)
         return sums
 
     def bound(self, points: np.ndarray) -> np.ndarray:

@@ -85,8 +85,8 @@ def bracket_table(arranged: Arranged) -> Table:
     return Table(
         [*head, "bracket of I(T; Y)"],
         [
-            [labels[row.network, row.beta, row.split], str(row.seed), f"{row.layer}{row.projected}", row.form, number(row.low),
-             number(row.high), number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
+            [labels[row.network, row.beta, row.split], str(row.seed), f"{row.layer}{row.projected}", row.form,
+             number(row.low), number(row.high), number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
              (f"{100 * row.saturation:.0f} %", "faint" if row.saturation > SATURATED else ""),
              "" if row.projected else f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
             for row in both.itertuples()
@@ -108,8 +108,8 @@ def layer_table(arranged: Arranged) -> Table:
             rows.append([case.label, str(row.layer), row.name, row.shape, str(row.d), number(row.noise), reach,
                          number(row.capacity), known, (passed, "" if row.cut else "bad")])  # fmt: skip
     head = ["noise", "layer", "module", "shape", "units", "noise, s.d.", "reach", "capacity, nats", "Lipschitz", ""]
-    return Table(head, rows, "Where a connection passes a layer by, neither data processing nor its capacity is claimed "
-                 "for later layers. Power is the largest mean square of a coordinate that any atom gives, as measured. "
+    return Table(head, rows, "Where a connection passes a layer by, neither data processing nor its capacity is "
+                 "claimed for later layers. Power is the largest mean square of a coordinate that any atom gives, as measured. "
                  "Without a Lipschitz constant the coupled Wasserstein bound alone is held.")  # fmt: skip
 
 
@@ -173,7 +173,8 @@ def network_table(arranged: Arranged) -> Table:
     history = arranged.final(arranged.tables.history)
     rows = [
         [f"{row.network}, β = {row.beta:g}", str(row.seed),
-         *(number(100 * getattr(row, f"{part}_{what}"), 1) for part in PARTS for what in ("accuracy", "clean_accuracy")),
+         *(number(100 * getattr(row, f"{part}_{what}"), 1)
+           for part in PARTS for what in ("accuracy", "clean_accuracy")),
          *(number(getattr(row, f"{part}_loss")) for part in PARTS)]
         for row in history.itertuples()
     ]  # fmt: skip

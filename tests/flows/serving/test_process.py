@@ -9,6 +9,8 @@ from contextlib import suppress
 
 import pytest
 
+from flows.serving.process import beside
+
 ORDERLY = """
 import sys, time
 from flows.serving.process import EXIT, signals
@@ -87,3 +89,10 @@ def test_a_terminal_that_closes_is_no_error():
         assert b"ready" in os.read(ours, 100)
     os.close(ours)
     assert child.wait(30) == 129
+
+
+def test_work_beside_a_block_is_told_when_the_block_ends():
+    told = []
+    with beside("work", lambda done: told.append(done.wait(60)), patience=None):
+        assert not told
+    assert told == [True]

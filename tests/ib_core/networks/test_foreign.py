@@ -63,6 +63,10 @@ def test_what_is_no_network_is_one_line(nets, place, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_function_is_called_with_parameters(nets):
+    assert foreign_module("some_nets:needs", 0, {"width": 5}).in_features == 5
+
+
 def module(seed=0):
     torch.manual_seed(seed)
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))

@@ -76,6 +76,14 @@ def test_a_constant_is_above_the_truth_and_near_it(module, shape, factor):
     assert truth * (1 - 1e-9) <= constant <= factor * truth * (1 + 1e-6)
 
 
+def test_the_edge_of_an_image_counts():
+    """Differences of 3 numbers with zeros around stretch by 2 sin(3 pi / 8), more than those on a circle of 3."""
+    module = nn.Conv1d(1, 1, 2, padding=1, bias=False).eval()
+    module.weight.data.copy_(torch.tensor([[[1.0, -1.0]]]))
+    assert steepest(module.double(), (1, 3), 3) == pytest.approx(2 * np.sin(3 * np.pi / 8))
+    assert 2 * np.sin(3 * np.pi / 8) <= module_constant(module, (1, 3), (1, 4)) <= 2
+
+
 def test_batch_norm_stretches_by_its_running_statistics():
     module = nn.BatchNorm2d(3)
     for _ in range(5):

@@ -153,6 +153,9 @@ def test_what_comes_behind_in_place_leaves_the_recorded_signal():
     assert (first < 0).any() and (second < 0).any()
     np.testing.assert_allclose(found[0][:, 0], first, atol=1e-5)
     np.testing.assert_allclose(found[1][:, 1], second, atol=1e-5)
+    seen = []
+    network.propagate(X, lambda layer, signal: (seen.append(signal), signal)[1])
+    np.testing.assert_allclose(seen[0].detach(), first, atol=1e-5)
 
 
 def test_the_information_of_a_linear_network_is_that_of_two_gaussians():

@@ -110,3 +110,18 @@ def test_an_attack_beyond_its_size_is_refused(monkeypatch):
     monkeypatch.setattr("ib_core.shifts.adversarial._within", lambda steps, size, norm: steps)
     with pytest.raises(ArithmeticError, match=r"an atom moved by .*, more than 0.2"):
         attack(0.2, network=bent)
+
+
+def test_noise_is_new_at_every_step_and_the_same_before_and_after():
+    seen = []
+
+    def network(x, generator):
+        seen.append((len(x), x.requires_grad, generator.initial_seed()))
+        return bent(x, generator)
+
+    attack(0.2, network=network, steps=2, passes=3)
+    ascent = [seed for _, ascending, seed in seen if ascending]
+    rise = [seed for _, ascending, seed in seen if not ascending]
+    assert len(ascent) == 3 * 2 * 3 and len(set(ascent)) == 3 * 2  # blocks, steps, passes
+    assert len(rise) == 3 * 2 * 3 and len(set(rise)) == 3 and not set(rise) & set(ascent)
+    assert max(n for n, _, _ in seen) == 512

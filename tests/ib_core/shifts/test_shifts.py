@@ -389,3 +389,25 @@ def test_the_tilt_by_information_is_the_best_first_order_shift():
     assert tilt @ pointwise == pytest.approx(bounds.golden_interval(0.2, pointwise, LAW.weights)[1], rel=1e-9)
     with pytest.raises(Unreachable, match="pointwise"):
         shifted("information_tilt", LAW, 0.2)
+
+
+def test_ten_thousand_images_of_ten_classes_are_reweighted_like_any_law():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(10, size=10_000)
+    law = InputLaw(rng.integers(256, size=(10_000, 16)) / 255, np.full(10_000, 1e-4), labels, (1, 4, 4))
+    for family, parameters in (
+        ("class_prior", {"label": 7}),
+        ("contamination", {"atom": 5}),
+        ("subset_removal", {}),
+        ("class_tilt", {"label": 7}),
+        ("feature_tilt", {"column": 5}),
+        ("direction_displacement", {}),
+    ):
+        check_shift(family, law, 0.1, **parameters)
+        found = shifted(family, law, 0.1, **parameters).law
+        assert found.shape == (1, 4, 4) and (found.labels == labels).all()
+        if family == "class_prior":
+            within = found.weights[labels == 7] / found.weights[labels == 7].sum()
+            assert np.ptp(within) < 1e-15 and found.weights[labels == 7].sum() > (labels == 7).mean() + 0.09
+    with pytest.raises(Unreachable, match="label 10"):
+        shifted("class_prior", law, 0.1, label=10)
