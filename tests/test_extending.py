@@ -14,8 +14,11 @@ from flows.execution.run import open_run, run_study
 from flows.settings.load import parse_config
 from flows.settings.settings import ConfigError
 from flows.settings.study import entrypoint
+from ib_core import sources
+from ib_core.laws.source import SOURCES, Source
 from tasks.store.parquet import read_table
 from tasks.store.store import Store
+from tasks.sweep.data import data_set
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 
@@ -71,6 +74,19 @@ def test_a_network_of_ones_own_is_measured_as_it_stands(examples):
     assert network.source == "my_nets:build" and network.parameters == {"inputs": 12}
 
 
+def test_a_source_of_the_house_is_the_function_in_a_file_of_its_own(examples, tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python house\n# parities.py\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "parities.py").write_text(code)
+    monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path / "sources")])
+    monkeypatch.delitem(vars(SOURCES), "names", raising=False)
+    assert "parities" in SOURCES.names and isinstance(SOURCES.find("parities"), Source)
+    by_name, by_place = (data_set(source, None)[0] for source in ("parities", "my_sources:parities"))
+    assert by_name.identity == by_place.identity and (by_name.n, by_name.classes) == (256, 2)
+    sys.modules.pop("ib_core.sources.parities")
+    vars(SOURCES).pop("names")
+
+
 def test_a_study_of_ones_own_runs_resumes_and_is_shown(examples, tmp_path, monkeypatch):
     config = parse_config(own_study(), "here")
     for expected in ({"computed": 3, "reused": 0, "failed": 0}, {"computed": 0, "reused": 3, "failed": 0}):
@@ -94,15 +110,17 @@ def test_a_prefect_flow_runs_a_study_of_ones_own(examples):
     ("section", "values", "message"),
     [
         ("network", {"activation": "tahn"}, "did you mean tanh"),
-        ("network", {"activation": "my_sources.parities"}, "the name of one Activation, got"),
+        ("network", {"activation": "my_measures.power"}, "the name of one Activation, got"),
         ("network", {"activation": "my_activations.soft"}, "my_activations has no"),
         ("network", {"source": "mpl"}, "did you mean mlp"),
-        ("network", {"source": "my_nets:bulid"}, "my_nets has no 'bulid'"),
+        ("network", {"source": "my_nets:bulid"}, "my_nets has no 'bulid' .did you mean build"),
         ("measures", ["bining"], "did you mean binning"),
         ("study", "my_study.Table", "the name of one Study, got"),
         ("study", "nowhere.else", "ModuleNotFoundError"),
-        ("data", {"source": "mnits"}, "one of szt, or module.name"),
+        ("data", {"source": "mnits"}, "did you mean mnist.*got .mnits"),
         ("data", {"source": "nowhere.parities"}, "ModuleNotFoundError"),
+        ("data", {"source": "my_sources:parity"}, "did you mean parities"),
+        ("data", {"source": "my_measures:power"}, "a function that returns x, y"),
     ],
 )
 def test_what_is_no_member_is_one_line(examples, section, values, message):

@@ -1,12 +1,11 @@
 """What the settings of every study have in common: types, names, and where the work runs."""
 
-import difflib
 from collections import Counter
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ib_core.members import Registry
+from ib_core.members import Registry, did_you_mean
 
 MAX_CELLS = 100_000
 LONGEST = 1000  # characters of an error
@@ -89,8 +88,3 @@ def shown(value: Any) -> str:
     words = {None: "null", True: "true", False: "false"}
     text = words[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:80]}..."
-
-
-def did_you_mean(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -17,7 +17,7 @@ from ib_core.estimators.sliced import (
     sliced_information,
 )
 from ib_core.laws.input_law import InputLaw
-from ib_core.mixture.signal_blocks import SignalBlocks
+from ib_core.mixture.signal_blocks import SignalBlocks, tiles
 from tasks.sweep.activations import Activations, passes_by_block
 from tasks.sweep.laws import law_of
 from tasks.sweep.networks import level_of
@@ -105,7 +105,7 @@ def _directions(slices: Slices, seed: int, reference: Activations, layer: int) -
         return random_directions(d, k, slices.n, seed)
     signals, labels = direction_passes(reference, layer)
     if slices.kind == "discriminant" and not reference.is_wide(layer):
-        return discriminant_directions(signals.of(0, len(labels)), labels, k)
+        return discriminant_directions(np.concatenate([tile for _, tile in tiles(signals, "signals")]), labels, k)
     return principal_directions(signals, k)
 
 

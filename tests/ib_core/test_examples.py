@@ -19,6 +19,7 @@ SHOWN = [
     "laws.family.shifted",
     "laws.input_law.InputLaw",
     "laws.wasserstein.wasserstein",
+    "members.Registry",
     "networks.architectures.mlp.build_mlp",
     "networks.noisy.noisy",
     "networks.noisy_network.NoisyNetwork",

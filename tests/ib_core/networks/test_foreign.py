@@ -48,7 +48,7 @@ def test_a_function_builds_the_same_network_from_a_seed_and_leaves_torchs_stream
     ("place", "message"),
     [
         ("some_nets", "must be module:name of your own, got 'some_nets'"),
-        ("some_nets:bulid", "some_nets has no 'bulid'"),
+        ("some_nets:bulid", "some_nets has no 'bulid' .did you mean build.."),
         ("some_nets:torch", "must name a function"),
         ("nowhere:build", "that can be imported, got 'nowhere:build' .ModuleNotFoundError"),
         ("broken_nets:build", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
