@@ -80,8 +80,9 @@ def _known_plans(workspace: Path) -> list[Plan]:
     for path in sorted((workspace / "sweeps").glob("*/plan.json")):
         name = path.parent.name
         try:
-            if values := planned_settings(Store(workspace), name):
-                plans.append(build_plan(parse_config(values, "plan.json")))
+            values, folder = planned_settings(Store(workspace), name)
+            if values:
+                plans.append(build_plan(parse_config(values, "plan.json", folder)))
         except ConfigError as error:  # a file or a family that it names is gone: the others are still to be shown
             console.warn(f"sweep {name} cannot be planned again: {error}")
     return plans

@@ -1,9 +1,10 @@
 """What the settings of every study have in common: types, names, and where the work runs."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from ib_core.members import Registry, did_you_mean
 
@@ -65,6 +66,16 @@ class StudyConfig(Settings):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="lower case, digits, - and _: names the folder of results"
     )
     resources: Resources = Resources()
+    _folder: str | None = PrivateAttr(None)
+
+    @property
+    def folder(self) -> str | None:
+        """Where the settings file lies, beside which a user's modules are found; None without a file."""
+        return self._folder
+
+    def lies_in(self, folder: Path) -> None:
+        """Remember the folder of the settings file."""
+        self._folder = str(folder.resolve())
 
     def check_reachable(self) -> None:
         """Refuse what the types cannot see: values that only the mathematics knows to be impossible."""

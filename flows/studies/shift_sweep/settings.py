@@ -323,7 +323,7 @@ class SweepConfig(StudyConfig):
         for family in families:
             if families.count(family) > 1:
                 raise ValueError(f"shifts: {family} appears twice; give it one list of sizes")
-        if self.networks and "network" in self.model_fields_set:
+        if self.networks and self.network != Network():
             raise ValueError("network must be left out where networks are listed")
         for setting, network in self.each_network:
             if self.training is None and network.source in ARCHITECTURES.names:
