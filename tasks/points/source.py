@@ -96,7 +96,7 @@ def _from_function(function: Callable[[], Any], source: str) -> Points:
     """What a user's function returns, called once in a process."""
     try:
         given = function()
-    except Exception as error:  # whatever a user's function raises
+    except (Exception, SystemExit) as error:  # whatever a user's function raises
         raise ValueError(f"{source} raised {type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
     if isinstance(given, Points):
         return given

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from ib_core.laws.divergences import divergences, n_union
@@ -20,7 +19,7 @@ from ib_core.laws.input_law import InputLaw, entropy
 from tasks.engine.fingerprint import Definition, has_source
 from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.store.laws import read_law, write_law
-from tasks.store.parquet import read_table, write_table
+from tasks.store.parquet import read_frame, read_table, write_table
 from tasks.sweep.data import DataSet, Part, points_of
 
 REFERENCE = "reference"
@@ -245,10 +244,7 @@ def read_column(place: str) -> np.ndarray:
     path, _, column = place.rpartition("#")
     if not path:
         raise ValueError(f"a file must be given as path#column, got {place!r}")
-    try:
-        table = pd.read_csv(path) if path.endswith(".csv") else read_table(Path(path)).to_pandas()
-    except Exception as error:  # readers raise their own types for what is no table
-        raise ValueError(f"{path} must be a Parquet or CSV file: {str(error).partition(chr(10))[0]}") from error
+    table = read_frame(Path(path))
     if column not in table:
         raise ValueError(f"{path} has no column {column!r}, only {', '.join(map(str, table))}")
     values = table[column]

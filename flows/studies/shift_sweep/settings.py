@@ -380,7 +380,7 @@ def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
             family_place(shift.family)
         for size in shift.sizes:
             check_shift(shift.family, law, size, metric=shift.metric, **given)
-    except Exception as error:  # whatever a family of the user's raises
+    except (Exception, SystemExit) as error:  # whatever a family of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
         raise ConfigError(f"shifts.{index}.{blamed} ({shift.family}): {problem}") from error

@@ -167,6 +167,7 @@ def test_a_family_of_a_users_own_module_works_from_a_sweep_file(own_shifts, tmp_
         ("own_shifts.x", "own_shifts has no .x."),
         ("broken_shifts.x", "SyntaxError"),
         ("own_shifts.raises", "RuntimeError: no"),
+        ("own_shifts.exits", "SystemExit: 3"),
         ("own_shifts.steps", "RuntimeError: no such way"),
         ("own_shifts.slides", "must keep the atoms, or be entered with moves_atoms"),
         ("own_shifts.plain", "shifts.0.family: must be the name of a function under @family"),
@@ -186,6 +187,10 @@ def plain(law, size):
 @family("tv")
 def raises(law, size):
     raise RuntimeError("no")
+
+@family("tv")
+def exits(law, size):
+    raise SystemExit(3)
 
 @family("w2", moves_atoms=True)
 def steps(law, size):
