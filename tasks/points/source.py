@@ -30,9 +30,11 @@ def built_in() -> tuple[str, ...]:
     return tuple(sorted([*SOURCES.names, MNIST]))
 
 
-def is_file(source: str) -> bool:
-    """Whether a source is named by the path of a file or folder."""
-    return source not in built_in() and (source.endswith(tuple(READERS)) or "/" in source or Path(source).is_dir())
+def is_file(source: str, folder: Path = Path()) -> bool:
+    """Whether a source is named by the path of a file or folder, relative to `folder`."""
+    if source in built_in():
+        return False
+    return source.endswith(tuple(READERS)) or "/" in source or (folder / source).is_dir()
 
 
 def read_points(source: str, path: str | None = None) -> Points:
