@@ -12,6 +12,7 @@ import torch
 
 from ib_core.channels import attribution
 from ib_core.estimate import Estimate, centred, interval
+from ib_core.estimators.cost import cost_of
 from ib_core.estimators.sample_propagation import LayerInformation, layer_information
 from ib_core.estimators.wide import informative_directions, wide_information
 from ib_core.laws import coupling
@@ -27,6 +28,7 @@ from tasks.sweep.schema import ATTRIBUTION
 from tasks.sweep.slices import Slices, direction_passes, slice_rows
 
 SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
+LOWER = "data.atoms, estimator.stored_passes, estimator.own_passes"
 SECONDS_PER_OWN_VALUE = 12e-9  # one signal value of own passes: propagated, held against some points, forgotten
 
 
@@ -75,8 +77,13 @@ class Information(Recipe):
         centres = n * (1 if self.layer == 1 else self.activations.stored_passes)
         passes = 0 if self.layer == 1 else sampling.own_passes_of(self.activations, self.layer)
         own = n * passes * sum(network.hidden[: self.layer - 1])
-        seconds = SECONDS_PER_PAIR * draws * centres + SECONDS_PER_OWN_VALUE * own
-        return Cost(seconds * (1 + self.slices.share), 1e5)
+        stored, width = self.activations.passes(self.layer), self.activations.width(self.layer)
+        both = cost_of(n, stored, width, int(draws), n_own=passes, n_laws=3 * len(self.laws))
+        seconds = SECONDS_PER_OWN_VALUE * own
+        if self.wide:
+            return Cost(seconds + both.wide.seconds, 1e5, both.wide.bytes, LOWER)
+        seconds += max(SECONDS_PER_PAIR * draws * centres, both.ordinary.seconds)
+        return Cost(seconds * (1 + self.slices.share), 1e5, both.ordinary.bytes, f"{LOWER}, estimator.widest")
 
     def build(self, out: Path) -> None:
         """Write what one cell knows, in nats.

@@ -5,7 +5,7 @@ import json
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,7 +17,7 @@ from ib_core.laws.divergences import divergences, n_union
 from ib_core.laws.family import FAMILIES, shifted
 from ib_core.laws.input_law import InputLaw, entropy
 from tasks.engine.fingerprint import Definition, has_source
-from tasks.engine.recipe import Cost, Recipe, not_identity
+from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.store.laws import read_law, write_law
 from tasks.store.parquet import read_frame, read_table, write_table
 from tasks.sweep.data import DataSet, Part, points_of
@@ -35,7 +35,7 @@ class Column:
     """
 
     sha256: str | None
-    file: str = not_identity()
+    file: str = field(kw_only=True, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,8 @@ class Shifted(Law):
 
     def cost(self) -> Cost:
         moved = self.values if self.kind == "moved" else 0
-        return Cost(3.0 + 1e-5 * moved, 8.0 * (moved + self.n_atoms))
+        memory = 3e8 + 40.0 * self.values + 16e8 * min(1.0, (self.n_atoms / 5000) ** 2)
+        return Cost(3.0 + 2e-6 * moved, 8.0 * (moved + self.n_atoms), memory, "data.atoms")
 
     def build(self, out: Path) -> None:
         """Write law.parquet (a row for each atom; its place only where the law has atoms of its own) and law.json

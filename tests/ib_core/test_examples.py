@@ -13,6 +13,7 @@ SHOWN = [
     "channels.bottleneck.bottleneck_curve",
     "estimators.sample_propagation.layer_information",
     "estimators.smoothed_entropy.smoothed_entropy",
+    "estimators.wide.wide_information",
     "laws.divergences.kl_divergence",
     "laws.divergences.total_variation",
     "laws.family.shifted",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flows.studies.shift_sweep.resolved import Resolved
+from flows.studies.shift_sweep.resolved import Kind, Resolved
 from flows.studies.shift_sweep.settings import Shifts as ShiftSettings
 from flows.studies.shift_sweep.settings import SweepConfig
 from ib_core.laws.family import FAMILIES
@@ -35,7 +35,12 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     found = config.resolved
     by_part = {name: _laws(config, found, part, len(rows)) for name, (part, rows) in found.parts.items()}
     laws = {name: law for part_laws in by_part.values() for name, law in part_laws.items()}
-    networks = [_network(config, found, beta, seed) for beta in config.network.betas for seed in config.network.seeds]
+    networks = [
+        _network(config, found, kind, beta, seed)
+        for kind in found.networks
+        for beta in kind.settings.betas
+        for seed in kind.settings.seeds
+    ]
     attacks: list[Attack] = []
     activations: list[Activations] = []
     cells: list[Information] = []
@@ -128,13 +133,15 @@ def _attacks(config: SweepConfig, network: Network, epoch: int, laws: Mapping[st
     ]
 
 
-def _network(config: SweepConfig, found: Resolved, beta: float, seed: int) -> Network:
-    made = found.data, found.design, beta, config.network.noise, seed
+def _network(config: SweepConfig, found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
+    made = found.data, kind.design, beta, kind.settings.noise, seed
+    several = len(found.networks) > 1
     if config.training is None:
-        return Pretrained(*made, found.weights, found.split(seed))
+        return Pretrained(*made, kind.weights, found.split(seed), title=kind.title, among_others=several)
     split = found.split(seed)
     assert split is not None  # known wherever there is training
-    return Training(*made, split, Schedule(**config.training.model_dump(exclude={"train_fraction"})))
+    schedule = Schedule(**config.training.model_dump(exclude={"train_fraction"}))
+    return Training(*made, split, schedule, title=kind.title, among_others=several)
 
 
 def _activations(

@@ -1,6 +1,5 @@
 """The settings of a shift sweep: typed, documented, and refused in one line when they are wrong."""
 
-import math
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -73,6 +72,11 @@ def _as_name(value: Any) -> Any:
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
+        description="what it is called in tables and figures; null: by its layers, or its function",
+    )
     source: str = Field(
         "mlp", description=f"{', '.join(ARCHITECTURES.names)}, or module:function that returns a torch.nn.Module"
     )
@@ -174,7 +178,7 @@ class Shifts(Settings):
     family: Annotated[str, named(FAMILIES)] = Field(description=FAMILIES.choice)
     sizes: list[Annotated[float, Field(ge=0)]] = Field(
         min_length=1,
-        description="distances to the reference in the family's metric: TV, KL in nats, W_2 in input units; or severities",
+        description="distances to the reference in the family's metric: TV, KL in nats, W_2, W_inf; or severities",
     )
     metric: Literal["w2"] | None = Field(
         None, description="of the sizes, for families whose own are severities; null: the family's own"
@@ -298,6 +302,9 @@ class SweepConfig(StudyConfig):
     study: Literal["shift_sweep"] = Field("shift_sweep", description="which study these settings are for")
     data: Data = Data()
     network: Network = Network()
+    networks: list[Network] = Field(
+        [], max_length=64, description="several kinds of networks, in place of `network`: a list of the same settings"
+    )
     training: Annotated[Training | None, BeforeValidator(_no_training)] = Field(
         Training(), description="none: the network is measured as it is"
     )
@@ -316,11 +323,22 @@ class SweepConfig(StudyConfig):
         for family in families:
             if families.count(family) > 1:
                 raise ValueError(f"shifts: {family} appears twice; give it one list of sizes")
-        if self.training is None and self.network.source in ARCHITECTURES.names:
-            raise ValueError(f"training must not be none for {self.network.source}, whose weights come from training")
-        if self.training is not None and self.network.weights is not None:
-            raise ValueError("training must be none where network.weights are given: they are measured as they are")
+        if self.networks and self.network != Network():
+            raise ValueError("network must be left out where networks are listed")
+        for setting, network in self.each_network:
+            if self.training is None and network.source in ARCHITECTURES.names:
+                raise ValueError(f"training must not be none for {network.source}, whose weights come from training")
+            if self.training is not None and network.weights is not None:
+                raise ValueError(
+                    f"training must be none where {setting}.weights are given: they are measured as they are"
+                )
         return self
+
+    @property
+    def each_network(self) -> list[tuple[str, Network]]:
+        """The kinds of networks, each with where it stands in the settings."""
+        listed = [(f"networks.{k}", network) for k, network in enumerate(self.networks)]
+        return listed or [("network", self.network)]
 
     @cached_property
     def resolved(self) -> Resolved:
@@ -336,9 +354,11 @@ class SweepConfig(StudyConfig):
         that it cannot reach, with those it can."""
         found = self.resolved
         sizes = sum(len(shift.sizes) for shift in self.shifts)
-        epochs = len(found.weights) or (self.training.checkpoints if self.training else 1)
-        grid = len(self.network.betas), len(self.network.seeds), epochs, len(found.design.layers), len(found.parts)
-        cells = math.prod(grid) * (1 + sizes)
+        cells = 0
+        for kind in found.networks:
+            epochs = len(kind.weights) or (self.training.checkpoints if self.training else 1)
+            per_network = epochs * len(kind.design.layers) * len(found.parts) * (1 + sizes)
+            cells += len(kind.settings.betas) * len(kind.settings.seeds) * per_network
         if cells > self.resources.max_cells:
             raise ConfigError(
                 f"the grid has {cells:,} estimates (betas x seeds x checkpoints x layers x parts x laws), "
