@@ -1,13 +1,13 @@
 """Stage `bounds`: the tidy tables of a sweep, and every theorem held against every measured deviation."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from ib_core.laws.source import SOURCES
 from tasks.engine.fingerprint import Definition, fingerprint
-from tasks.engine.recipe import Cost, Recipe
+from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.points.source import soft_joint
 from tasks.store.store import copy_file, identity
 from tasks.sweep import collect
@@ -32,7 +32,7 @@ class Bounds(Recipe):
 
     Attributes:
         sweep: its name.
-        config: its resolved settings, to be shown beside the tables.
+        config: its resolved settings, to be shown beside the tables; those that count stand in what is gathered.
         device: that made the estimates.
         rule: the source of the house whose authors' stochastic label the bottleneck curve has too, if there is one.
         shifts: families and sizes, in the order of the rows.
@@ -44,7 +44,7 @@ class Bounds(Recipe):
 
     stage: ClassVar[str] = "bounds"
     sweep: str
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(kw_only=True, metadata=NOT_IDENTITY)
     device: str
     rule: str | None
     shifts: tuple[Shifts, ...]

@@ -170,7 +170,9 @@ def levels_of(network: Network, module: nn.Module, points: Points, rows: np.ndar
     """Noise of each layer: beta, or beta times the layer's root mean square at these points; frozen from then on."""
     if network.noise == "absolute":
         return (network.beta,) * len(network.design.layers)
-    x = inputs(points, rows[:LEVEL_POINTS])
+    # Spread over all rows, which may be in the order of their classes.
+    some = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), LEVEL_POINTS)).astype(int))]
+    x = inputs(points, some)
     return tuple(relative_levels(module, network.design.layers, x, network.beta))
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from ib_core.networks.foreign import load_weights
 from tasks.engine.recipe import NOT_IDENTITY, Cost
+from tasks.points.weights import load_weights
 from tasks.store.parquet import write_table
 from tasks.sweep.data import Split, points_of
 from tasks.sweep.networks import Network, checked, checkpoint_name, levels_of, noisy, untrained, write_facts

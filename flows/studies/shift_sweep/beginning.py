@@ -9,9 +9,10 @@ from torch import nn
 from flows.settings.settings import ConfigError
 from ib_core.laws.points import Points
 from ib_core.networks.architecture import ARCHITECTURES
-from ib_core.networks.foreign import foreign_module, load_weights
+from ib_core.networks.foreign import foreign_module
 from ib_core.networks.module_table import module_table, suggested_layers
 from tasks.points.source import MNIST, built_in, is_file, read_points
+from tasks.points.weights import load_weights
 from tasks.sweep.networks import inputs
 from tasks.sweep.pretrained import weight_files
 

@@ -12,8 +12,8 @@ from flows.settings.settings import ConfigError
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.points import Points
 from ib_core.networks.checks import check
-from ib_core.networks.foreign import load_weights
 from ib_core.networks.noisy_network import NoisyNetwork
+from tasks.points.weights import load_weights
 from tasks.sweep.data import DataSet, Part, PartName, Split, data_set
 from tasks.sweep.networks import PROBES, Design, inputs, untrained
 from tasks.sweep.pretrained import Weights, weight_files

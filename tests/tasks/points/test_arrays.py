@@ -78,6 +78,6 @@ def damaged():
 @pytest.mark.parametrize("name", damaged())
 def test_a_damaged_file_is_one_line(tmp_path, name):
     (tmp_path / "points.npz").write_bytes(damaged()[name])
-    with pytest.raises(ValueError, match="points.npz must be an .npz file of arrays") as error:
+    with pytest.raises(ValueError, match=r"points\.npz must be an .npz file of arrays") as error:
         read_points(str(tmp_path / "points.npz"))
     assert str(error.value).isprintable()

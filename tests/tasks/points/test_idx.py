@@ -107,7 +107,7 @@ def test_mnist_is_named_by_a_path_or_the_environment_and_never_downloaded(tmp_pa
     monkeypatch.delenv(mnist.VARIABLE, raising=False)
     with pytest.raises(ValueError, match=f"data.path or in the environment's {mnist.VARIABLE}; nothing is downloaded"):
         read_points("mnist")
-    with pytest.raises(ValueError, match="data.path must be a folder .*, found none at .*nowhere"):
+    with pytest.raises(ValueError, match=r"data.path must be a folder .*, found none at .*nowhere"):
         read_points("mnist", str(tmp_path / "nowhere"))
     monkeypatch.setenv(mnist.VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match=f"{mnist.VARIABLE} must be a folder"):

@@ -115,7 +115,7 @@ def test_a_file_is_read_again_when_it_was_written_again(tmp_path):
 @pytest.mark.parametrize("source", ["nowhere.npz", "no/such/folder", "text.txt/inside"])
 def test_a_path_without_a_file_is_one_line(tmp_path, source):
     (tmp_path / "text.txt").write_text("x")
-    with pytest.raises(ValueError, match="cannot be read|found no file"):
+    with pytest.raises(ValueError, match=r"cannot be read|found no file"):
         read_points(str(tmp_path / source))
     with pytest.raises(
         ValueError, match=r"must be a file .npz, .parquet, .csv, a folder of IDX files, or module:function"

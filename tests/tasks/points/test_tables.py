@@ -58,7 +58,7 @@ def test_what_is_no_column_of_points_is_one_line_that_names_the_file(tmp_path, k
     [[[1.0], [2.0, 3.0], [4.0]], [[1.0], None, [2.0]], [["a"], ["b"], ["c"]], [[[1.0]], [[2.0]], [[3.0]]], [[]] * 3],
 )
 def test_lists_are_of_one_length_and_of_numbers(tmp_path, lists):
-    with pytest.raises(ValueError, match="points.parquet"):
+    with pytest.raises(ValueError, match=r"points\.parquet"):
         read(tmp_path, TABLE.assign(b=lists), "parquet")
 
 
