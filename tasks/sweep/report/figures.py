@@ -366,7 +366,7 @@ def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
         axes.axhline(entropy, color=INK, lw=0.9, ls=DOTTED)
         axes.set(title=case.label, xlabel="layer, and its units", ylim=(0, entropy * 1.06))
         axes.set_xlim(min(arranged.layers) - 0.6, max(arranged.layers) + 0.6)
-        axes.set_xticks(arranged.layers, [f"{layer}\n{units.get(layer, '')}" for layer in arranged.layers])
+        axes.set_xticks(arranged.layers, [f"{layer}\n{_short(units.get(layer, 0))}" for layer in arranged.layers])
     panels[0, 0].set_ylabel("I(X; T) in nats")
     handles = [
         Patch(fc=FAINT, alpha=0.55, label="lower to upper end"),
@@ -378,6 +378,11 @@ def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
     ]
     style.legend(figure, handles)
     return figure
+
+
+def _short(units: int) -> str:
+    """ "128", "12.5k"."""
+    return f"{units}" if units < 10_000 else f"{units / 1000:.1f}k"
 
 
 def draw(arranged: Arranged) -> Iterator[tuple[str, Figure]]:

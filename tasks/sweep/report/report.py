@@ -84,7 +84,7 @@ def write_report(tables: SweepTables, out: Path) -> None:
         laws=parts.law_table(arranged),
         audit=audit.words(arranged),
         summary=audit.summary(arranged),
-        bounds=audit.tables(arranged),
+        bounds={case.slug: audit.tables(arranged, case) for case in arranged.cases},
         balls=audit.ball_table(arranged),
         risks=parts.risk_table(arranged),
         theorems=parts.theorem_table(arranged),
@@ -158,8 +158,8 @@ def clean_findings(arranged: Arranged, case: Case) -> list[str]:
     if saturated:
         layers = f"layer {saturated[0]}" if len(saturated) == 1 else f"layers {', '.join(saturated)}"
         said.append(
-            f"In {layers} hardly any two inputs overlap: I(X; T) is next to H(X) = {number(entropy)} nats, which is "
-            "what they have in common with any layer of so little noise."
+            f"In {layers} hardly any two inputs overlap: I(X; T) is next to H(X) = {number(entropy)} nats, and its "
+            "change next to that of H(X)."
         )
     wide = sorted({str(layer) for layer in case.of(arranged.wide)["layer"]})
     if wide:
@@ -176,7 +176,8 @@ def clean_findings(arranged: Arranged, case: Case) -> list[str]:
 def _held(rows: pd.DataFrame, entropy: float) -> str:
     """The bracket of a layer over seeds, and the shares of H(X) between which it lies."""
     low, high = rows["lower"].min(), rows["upper"].max()
-    shares = span(pd.Series([100 * low / entropy, 100 * high / entropy]), 0)
+    shares = f"{100 * low / entropy:.0f} to {100 * high / entropy:.0f}"
+    shares = shares.split(" ")[0] if len(set(shares.split(" to "))) == 1 else shares
     values = span(pd.Series([low, high]), 2)
     return f"{values} nats in layer {rows['layer'].iloc[0]} ({shares} % of H(X))"
 

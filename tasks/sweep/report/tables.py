@@ -113,12 +113,12 @@ def layer_table(arranged: Arranged) -> Table:
     """What the layers are, and what the theorems may claim of each."""
     table = arranged.final(arranged.tables.layers)
     rows = []
-    for case in arranged.cases:
+    for case in {case.network_label: case for case in arranged.cases}.values():
         for row in case.of(table[table["seed"] == table["seed"].min()]).itertuples():
             reach = f"|S| ≤ {row.half_width:g}" if row.half_width == row.half_width else f"power {number(row.power)}"
             known = number(row.lipschitz) if row.lipschitz == row.lipschitz else "not known"
             passed = "" if row.cut else "a connection passes it by"
-            rows.append([case.label, str(row.layer), row.name, row.shape, str(row.d), number(row.noise), reach,
+            rows.append([case.network_label, str(row.layer), row.name, row.shape, str(row.d), number(row.noise), reach,
                          number(row.capacity), known, (passed, "" if row.cut else "bad")])  # fmt: skip
     head = ["noise", "layer", "module", "shape", "units", "noise, s.d.", "reach", "capacity, nats", "Lipschitz", ""]
     return Table(head, rows, "Where a connection passes a layer by, neither data processing nor its capacity is "

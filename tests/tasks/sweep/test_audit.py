@@ -98,14 +98,20 @@ def test_the_words_are_right_where_little_was_measured(tables, change, present, 
     text, view = said(changed), Arranged(changed)
     assert present in text and absent not in text
     cells = [
-        cell for table in (*audit.summary(view), *audit.tables(view), audit.ball_table(view)) for cell in table.rows
+        cell
+        for table in (
+            *audit.summary(view),
+            *(t for case in view.cases for t in audit.tables(view, case)),
+            audit.ball_table(view),
+        )
+        for cell in table.rows
     ]
     assert "nan" not in text and "nan" not in str(cells).lower()
 
 
 def test_nothing_is_said_of_a_sweep_without_shifts(tables):
     nothing = Arranged(only(tables, shift=["reference"]))
-    assert audit.words(nothing) == [] and audit.summary(nothing) == [] and audit.tables(nothing) == []
+    assert audit.words(nothing) == [] and audit.summary(nothing) == [] and audit.tables(nothing, nothing.cases[0]) == []
 
 
 def test_many_families_share_figures_metric_by_metric():
