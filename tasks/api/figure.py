@@ -1,6 +1,6 @@
 """The figure of a measurement."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,18 +34,21 @@ def brackets(found: "Measurement") -> Brackets:
     with house_style():
         figure = Brackets(figsize=(width * len(panels), PANEL + 0.4), dpi=110, layout="constrained")
         grid = figure.subplots(1, len(panels), squeeze=False)[0]
+        grid[0].axhline(highest, color=FAINT, lw=0.8, ls=(0, (4, 2)))
+        where = (-0.55, highest)
+        grid[0].annotate(f"H(X) under {REFERENCE}", where, (0, 2), textcoords="offset points", fontsize=8, color=FAINT)
         for axes, (low, high, label, title) in zip(grid, panels, strict=True):
             _draw(axes, found, names, low, high)
-            axes.set(ylabel=label, ylim=(0, None), xlim=(-0.6, len(names) - 0.4))
+            axes.set(ylabel=label, xlim=(-0.6, len(names) - 0.4))
+            axes.set_ylim(bottom=0)
             axes.set_title(f"{title}\nfrom lower to upper end, {size} inputs")
             axes.set_xticks(range(len(names)), names)
             axes.grid(axis="x", visible=False)
-        grid[0].axhline(highest, color=FAINT, lw=0.8, ls=(0, (4, 2)))
-        place = {"textcoords": "offset points", "fontsize": 8, "color": FAINT}
-        grid[0].annotate(f"H(X) under {REFERENCE}", (-0.55, highest), (0, 2), **place)
-        looks = [{"color": _colour(k), "marker": _marker(k), "ms": 4, "lw": 2} for k in range(len(laws))]
+        looks: list[dict[str, Any]] = [
+            {"color": _colour(k), "marker": _marker(k), "ms": 4, "lw": 2} for k in range(len(laws))
+        ]
         keys = [Line2D([], [], label=law, **look) for law, look in zip(laws, looks, strict=True)]
-        figure.legend(handles=keys, loc="outside lower center", ncols=min(len(laws), 5))
+        figure.legend(handles=keys, loc="outside lower center", ncols=min(len(laws), 6))
     return figure
 
 
