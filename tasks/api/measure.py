@@ -74,10 +74,10 @@ def measure(
         >>> model = nn.Sequential(nn.Linear(1, 1), nn.Tanh(), nn.Linear(1, 2))
         >>> _ = nn.init.constant_(model[0].weight, 10.0), nn.init.zeros_(model[0].bias)
         >>> found = measure(model, [[-1.0], [1.0]], layers=["1"], beta=0.1, laws={"rare": [9, 1]})
-        >>> found.table[["layer", "law", "low", "high", "clear"]].round(3)
-          layer        law    low   high  clear
-        0     1  reference  0.693  0.693  False
-        1     1       rare  0.325  0.325   True
+        >>> found.table[["layer", "law", "low", "high", "clear"]].round(2)
+          layer        law   low  high  clear
+        0     1  reference  0.69  0.69  False
+        1     1       rare  0.32  0.33   True
     """
     inputs = finite_array(x, "x", None)
     labels = np.zeros(len(inputs), np.int64) if y is None else finite_array(y, "y", None)

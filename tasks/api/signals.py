@@ -53,8 +53,8 @@ def information(
     Example:
         >>> signals = [[-1.0], [-1.0], [1.0], [1.0]]  # four inputs in two pairs
         >>> low, high = information(signals, beta=0.1).bracket
-        >>> print(f"{low:.4f} to {high:.4f} nats, ln 2 is {np.log(2):.4f}")
-        0.6931 to 0.6931 nats, ln 2 is 0.6931
+        >>> print(f"{low:.2f} to {high:.2f} nats, ln 2 is {np.log(2):.4f}")
+        0.69 to 0.69 nats, ln 2 is 0.6931
     """
     passes = finite_array(signals, "signals", None)
     if passes.ndim not in (2, 3):
