@@ -12,12 +12,12 @@
 All information is in nats; `beta` is a standard deviation.
 """
 
-from ib_core.networks.foreign import load_weights
 from ib_core.networks.hooks import NetworkError
 from ib_core.networks.noisy import noisy
 from tasks.api.measure import measure
 from tasks.api.measurement import Measurement
 from tasks.api.modules import layers
 from tasks.api.signals import information
+from tasks.points.weights import load_weights
 
 __all__ = ["Measurement", "NetworkError", "information", "layers", "load_weights", "measure", "noisy"]

@@ -253,7 +253,7 @@ def _history_line(axes: Axes, history: pd.DataFrame, name: str, ink: str, ls: An
     for _, seed in history.groupby("seed"):
         axes.plot(seed["epoch"], times * seed[name], color=ink, lw=0.6, ls=ls, alpha=0.6)
     mean = times * history.groupby("epoch")[name].mean()
-    marker = {"marker": "o" if ls == "-" else "x", "ms": 5} if len(mean) == 1 else {}
+    marker: dict[str, Any] = {"marker": "o" if ls == "-" else "x", "ms": 5} if len(mean) == 1 else {}
     axes.plot(mean, color=ink, lw=1.6, ls=ls, **marker)
 
 

@@ -21,7 +21,7 @@ def ibshift(*arguments) -> int:
 
 
 def waited(*places):
-    """Have the database made in its own process, niced as ever, before the sweep begins: a busy machine may take long."""
+    """Have the database made in its own process, niced as ever, before the sweep: a busy machine may take long."""
     making = prepare_in_background(*places)
     assert making.wait() == 0
     return making

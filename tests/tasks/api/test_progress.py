@@ -36,4 +36,10 @@ def test_short_work_and_quiet_work_say_nothing(costs, quiet, clock, capsys):
 
 
 def test_durations_are_said_as_people_say_them():
-    assert [in_words(each) for each in (4.2, 99, 100, 3570, 7800)] == ["4 s", "99 s", "2 min", "1 h 0 min", "2 h 10 min"]
+    assert [in_words(each) for each in (4.2, 99, 100, 3570, 7800)] == [
+        "4 s",
+        "99 s",
+        "2 min",
+        "1 h 0 min",
+        "2 h 10 min",
+    ]
