@@ -30,9 +30,14 @@ def built_in() -> tuple[str, ...]:
     return tuple(sorted([*SOURCES.names, MNIST]))
 
 
-def is_file(source: str) -> bool:
-    """Whether a source is named by the path of a file or folder."""
-    return source not in built_in() and (source.endswith(tuple(READERS)) or "/" in source or Path(source).is_dir())
+def is_file(source: str, folder: Path | None = None) -> bool:
+    """Whether a source is named by the path of a file or folder, relative to `folder`."""
+    if source in built_in():
+        return False
+    try:
+        return source.endswith(tuple(READERS)) or "/" in source or (folder or Path()).joinpath(source).is_dir()
+    except OSError:  # the name is too long
+        return False
 
 
 def read_points(source: str, path: str | None = None) -> Points:

@@ -51,7 +51,9 @@ class Data(Settings):
             raise ValueError(f"path must be left out unless source is {MNIST}: other files are named by source")
         for name in ("source", "path"):
             value = getattr(self, name)
-            if value is not None and (name == "path" or is_file(value)):  # which must mean the same everywhere
+            if value is not None and (
+                name == "path" or is_file(value, info.context)
+            ):  # which must mean the same everywhere
                 object.__setattr__(self, name, os.path.realpath((info.context or Path()) / Path(value).expanduser()))
         if self.source not in built_in() and not is_file(self.source):
             try:
