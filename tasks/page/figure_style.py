@@ -13,11 +13,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from ib_core.bounds.theorem import Theorem
 
 PAGE = 11.0  # inches; at 110 dpi a little wider than the page's column
 DPI = 110
+UNSEEN = 24  # of 255
 LINE = 0.2  # inches, a further line of keys
 KEY, LETTER = 0.6, 0.07  # inches that a key takes, and a letter of its label
 # Okabe and Ito's colour-blind safe colours, ordered from cool (early layers) to warm (late layers).
@@ -26,11 +28,12 @@ LAYER_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # Away from the layers' hues, and told apart by their dashes alone in a grey print.
 THEOREM_COLOURS = ("#332288", "#882255", "#6699CC", "#999933", "#777777", "#000000")
 THEOREM_DASHES: tuple[Any, ...] = ((0, (5, 1.5)), (0, (1, 1.2)), (0, (7, 2, 1.5, 2)), (0, (2.5, 2)), "-", (0, (9, 2)))
-CLASS_COLOURS = ("#3B4CC0", "#B40426")
+CLASS_COLOURS = (
+    *("#3B4CC0", "#B40426", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#A6761D", "#555555", "#999933", "#000000"),
+)
 VACUOUS: dict[str, Any] = {"facecolor": "#f1f1f1", "edgecolor": "#d2d2d2", "hatch": "////"}
 DASHED, DOTTED, DASH_DOT = (0, (4, 2)), (0, (1, 2)), (0, (6, 1.5, 1, 1.5))
 INK, FAINT = "#222222", "#8a8a8a"
-METRIC_LABELS = {"tv": "TV(P, P′)", "kl": "KL(P′ ‖ P), nats", "w2": "W₂(P, P′), input units"}
 SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -107,6 +110,7 @@ def sheet(
     gaps: tuple[float, float],
     bar: bool = False,
     top: float = 0.64,
+    bottom: float = 0.5,
     gridspec: dict[str, Any] | None = None,
     **options: Any,
 ) -> tuple[Figure, np.ndarray]:
@@ -114,7 +118,7 @@ def sheet(
 
     Margins are fixed, `top` holds the legend and the titles: matplotlib's own layouts draw every tick twice.
     """
-    left, right, bottom = 0.8, 0.95 if bar else 0.12, 0.5
+    left, right = 0.8, 0.95 if bar else 0.12
     width = min((PAGE - left - right - (columns - 1) * gaps[0]) / columns, 5.0)
     height = top + bottom + rows * panel + (rows - 1) * gaps[1]
     figure = Figure(figsize=(PAGE, height), dpi=DPI)
@@ -153,9 +157,14 @@ def colour_bar(figure: Figure, panels: np.ndarray, mappable: ScalarMappable, lab
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG, the same bytes for the same figure: no version, no date."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    """The figure as PNG, the same bytes for the same figure: no version, no date; of 256 colours, which is half of
+    the bytes, where none is then off by more than `UNSEEN`."""
+    canvas, buffer = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    off = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(picture, np.int16)).max()
+    (few if off <= UNSEEN else picture).save(buffer, "png")
     return buffer.getvalue()
 
 
@@ -166,7 +175,7 @@ def place(sizes: Sequence[float] | np.ndarray, grid: Sequence[float] | np.ndarra
     return np.log1p(np.asarray(sizes) / min(positive)) if wide else np.asarray(sizes, dtype=float)
 
 
-def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, metric: str, room: float = 0.16) -> None:
+def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, label: str, room: float = 0.16) -> None:
     """Ticks at the sizes that were run, and room at the right for labels."""
     positions = place(grid, grid)
     span = float(np.ptp(positions)) or 1.0
@@ -174,7 +183,7 @@ def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, metric: str, room:
     width = axes.get_position().width * PAGE
     shown = apart(positions, 0.3 / width)
     axes.set_xticks(positions[shown], [f"{grid[index]:g}" for index in shown])
-    axes.set_xlabel(METRIC_LABELS.get(metric, metric))
+    axes.set_xlabel(label)
 
 
 def apart(positions: np.ndarray, gap: float = 0.07) -> list[int]:

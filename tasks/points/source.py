@@ -30,12 +30,12 @@ def built_in() -> tuple[str, ...]:
     return tuple(sorted([*SOURCES.names, MNIST]))
 
 
-def is_file(source: str, folder: Path | None = None) -> bool:
+def is_file(source: str, folder: Path = Path()) -> bool:
     """Whether a source is named by the path of a file or folder, relative to `folder`."""
     if source in built_in():
         return False
     try:
-        return source.endswith(tuple(READERS)) or "/" in source or (folder or Path()).joinpath(source).is_dir()
+        return source.endswith(tuple(READERS)) or "/" in source or (folder / source).is_dir()
     except OSError:  # the name is too long
         return False
 

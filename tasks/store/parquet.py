@@ -1,6 +1,6 @@
 """Tables as Parquet files with page checksums."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,19 @@ def table_writer(path: Path, compression: str = "zstd") -> Iterator[Callable[[pa
 def read_table(path: Path, columns: list[str] | None = None, filters: Any = None) -> pa.Table:
     """Read a Parquet file and verify the checksum of every page read."""
     return pq.read_table(path, columns=columns, filters=filters, page_checksum_verification=True, partitioning=None)
+
+
+def read_rows(path: Path, column: str, rows: Sequence[int]) -> np.ndarray:
+    """Some rows (n, d) of a column of vectors, in the order asked for, read a batch at a time."""
+    wanted, first = np.asarray(rows), 0
+    found: dict[int, np.ndarray] = {}
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for batch in file.iter_batches(1024, columns=[column]):
+            here = to_rows(pa.chunked_array([batch.column(0)]))
+            inside = (wanted >= first) & (wanted < first + len(here))
+            found |= {int(row): here[row - first].copy() for row in wanted[inside]}
+            first += len(here)
+    return np.stack([found[int(row)] for row in wanted])
 
 
 def vectors(rows: np.ndarray) -> pa.FixedSizeListArray:

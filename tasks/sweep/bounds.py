@@ -14,6 +14,7 @@ from tasks.sweep import collect
 from tasks.sweep.activations import Activations
 from tasks.sweep.attacks import Attack
 from tasks.sweep.bottleneck import bottleneck_table
+from tasks.sweep.examples import examples_table
 from tasks.sweep.information import Information
 from tasks.sweep.laws import Law, Shifts, law_of, weights_of
 from tasks.sweep.measures import Measured
@@ -118,6 +119,7 @@ class Bounds(Recipe):
             measures=collect.measures_table(self.sweep, self.measures, places),
             bottleneck=bottleneck_table(first, None if self.rule is None else soft_joint(self.rule)),
             laws=laws,
+            examples=examples_table(self.laws, places, references),
             history=shaped("history", collect.history_table(self.networks)),
             layers=known,
             signals=collect.signals_table(self.activations, {part: law.labels for part, law in references.items()}),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ib_core import bounds
 from ib_core.estimate import Estimate, centred, interval
+from ib_core.estimators.accuracy import accuracy
 from ib_core.laws.coupling import Steps
 from tasks.sweep.activations import Activations, power_of, readout_of, signals_of
 from tasks.sweep.information import Information, cell_table
@@ -181,11 +182,9 @@ def _accuracy(
         for law in on_atoms if each.law.kind == "reference" else [each.law.key]:
             if law not in weights:
                 continue
-            value = float(weights[law] @ correct)
-            # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
-            spread = math.sqrt(float(weights[law] ** 2 @ (correct * (1 - correct)) / each.stored_passes))
-            low, high = interval(Estimate(value, spread))
-            estimate = {"value": value, "stderr": spread, "lower": low, "upper": high}
+            found = accuracy(correct, weights[law], each.stored_passes)
+            low, high = interval(found)
+            estimate = {**found._asdict(), "lower": low, "upper": high}
             sizes = {"n_passes": each.stored_passes, "n_atoms": len(correct)}
             labels = {"law": law, "layer": 0, "quantity": "accuracy", "estimator": "noisy_forward", "status": "ok"}
             rows.append({**_place(each), **labels, **estimate, **sizes})

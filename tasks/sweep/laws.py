@@ -210,6 +210,11 @@ def weights_of(recipe: Law) -> np.ndarray:
     return read_table(recipe.file("law.parquet"), columns=["weight"])["weight"].to_numpy()
 
 
+def labels_of(recipe: Law) -> np.ndarray:
+    """The labels (N,) of its atoms, of a law with atoms of its own."""
+    return read_table(recipe.file("law.parquet"), columns=["label"])["label"].to_numpy()
+
+
 def law_facts(recipe: Law) -> dict[str, Any]:
     """Entropy, distances from the reference and how each was obtained."""
     facts = json.loads(recipe.file("law.json").read_text(encoding="utf-8"))

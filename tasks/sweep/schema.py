@@ -77,6 +77,10 @@ TABLES: Mapping[str, dict[str, Any]] = {
         **{"n_atoms": int, "n_union": int, "entropy": float, "label_entropy": float, "p_label_1": float},
         **{f"{name}{end}": kind for name in DISTANCES for end, kind in (("", float), ("_how", str))},
     },
+    "examples": {
+        **{"law": str, "split": str, "shift": str, "size": float, "metric": str, "label": int, "share": float},
+        **{"atom": int, "shape": object, "pixels": object},
+    },
     "history": {
         **{key: KEYS[key] for key in CHECKPOINT},
         **{f"{part}_{what}": float for part in PARTS for what in ("loss", "accuracy", "clean_accuracy")},

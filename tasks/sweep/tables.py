@@ -24,6 +24,7 @@ class SweepTables:
         measures: other numbers by layer and law, as the settings ask for them.
         bottleneck: the information-bottleneck curve of the data, by rule for the label and multiplier (nats).
         laws: the input laws with their divergences from the reference law.
+        examples: what the laws look like: the probability of classes, an atom of each, and its picture.
         history: loss and accuracy by network and epoch.
         layers: what the theorems know of every layer: width, noise, reach, and whether a connection passes it by.
         signals: deepest layer's signals at the final epoch, one pass per atom.
@@ -38,13 +39,14 @@ class SweepTables:
     measures: pd.DataFrame
     bottleneck: pd.DataFrame
     laws: pd.DataFrame
+    examples: pd.DataFrame
     history: pd.DataFrame
     layers: pd.DataFrame
     signals: pd.DataFrame
 
 
 TABLES = tuple(field.name for field in fields(SweepTables) if field.type is pd.DataFrame)
-READ_BY_PEOPLE = tuple(name for name in TABLES if name != "signals")
+READ_BY_PEOPLE = tuple(name for name in TABLES if name not in ("signals", "examples"))
 
 
 def write_tables(tables: SweepTables, folder: Path) -> None:

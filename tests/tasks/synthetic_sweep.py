@@ -80,6 +80,7 @@ def synthetic_tables(
         measures=shaped("measures", []),
         bottleneck=bottleneck_table(FIFTEEN),
         laws=shaped("laws", [_law(*law) for law in laws]),
+        examples=shaped("examples", []),
         history=shaped("history", history),
         layers=shaped("layers", known),
         signals=_signals(rng, betas, seeds, epochs[-1]),

@@ -49,12 +49,11 @@ class Data(Settings):
     def _check_source(self, info: ValidationInfo) -> "Data":
         if self.path is not None and self.source != MNIST:
             raise ValueError(f"path must be left out unless source is {MNIST}: other files are named by source")
+        folder = info.context or Path()
         for name in ("source", "path"):
             value = getattr(self, name)
-            if value is not None and (
-                name == "path" or is_file(value, info.context)
-            ):  # which must mean the same everywhere
-                object.__setattr__(self, name, os.path.realpath((info.context or Path()) / Path(value).expanduser()))
+            if value is not None and (name == "path" or is_file(value, folder)):  # which must mean the same everywhere
+                object.__setattr__(self, name, os.path.realpath(folder / Path(value).expanduser()))
         if self.source not in built_in() and not is_file(self.source):
             try:
                 own_place(self.source)

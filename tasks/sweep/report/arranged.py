@@ -9,11 +9,12 @@ import pandas as pd
 
 from ib_core.estimate import Estimate, centred, interval
 from tasks.page.tables import violated
+from tasks.sweep.report.sizes import KINDS
 from tasks.sweep.schema import BALL, CELL, CHECKPOINT, ESTIMATE, OVER_SEEDS, PLACE
 from tasks.sweep.tables import SweepTables
 
 WIDEST = 4  # families side by side in one figure
-METRICS = {"tv": "TV", "kl": "KL", "w2": "W₂"}
+MOST_ROWS = 4  # networks and parts of the data in one figure, one below the other
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,21 @@ class Case:
     split: str
     label: str
     slug: str
+    network_label: str
 
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of `frame` that belong to this case."""
         here = (frame["network"] == self.network) & (frame["beta"] == self.beta)
         return frame[here & (frame["split"] == self.split) if "split" in frame else here]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Cases that share a figure: all of them, or as many as fit, the parts of the data of one network together."""
+
+    cases: list[Case]
+    label: str
+    slug: str
 
 
 @dataclass(frozen=True)
@@ -50,18 +61,37 @@ class Arranged:
     @cached_property
     def cases(self) -> list[Case]:
         keys = ["network", "beta", "split"]
-        places = self.tables.information[keys].drop_duplicates().sort_values(keys)
+        places = self.tables.information[keys].drop_duplicates()
+        rank = {part: k for k, part in enumerate(self.parts)}
+        places = places.sort_values(keys, key=lambda column: column.map(rank) if column.name == "split" else column)
         network_named, part_named = (places[name].nunique() > 1 for name in ("network", "split"))
         return [
             Case(
                 network,
                 beta,
                 split,
-                f"{f'{network}, ' if network_named else ''}β = {beta:g}{f', {split}' if part_named else ''}",
+                (name := f"{f'{network}, ' if network_named else ''}β = {beta:g}")
+                + (f", {split}" if part_named else ""),
                 f"{k}_beta_{beta:g}{f'_{split}' if part_named else ''}",
+                name,
             )
             for k, (network, beta, split) in enumerate(places.itertuples(index=False), start=1)
         ]
+
+    @cached_property
+    def sheets(self) -> list[Sheet]:
+        """The cases as they fit below each other."""
+        if len(self.cases) <= MOST_ROWS:
+            return [Sheet(self.cases, "", "")]
+        step = max(1, MOST_ROWS // len(self.parts)) * len(self.parts)
+        chunks = [self.cases[start : start + step] for start in range(0, len(self.cases), step)]
+        names = [", ".join(dict.fromkeys(case.network_label for case in chunk)) for chunk in chunks]
+        return [Sheet(*each, f"_{k}") for k, each in enumerate(zip(chunks, names, strict=True), start=1)]
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """The parts of the data that were measured, in the order of the settings."""
+        return [str(part) for part in self.tables.laws["split"].unique()]
 
     @cached_property
     def epoch(self) -> int:
@@ -93,7 +123,7 @@ class Arranged:
             parts = [names[start : start + WIDEST] for start in range(0, len(names), WIDEST)]
             for k, part in enumerate(parts, start=1):
                 count = f" {k}" if len(parts) > 1 else ""
-                label = f"sizes in {METRICS.get(metric, metric)}{count}"
+                label = f"{KINDS.get(metric, metric)}{count}"
                 groups.append(Group(dict.fromkeys(part, metric), label, f"_{metric}{count.strip()}"))
         return groups
 
@@ -135,6 +165,20 @@ class Arranged:
     def projected(self) -> pd.DataFrame:
         """Of I(X; U T), for the layers that were projected."""
         return self.brackets("I_X_UT")
+
+    @cached_property
+    def accuracy(self) -> pd.DataFrame:
+        """Probability of a correct read-out under each law, in percent: `value`, `lower`, `upper`."""
+        table = self.tables.information
+        table = table[(table["quantity"] == "accuracy") & (table["status"] == "ok")]
+        columns = ["value", "lower", "upper"]
+        return table.drop(columns="layer").assign(**{name: 100 * table[name] for name in columns})
+
+    def accuracy_at(self, case: Case, shift: str, size: float = 0.0) -> pd.Series:
+        """The accuracies of the seeds of a case under one law, at the final epoch."""
+        table = self.final(case.of(self.accuracy))
+        found = table.loc[(table["shift"] == shift) & (table["size"] == size), "value"]
+        return found if len(found) or size else table.loc[table["shift"] == "reference", "value"]
 
     @cached_property
     def label_information(self) -> pd.DataFrame:
@@ -234,10 +278,10 @@ class Arranged:
         before = table["upper"].where(table["cut"]).groupby(law).cummin().groupby(law).ffill().groupby(law).shift()
         return table.assign(margin=before - table["lower"]).dropna(subset="margin")
 
-    @property
-    def label_entropy(self) -> float:
-        """H(Y) under the reference law, in nats."""
-        return float(self.reference["label_entropy"])
+    @cached_property
+    def wide(self) -> pd.DataFrame:
+        """The layers of `information` whose lower end is that of a projection, and whose upper end is H(X)."""
+        return self.information[self.information["form"].str.contains("direction")]
 
     def final(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["epoch"] == self.epoch]
@@ -251,8 +295,3 @@ def _least(balls: pd.DataFrame, side: str) -> pd.Series:
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """The mean over seeds of every numeric column."""
     return frame.groupby(OVER_SEEDS, as_index=False).mean(numeric_only=True)
-
-
-def title(family: str) -> str:
-    """The family's name for people, without the module of one's own that it may come from."""
-    return family.rpartition(".")[2].replace("_", " ")

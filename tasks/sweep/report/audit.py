@@ -9,12 +9,11 @@ import pandas as pd
 from ib_core.bounds.theorems import among, named
 from ib_core.estimate import WIDTH
 from tasks.page.tables import Table, number
-from tasks.sweep.report.arranged import METRICS, Arranged, title
-from tasks.sweep.report.tables import at_size
+from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.sizes import KINDS, METRICS, at_size, title, with_unit
 from tasks.sweep.schema import BALL, CELL
 
 STATES = {"holds": "", "vacuous": "faint", "violated": "bad"}
-KINDS = {"tv": "sizes set in TV", "kl": "sizes set in KL", "w2": "moved atoms"}
 
 
 def percent(share: float) -> str:
@@ -143,7 +142,14 @@ def _origin_words(table: pd.DataFrame) -> Iterator[str]:
 
 def summary(arranged: Arranged) -> list[Table]:
     """A row for each family: how tight, by which theorem, how much is vacuous, how near the worst; by noise level."""
-    head = ["family", "largest |ΔI| ± 1 s.e.", "smallest bound, most often", "median tightness", "largest"]
+    head = [
+        "family",
+        "correct, %",
+        "largest |ΔI| ± 1 s.e.",
+        "smallest bound, most often",
+        "median tightness",
+        "largest",
+    ]
     head += ["vacuous", "all vacuous", "of the worst found"]
     found = []
     for case in arranged.cases:
@@ -162,6 +168,8 @@ def summary(arranged: Arranged) -> list[Table]:
             share = beside.loc[(beside["shift"] == family) & beside["clear"], "share"]
             rows.append(
                 [f"{title(family)} ({METRICS.get(metric, metric)})",
+                 " → ".join(number(arranged.accuracy_at(case, family, size).mean(), 1)
+                           for size in (0.0, here["size"].max())),
                  f"{number(largest['measured'])} ± {number(largest['measured_stderr'])}",
                  f"{named(best.index[0]).label}, {best.iloc[0]} of {len(useful)}" if len(best) else "–",
                  percent(clear["tightness"].median()),
@@ -174,28 +182,23 @@ def summary(arranged: Arranged) -> list[Table]:
     return [table for table in found if table.rows]
 
 
-def tables(arranged: Arranged) -> list[Table]:
-    """The final epoch's bounds, the worst over seeds: a table per noise level and family, a row per layer and size."""
-    bounds = arranged.final(arranged.tables.bounds)
+def tables(arranged: Arranged, case: Case) -> list[Table]:
+    """The final epoch's bounds of a case, the worst over seeds: a table per family, a row per layer and size."""
+    bounds = case.of(arranged.final(arranged.tables.bounds))
     bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
-    keys = ["network", "beta", "split", "shift", "layer", "size"]  # the order of the rows
+    keys = ["shift", "layer", "size"]  # the order of the rows
     worst = bounds.groupby([*keys, "theorem"], as_index=False).agg(
         bound=("bound", "min"), vacuous=("vacuous", "all"), holds=("holds", "all"), cap=("cap", "min"),
         measured=("measured", "max"), stderr=("measured_stderr", "max"),
     )  # fmt: skip
-    balls = arranged.beside_worst.groupby(keys)[["rise", "fall"]].mean()
-    tightest = arranged.audit.groupby(keys)["tightness"].max()
-    labels = {(case.network, case.beta, case.split): case.label for case in arranged.cases}
+    balls = case.of(arranged.beside_worst).groupby(keys)[["rise", "fall"]].mean()
+    tightest = case.of(arranged.audit).groupby(keys)["tightness"].max()
     theorems = among(bounds["theorem"])
-    head = ["layer", "size", "|ΔI|", "± 1 s.e.", "smallest bound", "tightness", "worst found"]
+    head = ["layer", "size", "correct, %", "|ΔI|", "± 1 s.e.", "smallest bound", "tightness", "worst found"]
     head += [*(theorem.label for theorem in theorems), "cap", "state"]
-    found = {
-        (*where, family): Table(head, [], f"{label}, {title(family)} ({METRICS.get(metric, metric)})")
-        for where, label in labels.items()
-        for family, metric in arranged.families.items()
-    }
+    found = {family: Table(head, [], with_unit(family, metric)) for family, metric in arranged.families.items()}
     for place, group in worst.groupby(keys):
-        *where, family, layer, size = place
+        family, layer, size = place
         by_name = {row.theorem: row for row in group.itertuples()}
         valid = [row for row in by_name.values() if row.holds]
         least = min(valid, key=lambda row: row.bound) if valid else None
@@ -203,8 +206,9 @@ def tables(arranged: Arranged) -> list[Table]:
         state = "violated" if len(valid) < len(by_name) else "vacuous" if group["vacuous"].all() else "holds"
         ends = f"−{number(balls['fall'][place])} to +{number(balls['rise'][place])}" if place in balls.index else "–"
         first = group.iloc[0]
-        found[*where, family].rows.append(
-            [str(layer), f"{size:g}", number(first["measured"]), number(first["stderr"], 4),
+        found[family].rows.append(
+            [str(layer), f"{size:g}", number(arranged.accuracy_at(case, family, size).mean(), 1),
+             number(first["measured"]), number(first["stderr"], 4),
              "–" if least is None else named(least.theorem).label,
              percent(tightest.get(place, float("nan"))), ends, *cells, number(first["cap"]), (state, STATES[state])]
         )  # fmt: skip

@@ -15,7 +15,8 @@ from matplotlib.ticker import NullLocator
 from ib_core.bounds.theorems import among, named, of_balls
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
 from tasks.page.page import figure_style as style
-from tasks.sweep.report.arranged import METRICS, Arranged, Case, title
+from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.sizes import LABELS, METRICS, size_label, size_text, title
 from tasks.sweep.schema import OVER_SEEDS, form_column
 
 ACROSS = 3  # panels side by side
@@ -68,7 +69,7 @@ def _tightness_panel(
     every = max(1, -(-len(sizes) * 4 // 36))
     axes.set_xticks(range(0, len(sizes), every), [f"{size:g}" for size in sizes[::every]])
     axes.set_yticks(range(len(arranged.layers)), [f"L{layer}" for layer in arranged.layers])
-    axes.set_xlabel(style.METRIC_LABELS.get(arranged.families[family], arranged.families[family]))
+    axes.set_xlabel(size_label(family, arranged.families[family]))
 
 
 def worst_case(arranged: Arranged, case: Case) -> Figure:
@@ -85,7 +86,7 @@ def worst_case(arranged: Arranged, case: Case) -> Figure:
             ball = found[(found["layer"] == layer) & (found["metric"] == metric)]
             _worst_panel(axes, ball.groupby("size").mean(numeric_only=True), style.colour(layer))
             grid = np.sort(found.loc[found["metric"] == metric, "size"].unique())
-            label = f"radius in {style.METRIC_LABELS[metric]}" if row == len(arranged.layers) - 1 else ""
+            label = f"radius in {LABELS[metric]}" if row == len(arranged.layers) - 1 else ""
             style.size_axis(axes, np.concatenate([[0.0], grid]), label, room=0.06)
             change = case.of(arranged.final(arranged.deviation))
             change = change[(change["layer"] == layer) & (change["size"] > 0)]
@@ -164,7 +165,8 @@ def attribution(arranged: Arranged, case: Case) -> Figure:
     right.axhline(0, color=FAINT, lw=0.8)
     tops = largest.groupby("shift")["size"].max()
     names = [
-        title(name).replace(" ", "\n") + f"\n{METRICS[arranged.families[name]]} {tops[name]:g}" for name in families
+        title(name).replace(" ", "\n") + "\n" + size_text(name, tops[name], arranged.families[name])
+        for name in families
     ]
     right.set_xticks(range(len(families)), names)
     right.tick_params("x", length=0)

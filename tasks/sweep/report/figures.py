@@ -1,5 +1,6 @@
 """The figures of a sweep, drawn from its tables: each function returns one matplotlib figure."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,27 +12,34 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ib_core.bounds.theorems import among, named
 from ib_core.estimate import WIDTH
 from tasks.page.figure_style import DASH_DOT, DASHED, DOTTED, FAINT, INK, VACUOUS, Label
 from tasks.page.page import figure_style as style
-from tasks.sweep.report.arranged import Arranged, Case, Group, over_seeds, title
+from tasks.sweep.report.arranged import Arranged, Case, Group, Sheet, over_seeds
 from tasks.sweep.report.audit_figures import draw_audit
+from tasks.sweep.report.example_figures import draw_examples
+from tasks.sweep.report.sizes import size_label, title
 from tasks.sweep.schema import CELL
 
 CURVES: list[dict[str, Any]] = [{"color": INK, "lw": 1.6}, {"color": FAINT, "lw": 1.4, "ls": DASHED}]
+PARTS_LOOK: dict[str, Any] = {"train": "-", "test": DASHED}
 RESPONSE = 3.2  # inches, the height of a panel of the central figure
+STRIP, BETWEEN = 0.7, 0.12  # inches, of the accuracy below it, and of the gap to it
 
 
-def shift_response(arranged: Arranged, group: Group) -> Figure:
-    """I(X;T_l) against the size of the shift: a column per family, a row per noise level, a line per layer."""
-    top = 0.64 + style.LINE * bool(len(arranged.projected))
-    figure, panels = style.sheet(len(arranged.cases), len(group.families), RESPONSE, (0.2, 0.62), top=top, sharey="row")
-    for row, case in enumerate(arranged.cases):
+def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
+    """I(X;T_l) and below it the accuracy against the size of the shift: a column per family, a row per case."""
+    top, below = 0.64 + style.LINE * bool(len(arranged.projected)), STRIP + BETWEEN
+    figure, panels = style.sheet(
+        len(sheet.cases), len(group.families), RESPONSE, (0.2, 0.65 + below), top=top, bottom=0.5 + below, sharey="row"
+    )
+    for row, case in enumerate(sheet.cases):
         for column, family in enumerate(group.families):
             _response_panel(panels[row, column], arranged, case, family)
+            _accuracy_strip(panels[row, column], arranged, case, family, first=column == 0)
             if row == 0:
                 panels[row, column].set_title(title(family))
         panels[row, 0].set_ylabel(f"{case.label}\nI(X; T) in nats")
@@ -48,6 +56,32 @@ def shift_response(arranged: Arranged, group: Group) -> Figure:
     return figure
 
 
+def _accuracy_strip(axes: Axes, arranged: Arranged, case: Case, family: str, first: bool) -> None:
+    """The accuracy of the noisy read-out under the same laws, below a panel and on its axis of sizes."""
+    grid = _grid(arranged, case, family)
+    strip = axes.inset_axes((0, -(STRIP + BETWEEN) / RESPONSE, 1, STRIP / RESPONSE))
+    style.size_axis(strip, grid, size_label(family, arranged.families[family]))
+    axes.tick_params("x", labelbottom=False, length=0)
+    axes.set_xlabel("")
+    every = arranged.final(case.of(arranged.accuracy))
+    seeds = [arranged.accuracy_at(case, family, size) for size in grid]
+    x = style.place(grid, grid)
+    strip.plot(x, [seed.mean() for seed in seeds], color=INK, marker=".", ms=6, lw=1.4)
+    strip.fill_between(x, [seed.min() for seed in seeds], [seed.max() for seed in seeds], color=INK, alpha=0.12, lw=0)
+    floor = float(np.nan_to_num(every["value"].min()))
+    strip.set_ylim(min(10 * math.floor(floor / 10), 90) - 2, 103)
+    strip.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
+    strip.tick_params("y", labelleft=first)
+    if first:
+        strip.set_ylabel("correct, %")
+        strip.yaxis.set_label_coords(-0.5 / (axes.get_position().width * style.PAGE), 0.5)
+
+
+def _grid(arranged: Arranged, case: Case, family: str) -> np.ndarray:
+    """The sizes of a family, with that of the reference."""
+    return np.unique([0.0, *arranged.laws_of(family, case)["size"]])
+
+
 def _response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> None:
     """The layers' lines from the reference on, brackets, projections, the entropy of the law and the vacuous sizes."""
     information = arranged.final(case.of(arranged.information))
@@ -58,8 +92,8 @@ def _response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> 
     laws = arranged.laws_of(family, case)
     if 0 not in laws["size"].values:
         laws = pd.concat([arranged.laws_of("reference", case), laws])
-    grid = laws["size"].to_numpy()
-    style.size_axis(axes, grid, arranged.families[family])
+    grid = _grid(arranged, case, family)
+    style.size_axis(axes, grid, "")
     entropy = arranged.reference_of(case)["entropy"]
     axes.set_ylim(0, min(1.06 * entropy, 1.4 * reference["middle"].max()) if len(reference) else 1.06 * entropy)
     axes.plot(style.place(grid, grid), laws["entropy"], color=INK, lw=0.9, ls=DOTTED)
@@ -106,7 +140,8 @@ def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Fi
             axes = panels[row, column]
             grid = [size for size in arranged.laws_of(family)["size"] if size > 0]
             here = bounds[(bounds["layer"] == layer) & (bounds["shift"] == family)]
-            style.size_axis(axes, grid or [0.0], metric if row == len(arranged.layers) - 1 else "", room=0.06)
+            label = size_label(family, metric) if row == len(arranged.layers) - 1 else ""
+            style.size_axis(axes, grid or [0.0], label, room=0.06)
             axes.set_yscale("log")
             axes.set_ylim(floor, 20)
             axes.yaxis.set_minor_locator(NullLocator())
@@ -141,20 +176,21 @@ def epoch_axis(axes: Axes, epochs: np.ndarray) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
 
 
-def information_plane(arranged: Arranged) -> Figure:
+def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
     """(I(X;T_l), I(T_l;Y)) over training under the reference law; the filling of the points is the epoch."""
     top = 0.64 + style.LINE
-    figure, panels = style.sheet(1, len(arranged.cases), 3.6, (0.2, 0), bar=True, top=top, sharey=True)
+    figure, panels = style.sheet(1, len(sheet.cases), 3.6, (0.2, 0), bar=True, top=top, sharey=True)
     clean = [table[table["shift"] == "reference"] for table in (arranged.information, arranged.label_information)]
     both = clean[0].merge(clean[1], on=CELL, suffixes=("", "_y"))
     epochs = both["epoch"] if len(both) else arranged.tables.history["epoch"]  # every reference cell may have failed
     norm = LogNorm(max(epochs.min(), 1), max(epochs.max(), 2))
     curves = {rule: curve for rule, curve in arranged.tables.bottleneck.groupby("rule", sort=False)}
-    for axes, case in zip(panels[0], arranged.cases, strict=True):
-        axes.axvline(arranged.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
-        axes.axhline(arranged.label_entropy, color=INK, lw=0.9, ls=DOTTED)
-        for curve, look in zip(curves.values(), CURVES, strict=False):
-            end = [arranged.reference["entropy"]], [curve["relevance"].max()]  # more I(X;T) than it needs is never less
+    for axes, case in zip(panels[0], sheet.cases, strict=True):
+        highest, labels = (arranged.reference_of(case)[name] for name in ("entropy", "label_entropy"))
+        axes.axvline(highest, color=INK, lw=0.9, ls=DOTTED)
+        axes.axhline(labels, color=INK, lw=0.9, ls=DOTTED)
+        for curve, look in zip(curves.values() if case.split == arranged.parts[0] else (), CURVES, strict=False):
+            end = [highest], [curve["relevance"].max()]  # more I(X;T) than it needs is never less
             points = ([0.0, *curve[name], *last] for name, last in zip(("compression", "relevance"), end, strict=True))
             axes.plot(*points, **look)
         for layer, paths in case.of(both).groupby("layer"):
@@ -164,10 +200,11 @@ def information_plane(arranged: Arranged) -> Figure:
             axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=1.8)
             axes.scatter(path["middle"], path["middle_y"], c=np.maximum(path.index, 1), norm=norm, cmap="Greys",
                          edgecolors=style.colour(layer), marker=style.marker(layer), s=36, zorder=3)  # fmt: skip
-        axes.set(title=case.label, xlabel="I(X; T) in nats", xlim=(0, arranged.reference["entropy"] * 1.05))
-        axes.set_ylim(top=arranged.label_entropy * 1.04)
+        axes.set(title=case.label, xlabel="I(X; T) in nats", xlim=(0, highest * 1.05))
+        axes.set_ylim(top=labels * 1.04)
     panels[0, 0].set_ylabel("I(T; Y) in nats")
-    style.colour_bar(figure, panels, ScalarMappable(norm, "Greys"), "epoch")
+    if epochs.nunique() > 1:
+        style.colour_bar(figure, panels, ScalarMappable(norm, "Greys"), "epoch")
     bottlenecks = [
         Line2D([], [], label=f"bottleneck, {rule}", **look) for rule, look in zip(curves, CURVES, strict=False)
     ]
@@ -176,13 +213,13 @@ def information_plane(arranged: Arranged) -> Figure:
     return figure
 
 
-def information_by_epoch(arranged: Arranged) -> Figure:
-    """I(X;T_l) by epoch under the reference law, and below it the loss: a column per noise level."""
-    shared: dict[str, Any] = {"sharex": True, "sharey": "row", "height_ratios": [1.7, 1]}
-    figure, panels = style.sheet(2, len(arranged.cases), 2.6, (0.2, 0.15), **shared)
+def information_by_epoch(arranged: Arranged, sheet: Sheet) -> Figure:
+    """I(X;T_l) by epoch under the reference law, below it loss and accuracy: a column per case."""
+    shared: dict[str, Any] = {"sharex": True, "sharey": "row", "height_ratios": [2.2, 1, 1]}
+    figure, panels = style.sheet(3, len(sheet.cases), 2.2, (0.2, 0.15), top=0.64 + style.LINE, **shared)
     clean = arranged.information[arranged.information["shift"] == "reference"]
-    for column, case in enumerate(arranged.cases):
-        top, bottom = panels[:, column]
+    for column, case in enumerate(sheet.cases):
+        top, middle, bottom = panels[:, column]
         lines = case.of(clean)
         for layer, line in over_seeds(lines).groupby("layer"):
             ink = style.colour(layer)
@@ -195,33 +232,50 @@ def information_by_epoch(arranged: Arranged) -> Figure:
         top.set(title=case.label, ylim=(0, entropy * 1.06))
         history = case.of(arranged.tables.history)
         history = history[history["epoch"] >= lines["epoch"].min()]
-        for name, ls in (("train_loss", "-"), ("test_loss", DASHED)):
-            for _, seed in history.groupby("seed"):
-                bottom.plot(seed["epoch"], seed[name], color=INK, lw=0.6, ls=ls, alpha=0.6)
-            bottom.plot(history.groupby("epoch")[name].mean(), color=INK, lw=1.6, ls=ls)
+        for part, ls in PARTS_LOOK.items():
+            _history_line(middle, history, f"{part}_loss", INK, ls)
+            for what, ink in (("clean_accuracy", FAINT), ("accuracy", INK)):
+                _history_line(bottom, history, f"{part}_{what}", ink, ls, 100.0)
         bottom.set_xlabel("epoch")
         epoch_axis(bottom, np.sort(arranged.tables.history["epoch"].unique()))
     panels[0, 0].set_ylabel("I(X; T) in nats")
-    panels[1, 0].set(ylabel="cross-entropy in nats", ylim=(0, None))
-    losses = [
-        Line2D([], [], color=INK, lw=1.6, ls=ls, label=label)
-        for label, ls in (("train loss", "-"), ("test loss", "--"))
-    ]
+    panels[1, 0].set(ylabel="loss in nats", ylim=(0, None))
+    panels[2, 0].set_ylabel("correct, %")
+    kinds = [Line2D([], [], color=INK, lw=1.6, ls=ls, label=part) for part, ls in PARTS_LOOK.items()]
+    kinds.append(Line2D([], [], color=FAINT, lw=1.6, label="correct without noise"))
     caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X)")
-    handles = [*style.layer_handles(arranged.layers), caps, *losses]
-    style.legend(figure, handles)
+    style.legend(figure, [*style.layer_handles(arranged.layers), caps, *kinds])
     return figure
 
 
-def signal_scatter(arranged: Arranged) -> Figure:
-    """The deepest layer's signals by class, in pairs of coordinates, with a bar of length 2 beta above the panels."""
+def _history_line(axes: Axes, history: pd.DataFrame, name: str, ink: str, ls: Any, times: float = 1.0) -> None:
+    """A column of the history by epoch: thin for each seed, thick for their mean; a dot where there is one epoch."""
+    for _, seed in history.groupby("seed"):
+        axes.plot(seed["epoch"], times * seed[name], color=ink, lw=0.6, ls=ls, alpha=0.6)
+    mean = times * history.groupby("epoch")[name].mean()
+    marker: dict[str, Any] = {"marker": "o" if ls == "-" else "x", "ms": 5} if len(mean) == 1 else {}
+    axes.plot(mean, color=ink, lw=1.6, ls=ls, **marker)
+
+
+def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
+    """The deepest layer's signals by class, in pairs of coordinates, with a bar of two standard deviations of noise."""
     signals = arranged.tables.signals
+    classes = [int(label) for label in np.unique(signals["label"])]
+    inks = [style.CLASS_COLOURS[k % len(style.CLASS_COLOURS)] for k in range(len(classes))]
+    noise = (
+        arranged.final(arranged.tables.layers)
+        .set_index(["network", "beta", "layer"])["noise"]
+        .groupby(level=[0, 1, 2])
+        .first()
+    )
     width = len(signals["s"].iloc[0])
     pairs = [(0, min(1, width - 1))] if width < 3 else [(0, 1), (0, 2), (1, 2)]
-    figure, panels = style.sheet(len(arranged.cases), len(pairs), 3.0, (0.55, 0.75))
+    figure, panels = style.sheet(
+        len(sheet.cases), len(pairs), 3.0, (0.55, 0.75), top=0.64 + style.LINE * (len(classes) > 5)
+    )
     every = np.stack(signals["s"].to_list())
     low, high = every.min() - 0.05, every.max() + 0.05
-    for row, case in enumerate(arranged.cases):
+    for row, case in enumerate(sheet.cases):
         cloud = case.of(signals)
         cloud = cloud[cloud["seed"] == cloud["seed"].min()]
         if cloud.empty:
@@ -229,37 +283,38 @@ def signal_scatter(arranged: Arranged) -> Figure:
         points, labels = np.stack(cloud["s"].to_list()), cloud["label"].to_numpy()
         for axes, (i, j) in zip(panels[row], pairs, strict=True):
             for share in range(8):  # the classes take turns, so that neither hides the other
-                for k, ink in enumerate(style.CLASS_COLOURS):
-                    turn = points[(labels % 2 == k) & (np.arange(len(points)) % 8 == share)]
+                for label, ink in zip(classes, inks, strict=True):
+                    turn = points[(labels == label) & (np.arange(len(points)) % 8 == share)]
                     axes.plot(turn[:, i], turn[:, j], ls="", marker="o", ms=2, mew=0, color=ink, alpha=0.4)
             above = axes.get_xaxis_transform()
-            if 2 * case.beta > high - low:  # a bar as long would leave the page
-                axes.text(high, 1.03, "2β is wider than this", transform=above, ha="right", va="center")
+            level = noise[case.network, case.beta, signals["layer"].iloc[0]]
+            if 2 * level > high - low:  # a bar as long would leave the page
+                axes.text(high, 1.03, "2 s.d. are wider than this", transform=above, ha="right", va="center")
             else:
-                axes.plot([high - 2 * case.beta, high], [1.03, 1.03], color=INK, lw=2, transform=above, clip_on=False)
-                axes.text(high - 2.1 * case.beta, 1.03, "2β", transform=above, ha="right", va="center")
+                axes.plot([high - 2 * level, high], [1.03, 1.03], color=INK, lw=2, transform=above, clip_on=False)
+                axes.text(high - 2.1 * level, 1.03, "2 s.d.", transform=above, ha="right", va="center")
             axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=f"S[{i + 1}]", ylabel=f"S[{j + 1}]")
             axes.locator_params(nbins=5)
         panels[row, 0].set_ylabel(f"{case.label}, seed {cloud['seed'].iloc[0]}\nS[{pairs[0][1] + 1}]")
     handles = [
-        Line2D([], [], color=ink, marker="o", ms=5, ls="", label=f"label {k}")
-        for k, ink in enumerate(style.CLASS_COLOURS)
+        Line2D([], [], color=ink, marker="o", ms=5, ls="", label=f"label {label}")
+        for label, ink in list(zip(classes, inks, strict=True))[: len(style.CLASS_COLOURS)]
     ]
     bar = Line2D([], [], color=INK, lw=2, label="noise: two standard deviations")
     style.legend(figure, [*handles, bar])
     return figure
 
 
-def relative_deviation(arranged: Arranged, group: Group) -> Figure:
+def relative_deviation(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
     """(I(X') - I(X)) / I(X) in percent: layer by size, a column per family, a row per noise level."""
     height = 0.34 * max(len(arranged.layers), 2)
     figure, panels = style.sheet(
-        len(arranged.cases), len(group.families), height, (0.2, 0.4), bar=True, top=0.35, sharey=True
+        len(sheet.cases), len(group.families), height, (0.2, 0.4), bar=True, top=0.35, sharey=True
     )
     change = arranged.relative
     reach = float(np.fmax(change["percent"].abs().max(), 1.0))  # NaN where no deviation is known
     scale = Normalize(-reach, reach)
-    for row, case in enumerate(arranged.cases):
+    for row, case in enumerate(sheet.cases):
         for column, family in enumerate(group.families):
             axes = panels[row, column]
             here = case.of(change[change["shift"] == family])
@@ -277,37 +332,41 @@ def relative_deviation(arranged: Arranged, group: Group) -> Figure:
                 axes.text(*at, text, ha="center", va="center", fontsize=8, color="white" if dark else INK)
             if row == 0:
                 axes.set_title(title(family))
-            if row == len(arranged.cases) - 1:
-                axes.set_xlabel(style.METRIC_LABELS.get(arranged.families[family], arranged.families[family]))
+            if row == len(sheet.cases) - 1:
+                axes.set_xlabel(size_label(family, arranged.families[family]))
         panels[row, 0].set_ylabel(case.label)
     style.colour_bar(figure, panels, ScalarMappable(scale, "PuOr_r"), "change of I(X; T), %")
     return figure
 
 
-def reference_brackets(arranged: Arranged) -> Figure:
+def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
     """The bracket of I(X;T_l) under the reference law by layer and seed, with the caps: a panel per noise level."""
-    figure, panels = style.sheet(1, len(arranged.cases), 3.4, (0.2, 0), sharey=True)
+    figure, panels = style.sheet(1, len(sheet.cases), 3.4, (0.2, 0), bottom=0.62, sharey=True)
     final = arranged.final(arranged.information)
     final = final[final["shift"] == "reference"]
-    caps = arranged.final(arranged.tables.bounds).groupby(["network", "beta", "layer"], as_index=False)["cap"].min()
+    caps = arranged.final(arranged.tables.bounds)
+    caps = caps.groupby(["network", "beta", "split", "layer"], as_index=False)["cap"].min()
+    before = arranged.final(arranged.processing)
+    before = before[before["shift"] == "reference"]
+    units = arranged.tables.layers.groupby("layer")["d"].first()
     spots = dict(zip(arranged.seeds, np.linspace(-0.22, 0.22, len(arranged.seeds) + 2)[1:-1], strict=True))
-    for axes, case in zip(panels[0], arranged.cases, strict=True):
+    for axes, case in zip(panels[0], sheet.cases, strict=True):
         for seed, bars in case.of(final).groupby("seed"):
             x, inks = bars["layer"] + spots[seed], [style.colour(layer) for layer in bars["layer"]]
             axes.vlines(x, bars["lower"], bars["upper"], color=inks, lw=1)
             axes.vlines(x, bars["low"], bars["high"], color=inks, lw=6, alpha=0.55)
             axes.hlines(bars["high"], x - 0.09, x + 0.09, color=inks, lw=2)
             axes.hlines(bars["low"], x - 0.09, x + 0.09, color=inks, lw=2)
-            ceiling = bars["upper"].cummin()
-            axes.plot(
-                bars["layer"].iloc[1:] + spots[seed], ceiling.iloc[:-1], ls="", marker="_", ms=15, color=INK, mew=0.9
-            )
+            ceiling = case.of(before[before["seed"] == seed])
+            limit = ceiling["margin"] + ceiling["lower"]
+            axes.plot(ceiling["layer"] + spots[seed], limit, ls="", marker="_", ms=15, color=INK, mew=0.9)
         cap = case.of(caps)
         axes.hlines(cap["cap"], cap["layer"] - 0.4, cap["layer"] + 0.4, color=INK, lw=1.2, ls=DASHED)
-        axes.axhline(arranged.reference["entropy"], color=INK, lw=0.9, ls=DOTTED)
-        axes.set(title=case.label, xlabel="layer", xlim=(min(arranged.layers) - 0.6, max(arranged.layers) + 0.6),
-                 ylim=(0, arranged.reference["entropy"] * 1.06))  # fmt: skip
-        axes.set_xticks(arranged.layers)
+        entropy = arranged.reference_of(case)["entropy"]
+        axes.axhline(entropy, color=INK, lw=0.9, ls=DOTTED)
+        axes.set(title=case.label, xlabel="layer, and its units", ylim=(0, entropy * 1.06))
+        axes.set_xlim(min(arranged.layers) - 0.6, max(arranged.layers) + 0.6)
+        axes.set_xticks(arranged.layers, [f"{layer}\n{_short(units.get(layer, 0))}" for layer in arranged.layers])
     panels[0, 0].set_ylabel("I(X; T) in nats")
     handles = [
         Patch(fc=FAINT, alpha=0.55, label="lower to upper end"),
@@ -321,23 +380,30 @@ def reference_brackets(arranged: Arranged) -> Figure:
     return figure
 
 
+def _short(units: int) -> str:
+    """ "128", "12.5k"."""
+    return f"{units}" if units < 10_000 else f"{units / 1000:.1f}k"
+
+
 def draw(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
     """Every figure that the tables have numbers for, with its name."""
     if len(arranged.information):
-        if arranged.families:
+        for sheet in arranged.sheets if arranged.families else []:
             for group in arranged.groups:
-                yield f"shift_response{group.slug}", shift_response(arranged, group)
-        if len(arranged.label_information):
-            yield "information_plane", information_plane(arranged)
-        yield "information_by_epoch", information_by_epoch(arranged)
-    if len(arranged.tables.signals):
-        yield "signals", signal_scatter(arranged)
-    if len(arranged.relative):
+                yield f"shift_response{sheet.slug}{group.slug}", shift_response(arranged, sheet, group)
+        for sheet in arranged.sheets if len(arranged.label_information) else []:
+            yield f"information_plane{sheet.slug}", information_plane(arranged, sheet)
+        for sheet in arranged.sheets:
+            yield f"information_by_epoch{sheet.slug}", information_by_epoch(arranged, sheet)
+    for sheet in arranged.sheets if len(arranged.tables.signals) else []:
+        yield f"signals{sheet.slug}", signal_scatter(arranged, sheet)
+    for sheet in arranged.sheets if len(arranged.relative) else []:
         for group in arranged.groups:
-            yield f"relative_deviation{group.slug}", relative_deviation(arranged, group)
-    if len(arranged.information):
-        yield "reference_brackets", reference_brackets(arranged)
+            yield f"relative_deviation{sheet.slug}{group.slug}", relative_deviation(arranged, sheet, group)
+    for sheet in arranged.sheets if len(arranged.information) else []:
+        yield f"reference_brackets{sheet.slug}", reference_brackets(arranged, sheet)
     yield from draw_audit(arranged)
+    yield from draw_examples(arranged)
     for case in arranged.cases if len(arranged.audit) else []:
         for group in arranged.groups:
             yield f"deviation_{case.slug}{group.slug}", deviation_against_bounds(arranged, case, group)

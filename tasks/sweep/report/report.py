@@ -1,6 +1,7 @@
 """Stage `report`: figures as PNG files and one self-contained HTML page, made from the tables of a sweep alone."""
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -15,21 +16,23 @@ from tasks.page.tables import number, span
 from tasks.sweep.bounds import Bounds
 from tasks.sweep.report import audit
 from tasks.sweep.report import tables as parts
-from tasks.sweep.report.arranged import Arranged, Case, title
+from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.example_figures import pictured_families, shown_part, slug
 from tasks.sweep.report.figures import draw
-from tasks.sweep.report.tables import at_size
+from tasks.sweep.report.sizes import at_size, title
 from tasks.sweep.tables import READ_BY_PEOPLE, SweepTables, load_tables
 
 TITLES = {
-    "shift_response": "Information against the size of the shift",
+    "shift_response": "Information and accuracy against the size of the shift",
     "deviation": "Deviation against its bounds",
     "information_plane": "Information plane over training",
-    "information_by_epoch": "Information and loss by epoch",
+    "information_by_epoch": "Information, loss and accuracy by epoch",
     "signals": "Signals of the deepest layer by class",
     "tightness": "How tight the bounds are",
     "worst_case": "The worst law in a ball",
     "attribution": "Where the change comes from",
     "relative_deviation": "Relative change by layer and size",
+    "examples": "What the shift looks like",
     "reference_brackets": "Brackets, caps and data processing under the reference law",
 }
 
@@ -81,12 +84,16 @@ def write_report(tables: SweepTables, out: Path) -> None:
         laws=parts.law_table(arranged),
         audit=audit.words(arranged),
         summary=audit.summary(arranged),
-        bounds=audit.tables(arranged),
+        bounds={case.slug: audit.tables(arranged, case) for case in arranged.cases},
         balls=audit.ball_table(arranged),
         risks=parts.risk_table(arranged),
         theorems=parts.theorem_table(arranged),
         networks=parts.network_table(arranged),
         accuracy=parts.accuracy_table(arranged),
+        measures=parts.measure_table(arranged),
+        measures_by_law=parts.measures_by_law(arranged),
+        shown_part=shown_part(arranged),
+        pictured=[f"examples_{slug(family)}" for family in pictured_families(arranged)],
         curves=set(arranged.tables.bottleneck["rule"]),
         gap=f"{arranged.tables.bottleneck['gap'].max():.1g}",
         files=READ_BY_PEOPLE,
@@ -139,28 +146,57 @@ def _unviolated(arranged: Arranged) -> str:
 
 
 def clean_findings(arranged: Arranged, case: Case) -> list[str]:
-    """The information of the first and the last layer under the reference law."""
+    """The information of the first and the last layer under the reference law, and the accuracy."""
     clean = arranged.final(case.of(arranged.information))
     clean = clean[clean["shift"] == "reference"]
+    entropy = arranged.reference_of(case)["entropy"]
     ends = [rows for layer, rows in clean.groupby("layer") if layer in (clean["layer"].min(), clean["layer"].max())]
-    words = [
-        f"{span(pd.Series([rows['lower'].min(), rows['upper'].max()]), 2)} nats in layer {rows['layer'].iloc[0]} "
-        f"({100 * rows['saturation'].mean():.0f} % of H(X))"
-        for rows in ends
-    ]
-    return [f"Clean inputs, epoch {arranged.epoch}, brackets over seeds: {' and '.join(words)}."] if words else []
+    words = [_held(rows, entropy) for rows in ends]
+    said = [f"Clean inputs, epoch {arranged.epoch}, brackets over seeds: {' and '.join(words)}."] if words else []
+    full = clean.groupby("layer")["lower"].min() / entropy
+    saturated = [str(layer) for layer, share in full.items() if share > parts.SATURATED]
+    if saturated:
+        layers = f"layer {saturated[0]}" if len(saturated) == 1 else f"layers {', '.join(saturated)}"
+        said.append(
+            f"In {layers} hardly any two inputs overlap: I(X; T) is next to H(X) = {number(entropy)} nats, and its "
+            "change next to that of H(X)."
+        )
+    wide = sorted({str(layer) for layer in case.of(arranged.wide)["layer"]})
+    if wide:
+        said.append(
+            f"Too wide to be measured as a whole: layer{'s' if len(wide) > 1 else ''} {', '.join(wide)}. The low end "
+            "is that of a projection, the high end H(X), and nothing between them was measured."
+        )
+    correct = arranged.accuracy_at(case, "reference")
+    if len(correct):
+        said.append(f"The noisy network reads {span(correct, 1)} % of these inputs correctly.")
+    return said
+
+
+def _held(rows: pd.DataFrame, entropy: float) -> str:
+    """The bracket of a layer over seeds, and the shares of H(X) between which it lies."""
+    low, high = rows["lower"].min(), rows["upper"].max()
+    shares = f"{100 * low / entropy:.0f} to {100 * high / entropy:.0f}"
+    shares = shares.split(" ")[0] if len(set(shares.split(" to "))) == 1 else shares
+    values = span(pd.Series([low, high]), 2)
+    return f"{values} nats in layer {rows['layer'].iloc[0]} ({shares} % of H(X))"
 
 
 def shift_findings(arranged: Arranged, case: Case) -> list[str]:
     """The largest relative change under each family, with the smallest bound on it."""
     relative, limits = case.of(arranged.relative), case.of(arranged.final(arranged.smallest))
+    clean = arranged.accuracy_at(case, "reference").mean()
     said = []
     for family, metric in arranged.families.items():
         changes = relative[relative["shift"] == family]
         clear = changes[changes["clear"]]
         if clear.empty:
             if len(changes):
-                said.append(f"No change under {title(family)} exceeds {IN_WORDS} in every seed.")
+                largest = changes["size"].max()
+                said.append(
+                    f"No change under {title(family)} exceeds {IN_WORDS}{_every_seed(arranged)}"
+                    f"{_accuracy_words(arranged, case, family, largest, clean)}."
+                )
             continue
         most = clear.loc[clear["percent"].abs().idxmax()]
         same = (limits[["shift", "size", "layer"]] == most[["shift", "size", "layer"]].values).all(axis=1)
@@ -170,6 +206,19 @@ def shift_findings(arranged: Arranged, case: Case) -> list[str]:
         said.append(
             f"Layer {most['layer']} {'lost' if most['change'] < 0 else 'gained'} {number(abs(most['change']))} nats "
             f"({abs(most['percent']):.1f} %; {spread}brackets reach ± {number(WIDTH * most['stderr'])}) under "
-            f"{at_size(family, most['size'], metric)}; smallest bound {limit}."
+            f"{at_size(family, most['size'], metric)}; smallest bound {limit}"
+            f"{_accuracy_words(arranged, case, family, most['size'], clean)}."
         )
     return said
+
+
+def _every_seed(arranged: Arranged) -> str:
+    return " in every seed" if len(arranged.seeds) > 1 else ""
+
+
+def _accuracy_words(arranged: Arranged, case: Case, family: str, size: float, clean: float) -> str:
+    """What becomes of the accuracy, of the mean over seeds."""
+    there = arranged.accuracy_at(case, family, size).mean()
+    if math.isnan(there) or math.isnan(clean):
+        return ""
+    return f"; accuracy {number(clean, 1)} → {number(there, 1)} %"

@@ -7,36 +7,38 @@ import pandas as pd
 from ib_core.bounds.theorems import among, named
 from tasks.page.tables import Table, number, series, span
 from tasks.sweep.laws import name_in
-from tasks.sweep.report.arranged import METRICS, Arranged, title
+from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.sizes import METRICS, SEVERITIES, at_size, title
 from tasks.sweep.schema import CELL, CHECKPOINT, DISTANCES, ESTIMATE, PARTS
 
 SATURATED = 0.95
+WIDE = (
+    " Where the lower end names directions, the layer is too wide to be measured as a whole: a projection of it on so "
+    "many directions is, from below, and the high end is H(X) itself, which no layer can exceed."
+)
 PROJECTED = (
     " Rows UT are I(X; UT) of projections on few directions: their low end is below I(X; T) too, their high end bounds "
     "I(X; UT) alone, and how they change says nothing of how the layer changes."
 )
 
 
-def at_size(family: str, size: float, metric: str) -> str:
-    return f"{title(family)} at {METRICS.get(metric, metric)} {size:g}" + (" nats" if metric == "kl" else "")
-
-
 def facts(arranged: Arranged) -> list[tuple[str, str]]:
     """What was run, as pairs of a name and a value."""
-    table, reference = arranged.tables.information, arranged.reference
+    table = arranged.tables.information
     estimates = table[[*ESTIMATE, "status"]].drop_duplicates()
     states = estimates.loc[estimates["layer"] > 0, "status"]
-    shifts = "; ".join(
-        f"{title(family)} ({METRICS.get(metric, metric)} {series(arranged.laws_of(family)['size'])})"
-        for family, metric in arranged.families.items()
-    )
+    shifts = "; ".join(_swept(arranged, *family) for family in arranged.families.items())
+    layers = arranged.tables.layers.drop_duplicates("layer").sort_values("layer")
+    measured = [arranged.reference_of(case) for case in {case.split: case for case in arranged.cases}.values()]
     return [
         ("Network", series(table["network"])),
         ("Noise, standard deviation β", series(table["beta"])),
         ("Seeds", series(table["seed"])),
         ("Epochs", series(table["epoch"])),
-        ("Inputs", f"{int(reference['n_atoms'])} atoms, H(X) = {number(reference['entropy'])} nats, "
-                   f"H(Y) = {number(arranged.label_entropy)} nats"),
+        ("Layers, and their units", ", ".join(f"{row.layer} {row.name} ({row.d})" for row in layers.itertuples())),
+        ("Inputs", "; ".join(
+            f"{'' if law['split'] == 'all' else law['split'] + ': '}{int(law['n_atoms'])} atoms, "
+            f"H(X) = {number(law['entropy'])} nats, H(Y) = {number(law['label_entropy'])} nats" for law in measured)),
         ("Shifts", shifts or "none"),
         ("Passes for each atom", series(table.loc[table["layer"] > 0, "n_passes"])),
         ("Monte Carlo draws", series(table.loc[table["layer"] > 0, "draws"])),
@@ -46,12 +48,20 @@ def facts(arranged: Arranged) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
+def _swept(arranged: Arranged, family: str, metric: str) -> str:
+    """A family with its sizes: "rotation (severity 10, 30 degrees)"."""
+    unit = f" {SEVERITIES[family]}" if metric == "severity" and family in SEVERITIES else ""
+    sizes = series(arranged.laws_of(family)["size"])
+    return f"{title(family)} ({METRICS.get(metric, metric)} {sizes}{unit})"
+
+
 def violated(arranged: Arranged) -> Table:
     """Every violated bound of every epoch."""
     return Table(
-        ["network", "β", "seed", "epoch", "layer", "shift", "theorem", "measured |ΔI|", "± 1 s.e.", "bound", "slack"],
+        ["network", "β", "seed", "epoch", "part", "layer", "shift", "theorem", "measured |ΔI|", "± 1 s.e.",
+         "bound", "slack"],
         [
-            [row.network, f"{row.beta:g}", str(row.seed), str(row.epoch), str(row.layer),
+            [row.network, f"{row.beta:g}", str(row.seed), str(row.epoch), row.split, str(row.layer),
              at_size(row.shift, row.size, row.metric), named(row.theorem).label, number(row.measured),
              number(row.measured_stderr, 4), number(row.bound), (number(row.slack), "bad")]
             for row in arranged.violated.itertuples()
@@ -64,12 +74,13 @@ def failed(arranged: Arranged) -> Table:
     table = arranged.tables.information
     groups = table[table["status"] != "ok"].groupby([*CHECKPOINT, "split", "shift"], sort=True)
     return Table(
-        ["network", "β", "seed", "epoch", "shift", "sizes", "layers"],
+        ["network", "β", "seed", "epoch", "part", "shift", "sizes", "layers"],
         [
-            [network, f"{beta:g}", str(seed), str(epoch), title(shift), series(rows["size"]), series(rows["layer"])]
-            for (network, beta, seed, epoch, _, shift), rows in groups
+            [network, f"{beta:g}", str(seed), str(epoch), part, title(shift), series(rows["size"]),
+             series(rows["layer"])]
+            for (network, beta, seed, epoch, part, shift), rows in groups
         ],
-    )
+    )  # fmt: skip
 
 
 def bracket_table(arranged: Arranged) -> Table:
@@ -86,13 +97,15 @@ def bracket_table(arranged: Arranged) -> Table:
         [*head, "bracket of I(T; Y)"],
         [
             [labels[row.network, row.beta, row.split], str(row.seed), f"{row.layer}{row.projected}", row.form,
-             number(row.low), number(row.high), number(row.upper - row.lower), f"[{number(row.lower)}, {number(row.upper)}]",
+             number(row.low), number(row.high), number(row.upper - row.lower),
+             f"[{number(row.lower)}, {number(row.upper)}]",
              (f"{100 * row.saturation:.0f} %", "faint" if row.saturation > SATURATED else ""),
              "" if row.projected else f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
             for row in both.itertuples()
         ],
         f"Nats, reference law, epoch {arranged.epoch}. A share of H(X) in grey is above {100 * SATURATED:g} %: it says "
-        "only that hardly any two inputs overlap." + (PROJECTED if len(clean[2]) else ""),
+        "only that hardly any two inputs overlap."
+        + (WIDE if len(arranged.wide) else "") + (PROJECTED if len(clean[2]) else ""),
     )  # fmt: skip
 
 
@@ -100,16 +113,17 @@ def layer_table(arranged: Arranged) -> Table:
     """What the layers are, and what the theorems may claim of each."""
     table = arranged.final(arranged.tables.layers)
     rows = []
-    for case in arranged.cases:
+    for case in {case.network_label: case for case in arranged.cases}.values():
         for row in case.of(table[table["seed"] == table["seed"].min()]).itertuples():
             reach = f"|S| ≤ {row.half_width:g}" if row.half_width == row.half_width else f"power {number(row.power)}"
             known = number(row.lipschitz) if row.lipschitz == row.lipschitz else "not known"
             passed = "" if row.cut else "a connection passes it by"
-            rows.append([case.label, str(row.layer), row.name, row.shape, str(row.d), number(row.noise), reach,
+            rows.append([case.network_label, str(row.layer), row.name, row.shape, str(row.d), number(row.noise), reach,
                          number(row.capacity), known, (passed, "" if row.cut else "bad")])  # fmt: skip
     head = ["noise", "layer", "module", "shape", "units", "noise, s.d.", "reach", "capacity, nats", "Lipschitz", ""]
     return Table(head, rows, "Where a connection passes a layer by, neither data processing nor its capacity is "
-                 "claimed for later layers. Power is the largest mean square of a coordinate that any atom gives, as measured. "
+                 "claimed for later layers. Power is the largest mean square of a coordinate that any atom gives, as "
+                 "measured. "
                  "Without a Lipschitz constant the coupled Wasserstein bound alone is held.")  # fmt: skip
 
 
@@ -184,15 +198,49 @@ def network_table(arranged: Arranged) -> Table:
 
 def accuracy_table(arranged: Arranged) -> Table:
     """Probability of a correct read-out under each law at the final epoch: mean over seeds, least and largest."""
-    table = arranged.final(arranged.tables.information)
-    table = table[(table["quantity"] == "accuracy") & (table["status"] == "ok")]
     rows = []
     laws = arranged.tables.laws
     for law in laws[laws["split"] == arranged.cases[0].split].itertuples():
-        here = table[(table["shift"] == law.shift) & (table["size"] == law.size)]
         cells: list[Any] = []
         for case in arranged.cases:
-            values = 100 * case.of(here)["value"]
+            values = arranged.accuracy_at(case, law.shift, law.size)
             cells.append((number(values.mean(), 1), "", span(values, 1) if values.nunique() > 1 else ""))
         rows.append(["reference" if law.shift == "reference" else at_size(law.shift, law.size, law.metric), *cells])
     return Table(["law", *(f"{case.label}, %" for case in arranged.cases)], rows)
+
+
+def measure_table(arranged: Arranged) -> Table:
+    """What else was measured of every layer under the reference law at the final epoch, the mean over seeds."""
+    table = arranged.final(arranged.tables.measures)
+    names = measured_names(table)
+    rows = [
+        [case.label, str(layer), *_measured(here, names)]
+        for case in arranged.cases
+        for layer, here in case.of(table[table["shift"] == "reference"]).groupby("layer")
+    ]
+    return Table(["noise", "layer", *(f"{measure}: {quantity}" for measure, quantity in names)], rows)
+
+
+def measures_by_law(arranged: Arranged) -> list[Table]:
+    """The same under every law that it was measured for, a table for each case."""
+    table = arranged.final(arranged.tables.measures)
+    names = measured_names(table)
+    return [_law_measures(case, case.of(table[table["size"] > 0]), names) for case in arranged.cases if names]
+
+
+def _law_measures(case: Case, table: pd.DataFrame, names: list[tuple[str, str]]) -> Table:
+    rows = [
+        [at_size(shift, size, metric), str(layer), *_measured(here, names)]
+        for (shift, size, metric, layer), here in table.groupby(["shift", "size", "metric", "layer"], sort=False)
+    ]
+    return Table(["law", "layer", *(f"{measure}: {quantity}" for measure, quantity in names)], rows, case.label)
+
+
+def measured_names(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Every measure and quantity, in the order of the table."""
+    return list(table[["measure", "quantity"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _measured(here: pd.DataFrame, names: list[tuple[str, str]]) -> list[str]:
+    means = here.groupby(["measure", "quantity"])["value"].mean()
+    return [number(means.get(name)) for name in names]

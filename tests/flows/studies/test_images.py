@@ -9,9 +9,9 @@ from flows.execution.run import open_run, run_study
 from flows.settings.load import load_config
 from flows.settings.settings import ConfigError
 from ib_core.laws.divergences import total_variation
+from tasks.engine.recipe import reading
 from tasks.store.parquet import read_table
 from tasks.sweep.laws import law_of, weights_of
-from tasks.engine.recipe import reading
 
 SIDE, TRAIN, TEST = 12, 400, 120
 

@@ -16,7 +16,7 @@ from ib_core.sources import szt
 from tasks.page.page import figure_style
 from tasks.sweep.bottleneck import bottleneck_table
 from tasks.sweep.report import audit
-from tasks.sweep.report.arranged import METRICS, WIDEST, Arranged
+from tasks.sweep.report.arranged import WIDEST, Arranged
 
 PLACE = {"network": NETWORK, "beta": 0.1, "layer": 2, "shift": "contamination", "size": 0.1}
 
@@ -77,16 +77,16 @@ def test_the_words_name_the_tightest_case_and_the_counts(tables):
     bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
     assert f"were held against {len(bounds)} bounds" in text
     assert f"{bounds['vacuous'].sum()} of the bounds are vacuous" in text
-    assert "None of them is violated" in text and "moved atoms" in text and "2 seeds" in text
+    assert "None of them is violated" in text and "for sizes in W₂" in text and "2 seeds" in text
 
 
 @pytest.mark.parametrize(
     ("change", "present", "absent"),
     [
         (lambda t: only(t, seed=[1]), "1 seed)", "seeds"),
-        (lambda t: only(t, shift=["reference", "contamination", "hamming_tilt"]), "2 families", "moved atoms"),
+        (lambda t: only(t, shift=["reference", "contamination", "hamming_tilt"]), "2 families", "for sizes in W₂"),
         (lambda t: replace(t, worst_case=t.worst_case.iloc[:0]), "No ball of these sizes was searched", "duality gap"),
-        (lambda t: only(t, shift=["reference", "gaussian_displacement"]), "1 family", "sizes set in"),
+        (lambda t: only(t, shift=["reference", "gaussian_displacement"]), "1 family", "sizes in TV"),
         (lambda t: replace(t, attribution=t.attribution.iloc[:0]), "duality gap", "first-order"),
         (lambda t: replace(t, information=unclear(t.information)), "tightness was not measured", "tightest"),
         (lambda t: replace(t, bounds=t.bounds.assign(vacuous=True)), "tightness was not measured", "Most often"),
@@ -98,20 +98,26 @@ def test_the_words_are_right_where_little_was_measured(tables, change, present, 
     text, view = said(changed), Arranged(changed)
     assert present in text and absent not in text
     cells = [
-        cell for table in (*audit.summary(view), *audit.tables(view), audit.ball_table(view)) for cell in table.rows
+        cell
+        for table in (
+            *audit.summary(view),
+            *(t for case in view.cases for t in audit.tables(view, case)),
+            audit.ball_table(view),
+        )
+        for cell in table.rows
     ]
     assert "nan" not in text and "nan" not in str(cells).lower()
 
 
 def test_nothing_is_said_of_a_sweep_without_shifts(tables):
     nothing = Arranged(only(tables, shift=["reference"]))
-    assert audit.words(nothing) == [] and audit.summary(nothing) == [] and audit.tables(nothing) == []
+    assert audit.words(nothing) == [] and audit.summary(nothing) == [] and audit.tables(nothing, nothing.cases[0]) == []
 
 
 def test_many_families_share_figures_metric_by_metric():
     view = Arranged(synthetic_tables(betas=(0.1,), seeds=(0,), epochs=(1000,), families=ALL_FAMILIES))
     names = [name for group in view.groups for name in group.families]
-    assert sorted(names) == sorted(ALL_FAMILIES) and len(view.groups) == len(METRICS)
+    assert sorted(names) == sorted(ALL_FAMILIES) and len(view.groups) == 3
     for group in view.groups:
         assert len(group.families) <= WIDEST and len(set(group.families.values())) == 1
 
