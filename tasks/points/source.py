@@ -34,7 +34,10 @@ def is_file(source: str, folder: Path = Path()) -> bool:
     """Whether a source is named by the path of a file or folder, relative to `folder`."""
     if source in built_in():
         return False
-    return source.endswith(tuple(READERS)) or "/" in source or (folder / source).is_dir()
+    try:
+        return source.endswith(tuple(READERS)) or "/" in source or (folder / source).is_dir()
+    except OSError:  # the name is too long
+        return False
 
 
 def read_points(source: str, path: str | None = None) -> Points:

@@ -255,6 +255,21 @@ def test_a_function_that_returns_other_points_makes_everything_stale(beside, tmp
     sys.modules.pop("own_data")
 
 
+def test_what_changes_between_plan_and_work_is_not_taken_for_what_was_planned(beside, tmp_path):
+    folder, store = tmp_path / "folder", str(tmp_path / "store")
+    shutil.copytree(beside, folder)
+    stages = build_plan(config_in(folder)).stages
+    (data,), (network,) = stages["data"], stages["training"]
+    np.savez(folder / "points.npz", x=X + 1, y=Y, weights=WEIGHTS, train=TRAIN)
+    ended = make(data, store)
+    assert ended.state == "failed" and "points.npz changed while the run was going on" in ended.message
+    np.savez(folder / "points.npz", x=X, y=Y, weights=WEIGHTS, train=TRAIN)
+    assert make(data, store).state == "computed"
+    shutil.copy(folder / "run" / "epoch_2.safetensors", folder / "run" / "epoch_10.safetensors")
+    ended = make(network, store)
+    assert ended.state == "failed" and "epoch_10.safetensors changed while the run was going on" in ended.message
+
+
 def test_clean_accuracies_of_a_given_network_are_torchs_own(beside, tables):
     import own_nets
 

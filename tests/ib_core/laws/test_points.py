@@ -68,6 +68,8 @@ def test_a_subset_has_the_classes_in_the_proportion_of_all(count):
     assert len(np.unique(rows)) == count and (np.diff(rows) > 0).all()
     shares, exact = np.bincount(labels[rows], minlength=4), count * np.bincount(labels) / 1000
     assert (np.abs(shares - exact) < 1).all()
+    up, rest = shares > np.floor(exact), exact - np.floor(exact)
+    assert not up.any() or up.all() or rest[up].min() >= rest[~up].max()  # the largest remainders are rounded up
     assert (stratified(labels, count, seed=3) == rows).all()
     assert count in (1, 1000) or (stratified(labels, count, seed=4) != rows).any()
 

@@ -125,7 +125,8 @@ def test_a_path_without_a_file_is_one_line(tmp_path, source):
 
 def test_names_of_the_house_are_no_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "szt").mkdir()
+    (tmp_path / "szt" / "digits").mkdir(parents=True)
+    assert not is_file("digits") and is_file("digits", tmp_path / "szt") and not is_file("x" * 5000)
     assert not is_file("szt") and is_file("points.npz") and is_file("./data") and not is_file("my_data:load")
     assert soft_joint("szt").shape == (4096, 2) and soft_joint("spiral") is None and soft_joint("points.npz") is None
     assert isinstance(read_points("szt"), Points)
