@@ -43,7 +43,8 @@ def read_table(path: Path, columns: list[str] | None = None, filters: Any = None
 
 def read_rows(path: Path, column: str, rows: Sequence[int]) -> np.ndarray:
     """Some rows (n, d) of a column of vectors, in the order asked for, read a batch at a time."""
-    wanted, found, first = np.asarray(rows), {}, 0
+    wanted, first = np.asarray(rows), 0
+    found: dict[int, np.ndarray] = {}
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for batch in file.iter_batches(1024, columns=[column]):
             here = to_rows(pa.chunked_array([batch.column(0)]))
