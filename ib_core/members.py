@@ -1,7 +1,9 @@
 """Members of the house that are found by name: a file of a room each, or an attribute of a user's own module."""
 
+import difflib
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -21,7 +23,7 @@ class Registry(Generic[Kind]):
     Example:
         >>> from ib_core.networks.activation import ACTIVATIONS
         >>> ACTIVATIONS.names, ACTIVATIONS.find("tanh").half_width
-        (('relu', 'tanh'), 1.0)
+        (('leaky_relu', 'linear', 'relu', 'sigmoid', 'tanh'), 1.0)
     """
 
     room: str
@@ -80,7 +82,8 @@ def own_place(name: str) -> tuple[str, str]:
         where = "in a module beside the sweep's file or on PYTHONPATH that can be imported"
         raise KeyError(f"{where}, got {name!r} ({problem})") from error
     if not hasattr(imported, attribute):
-        raise KeyError(f"module:name of what is there, got {name!r}: {module} has no {attribute!r}")
+        hint = did_you_mean(attribute, vars(imported))
+        raise KeyError(f"module:name of what is there, got {name!r}: {module} has no {attribute!r}{hint}")
     return module, attribute
 
 
@@ -88,6 +91,12 @@ def own_member(name: str) -> Any:
     """What a user names, see `own_place`."""
     module, attribute = own_place(name)
     return getattr(importlib.import_module(module), attribute)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What to say behind a name that there is not: the one that is close to it, if there is one."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _is_own(name: str) -> bool:

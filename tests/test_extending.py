@@ -14,8 +14,11 @@ from flows.execution.run import open_run, run_study
 from flows.settings.load import parse_config
 from flows.settings.settings import ConfigError
 from flows.settings.study import entrypoint
+from ib_core import sources
+from ib_core.laws.source import SOURCES, Source
 from tasks.store.parquet import read_table
 from tasks.store.store import Store
+from tasks.sweep.data import data_set
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 
@@ -52,7 +55,7 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
     assert set(table["shift"]) == {"reference", "my_shifts.first_half"} and set(table.n_atoms) == {256}
     assert (tmp_path / "workspace/sweeps/tiny/report.html").exists()
     history = read_table(tmp_path / "workspace/sweeps/tiny/history.parquet").to_pandas()
-    assert (history.network.str.startswith("my_networks.orthogonal-my_activations.hard_tanh-8-")).all()
+    assert history.network.str.contains("my_activations.hard_tanh", regex=False).all()
     bounds = read_table(tmp_path / "workspace/sweeps/tiny/bounds.parquet").to_pandas()
     assert (bounds.holds != False).all()  # noqa: E712 - null where nothing is measured
     measured = read_table(tmp_path / "workspace/sweeps/tiny/measures.parquet").to_pandas()
@@ -66,6 +69,22 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
 def test_a_network_of_ones_own_is_measured_as_it_stands(examples):
     (code,) = re.findall(r"```python use\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     exec(compile(code, "docs/extending.md", "exec"), {})
+    (block,) = re.findall(r"```yaml network\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    network = parse_config(TINY | yaml.safe_load(block), "here").network
+    assert network.source == "my_nets:build" and network.parameters == {"inputs": 12}
+
+
+def test_a_source_of_the_house_is_the_function_in_a_file_of_its_own(examples, tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python house\n# parities.py\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "parities.py").write_text(code)
+    monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path / "sources")])
+    monkeypatch.delitem(vars(SOURCES), "names", raising=False)
+    assert "parities" in SOURCES.names and isinstance(SOURCES.find("parities"), Source)
+    by_name, by_place = (data_set(source, None)[0] for source in ("parities", "my_sources:parities"))
+    assert by_name.identity == by_place.identity and (by_name.n, by_name.classes) == (256, 2)
+    sys.modules.pop("ib_core.sources.parities")
+    vars(SOURCES).pop("names")
 
 
 def test_a_study_of_ones_own_runs_resumes_and_is_shown(examples, tmp_path, monkeypatch):
@@ -91,15 +110,17 @@ def test_a_prefect_flow_runs_a_study_of_ones_own(examples):
     ("section", "values", "message"),
     [
         ("network", {"activation": "tahn"}, "did you mean tanh"),
-        ("network", {"activation": "my_sources.parities"}, "the name of one Activation, got"),
+        ("network", {"activation": "my_measures.power"}, "the name of one Activation, got"),
         ("network", {"activation": "my_activations.soft"}, "my_activations has no"),
-        ("network", {"architecture": "mpl"}, "did you mean mlp"),
-        ("network", {"architecture": "my_measures.power"}, "the name of one Architecture, got"),
+        ("network", {"source": "mpl"}, "did you mean mlp"),
+        ("network", {"source": "my_nets:bulid"}, "my_nets has no 'bulid' .did you mean build"),
         ("measures", ["bining"], "did you mean binning"),
         ("study", "my_study.Table", "the name of one Study, got"),
         ("study", "nowhere.else", "ModuleNotFoundError"),
-        ("data", {"source": "mnits"}, "one of szt, or module.name"),
+        ("data", {"source": "mnits"}, "did you mean mnist.*got .mnits"),
         ("data", {"source": "nowhere.parities"}, "ModuleNotFoundError"),
+        ("data", {"source": "my_sources:parity"}, "did you mean parities"),
+        ("data", {"source": "my_measures:power"}, "a function that returns x, y"),
     ],
 )
 def test_what_is_no_member_is_one_line(examples, section, values, message):

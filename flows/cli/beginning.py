@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.table import Table
+from torch import Tensor
 
 from flows.cli.app import Overrides, Sweep, app, console
 from flows.settings.load import find_beside, load_config
@@ -13,12 +14,13 @@ from flows.settings.overrides import parse_overrides
 from flows.settings.settings import ConfigError
 from flows.studies.shift_sweep.beginning import begin
 from flows.studies.shift_sweep.resolved import built, read_data
-from flows.studies.shift_sweep.settings import SweepConfig
+from flows.studies.shift_sweep.settings import Network, SweepConfig
 from ib_core.networks.architecture import ARCHITECTURES
 from ib_core.networks.cuts import cuts
-from ib_core.networks.module_table import ModuleRow, module_table, suggested_layers
+from ib_core.networks.module_table import module_table, suggested_layers
 from ib_core.networks.noisy_network import NoisyNetwork
 from tasks.points.source import FORMS, built_in
+from tasks.sweep.data import DataSet
 from tasks.sweep.networks import PROBES, inputs
 
 
@@ -57,12 +59,20 @@ def layers(sweep: Sweep, overrides: Overrides = None) -> None:
     if not isinstance(config, SweepConfig):
         raise ConfigError(f"{sweep} must be a shift sweep, got a study {config.study}")
     data, points = read_data(config)
-    design, module, names = built(config, data)
     probe = inputs(points, np.arange(min(len(points.y), PROBES)))
+    for setting, network in config.each_network:
+        if config.networks:
+            console.say(f"{setting} ({network.source})")
+        _list(setting, network, data, probe)
+
+
+def _list(setting: str, network: Network, data: DataSet, probe: Tensor) -> None:
+    """The table of one network, and which of its noised layers are passed by."""
+    design, module, names = built(setting, network, data)
     try:
         rows = module_table(module, probe)
     except ValueError as error:
-        raise ConfigError(f"network.source ({config.network.source}): {error}") from error
+        raise ConfigError(f"{setting}.source ({network.source}): {error}") from error
     table = Table("layer", "module", "class", "shape", "units", "reach", "noise")
     chosen = {name: str(k) for k, name in enumerate(names, start=1)}
     for row in rows:
@@ -71,20 +81,15 @@ def layers(sweep: Sweep, overrides: Overrides = None) -> None:
         reach = f"{2 * row.half_width:g} wide" if row.half_width is not None else "" if row.problem else "no bound"
         table.add_row(chosen.get(row.name, ""), row.name, row.kind, shape, units, reach, row.problem or "possible")
     console.print(table)
-    _say_what_passes(names, rows, module, design.shape, probe)
-
-
-def _say_what_passes(names, rows: list[ModuleRow], module, shape, probe) -> None:
-    """Which of the noised layers are passed by, or which could be noised."""
-    suggested = suggested_layers(rows)
     if not names:
-        console.say(f"network.layers is not set; the activations would be: layers: [{', '.join(suggested)}]")
+        suggested = ", ".join(suggested_layers(rows))
+        console.say(f"{setting}.layers is not set; the activations would be: layers: [{suggested}]")
         return
     try:
-        network = NoisyNetwork(module, names, shape, [1.0] * len(names))
+        noised = NoisyNetwork(module, names, design.shape, [1.0] * len(names))
     except ValueError as error:
-        raise ConfigError(f"network.layers: {error}") from error
-    passed = [name for name, cut in zip(names, cuts(network, probe[:8]), strict=True) if not cut]
+        raise ConfigError(f"{setting}.layers: {error}") from error
+    passed = [name for name, cut in zip(names, cuts(noised, probe[:8]), strict=True) if not cut]
     for name in passed:
         console.say(
             f"a connection passes {name} by: neither data processing nor its capacity is claimed for later layers"

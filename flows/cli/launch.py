@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flows.cli.console import ConsoleObserver, Terminal
+from flows.execution.afford import check_affordable
 from flows.execution.plan import State, survey
 from flows.execution.run import NotReady, Run, StageFailed, run_study
 from flows.serving.prefect_server import PrivateServer
@@ -49,7 +50,13 @@ class Launch:
         run.observer, run.pool.say, run.stop.patience = observer, observer.message, START_PATIENCE_S
         with signals(run.stop):
             try:
-                return self._execute(survey(run.plan(), run.store))
+                states = survey(run.plan(), run.store)
+                if not run.config.resources.ray_address:
+                    here = [state for state in states if state.unit.stage in run.stages]
+                    check_affordable(run.config, here, run.store.workspace, run.pool.workers)
+                return self._execute(states)
+            except ConfigError:
+                raise
             except (NotReady, WrongEnvironment) as error:
                 raise ConfigError(str(error)) from error
             except PoolHung as error:

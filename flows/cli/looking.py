@@ -1,6 +1,7 @@
 """Commands that look: what is planned, what is stored, in what state and why. They make nothing."""
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from flows.cli.app import WORKSPACE, Overrides, Sweep, Workspace, app, console
 from flows.cli.stage_table import stage_table
+from flows.execution.afford import check_affordable
 from flows.execution.plan import Plan, State, build_plan, survey
 from flows.execution.results import planned_settings, sweep_folder
 from flows.settings.describe import describe_settings
@@ -43,6 +45,7 @@ def plan(
         console.say(f"  {count:5} x {stage} {name}: {reason}")
     if len(reasons) > 20:
         console.say(f"  and {len(reasons) - 20} more reasons: --json lists every unit")
+    check_affordable(planned.config, states, workspace, planned.config.resources.workers or os.cpu_count() or 1)
 
 
 def _as_json(state: State) -> dict[str, Any]:
@@ -77,8 +80,9 @@ def _known_plans(workspace: Path) -> list[Plan]:
     for path in sorted((workspace / "sweeps").glob("*/plan.json")):
         name = path.parent.name
         try:
-            if values := planned_settings(Store(workspace), name):
-                plans.append(build_plan(parse_config(values, "plan.json")))
+            values, folder = planned_settings(Store(workspace), name)
+            if values:
+                plans.append(build_plan(parse_config(values, "plan.json", folder)))
         except ConfigError as error:  # a file or a family that it names is gone: the others are still to be shown
             console.warn(f"sweep {name} cannot be planned again: {error}")
     return plans

@@ -67,7 +67,13 @@ def write_index(store: Store, config: StudyConfig, planned: dict[str, dict[str, 
         now = {label: name if name in published else before.get(label) for label, name in units.items()}
         index[stage] = {label: name for label, name in now.items() if name is not None}
     path = store.make_way(_last_plan(store, config.name))
-    text = {"sweep": config.name, "config": config.model_dump(), "lost": sorted(lost), "units": index}
+    text = {
+        "sweep": config.name,
+        "config": config.model_dump(),
+        "folder": config.folder,
+        "lost": sorted(lost),
+        "units": index,
+    }
     with _alone(store, config.name):
         write_text(path, json.dumps(text, indent=1))
 
@@ -77,9 +83,10 @@ def previous_index(store: Store, sweep: str) -> dict[str, dict[str, str]]:
     return _last_run(store, sweep).units
 
 
-def planned_settings(store: Store, sweep: str) -> dict[str, Any]:
-    """The settings of the last run of this sweep; empty if there was none."""
-    return _last_run(store, sweep).config
+def planned_settings(store: Store, sweep: str) -> tuple[dict[str, Any], Path | None]:
+    """The settings of the last run of this sweep, empty if there was none, and the folder of their file."""
+    last = _last_run(store, sweep)
+    return last.config, None if last.folder is None else Path(last.folder)
 
 
 def lost_units(store: Store, sweep: str) -> frozenset[str]:
@@ -91,6 +98,7 @@ class LastRun(BaseModel):
     """What plan.json says of the last run of a sweep."""
 
     config: dict[str, Any] = {}
+    folder: str | None = None
     lost: list[str] = []
     units: dict[str, dict[str, Annotated[str, Field(pattern=f"^{IDENTITY.pattern}$")]]] = {}
 

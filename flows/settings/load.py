@@ -89,6 +89,8 @@ def parse_config(
         config = model.model_validate(values, context=folder)
     except ValidationError as error:
         raise ConfigError(f"{source}: {one_line(error, model)}") from error
+    if folder is not None:
+        config.lies_in(folder)
     if reachable:
         config.check_reachable()
     return config

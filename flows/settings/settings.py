@@ -1,12 +1,12 @@
 """What the settings of every study have in common: types, names, and where the work runs."""
 
-import difflib
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
-from ib_core.members import Registry
+from ib_core.members import Registry, did_you_mean
 
 MAX_CELLS = 100_000
 LONGEST = 1000  # characters of an error
@@ -52,6 +52,9 @@ class Resources(Settings):
     )
     gpus: Annotated[float, Field(ge=0)] = Field(0.0, description="fraction of a GPU for each unit; cells then use it")
     ray_address: str | None = Field(None, description="Ray cluster to join")
+    memory: Positive | None = Field(
+        None, description="GiB that each process may take; null: what this machine has, shared by the workers"
+    )
     max_cells: Count = Field(MAX_CELLS, description="refuse grids above this")
 
 
@@ -63,6 +66,16 @@ class StudyConfig(Settings):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="lower case, digits, - and _: names the folder of results"
     )
     resources: Resources = Resources()
+    _folder: str | None = PrivateAttr(None)
+
+    @property
+    def folder(self) -> str | None:
+        """Where the settings file lies, beside which a user's modules are found; None without a file."""
+        return self._folder
+
+    def lies_in(self, folder: Path) -> None:
+        """Remember the folder of the settings file."""
+        self._folder = str(folder.resolve())
 
     def check_reachable(self) -> None:
         """Refuse what the types cannot see: values that only the mathematics knows to be impossible."""
@@ -86,8 +99,3 @@ def shown(value: Any) -> str:
     words = {None: "null", True: "true", False: "false"}
     text = words[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:80]}..."
-
-
-def did_you_mean(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -10,12 +10,12 @@ from ib_core.streams import stream
 
 COVARIANCE_WIDTH = 2048  # widest layer whose covariance is summed up; so many signals of wider ones are held at once
 SPARE = 16  # directions more than are asked for: the gap behind them makes those converge
-MOST_PASSES = 12  # over all signals
+MOST_READINGS = 12  # of all signals
 ACCURACY = 1e-6  # of a direction, as an angle
 NEGLIGIBLE = 1e-10  # of the largest variance: what moves the signals no more than this has no direction of its own
 
 
-def principal_directions(signals: Any, k: int, *, accuracy: float = ACCURACY) -> np.ndarray:
+def principal_directions(signals: Any, k: int, *, readings: int = MOST_READINGS) -> np.ndarray:
     """The first k principal directions of given signals, for a projection of *other* passes.
 
     Of layers up to 2048 units the covariance is summed up. Wider ones with more than 2048 signals are read up to twelve
@@ -25,7 +25,7 @@ def principal_directions(signals: Any, k: int, *, accuracy: float = ACCURACY) ->
     Args:
         signals: (n, d), or (N, n_x, d) whose rows are taken together; an array, or `SignalBlocks`.
         k: how many.
-        accuracy: angle that each direction may be off where the signals are read several times.
+        readings: of all signals at most; with few of them directions are rough, and as valid.
 
     Returns:
         (k, d) with orthonormal rows, by falling variance.
@@ -41,7 +41,7 @@ def principal_directions(signals: Any, k: int, *, accuracy: float = ACCURACY) ->
     k = whole_number(k, "k", min(n - 1, d), f"{n} signals of {d} units")
     if d <= COVARIANCE_WIDTH:
         return _by_covariance(blocks, k)
-    return _by_rows(blocks, k) if n <= COVARIANCE_WIDTH else _by_krylov(blocks, k, accuracy)
+    return _by_rows(blocks, k) if n <= COVARIANCE_WIDTH else _by_krylov(blocks, k, readings)
 
 
 def _by_covariance(blocks: SignalBlocks, k: int) -> np.ndarray:
@@ -66,14 +66,14 @@ def _by_rows(blocks: SignalBlocks, k: int) -> np.ndarray:
     return oriented(rows.T @ eigh(rows @ rows.T, subset_by_index=(n - k, n - 1))[1][:, ::-1])
 
 
-def _by_krylov(blocks: SignalBlocks, k: int, accuracy: float = ACCURACY) -> np.ndarray:
+def _by_krylov(blocks: SignalBlocks, k: int, readings: int = MOST_READINGS) -> np.ndarray:
     """Rayleigh-Ritz in the space of C^j V, C the scatter and V random, one reading of the signals for each power j."""
     d = blocks.shape[2]
     size = min(k + SPARE, d)
     basis, start = _orthonormal(stream(0, "principal").standard_normal((d, size))), None
     newest = slice(0, size)
     reduced = np.zeros((0, 0))
-    for reading in range(MOST_PASSES):
+    for reading in range(readings):
         image, start = _scattered(blocks, basis[:, newest], start)
         products = basis.T @ image
         grown = np.zeros((basis.shape[1],) * 2)
@@ -86,9 +86,9 @@ def _by_krylov(blocks: SignalBlocks, k: int, accuracy: float = ACCURACY) -> np.n
         residuals = np.linalg.norm(rest @ vectors[newest, :k], axis=0)
         gaps = np.abs(np.diff(variances[: k + 1], prepend=np.inf))
         gaps = np.minimum(gaps[:k], np.append(gaps[1:], np.inf)[:k])
-        enough = np.maximum(accuracy * gaps, NEGLIGIBLE * variances[0])
+        enough = np.maximum(ACCURACY * gaps, NEGLIGIBLE * variances[0])
         room = min(size, d - basis.shape[1])
-        if (residuals <= enough).all() or not room or reading == MOST_PASSES - 1:
+        if (residuals <= enough).all() or not room or reading == readings - 1:
             break
         for _ in range(2):  # once more, where hardly anything was left
             rest = _orthonormal(rest)[:, :room]

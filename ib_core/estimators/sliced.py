@@ -56,7 +56,7 @@ def sliced_information(
     Raises:
         ValueError: as `layer_information`, or `directions` have no orthonormal rows of d units.
     """
-    (found,) = _each(passes, beta, finite_array(directions, "directions", "(k, d)")[None], own, fresh, [options])
+    (found,) = slices_of(passes, beta, finite_array(directions, "directions", "(k, d)")[None], own, fresh, [options])
     return found
 
 
@@ -109,7 +109,7 @@ def mean_sliced_information(
     if n < 2:
         raise ValueError(f"directions must hold at least two slices (n, k, d), whose spread counts, got {chosen.shape}")
     each = [{**options, "seed": int(stream(seed, "slice", j).integers(2**31))} for j in range(n)]
-    slices = _each(passes, beta, chosen, own, fresh, each)
+    slices = slices_of(passes, beta, chosen, own, fresh, each)
     upper, upper_spread = _mean([each.upper for each in slices])
     lower, lower_spread = None, None
     if all(each.lower is not None for each in slices):
@@ -148,11 +148,21 @@ def _forms(forms: list[Any]) -> Any:
     return names[0] if np.ndim(forms[0]) == 0 else np.array(names, dtype=object)
 
 
-def _each(
-    passes: Any, beta: float, directions: np.ndarray, own: Any, fresh: Any, options: list[dict[str, Any]]
+def slices_of(
+    passes: Any,
+    beta: float,
+    directions: np.ndarray,
+    own: Any,
+    fresh: Any,
+    options: list[dict[str, Any]],
+    name: str = "passes",
 ) -> list[LayerInformation]:
-    """What every slice of `directions` (n, k, d) knows; the passes are projected on all of them at once."""
-    passes = as_signals(passes, "passes", "(N, n_x, d)")
+    """What every slice of `directions` (n, k, d) knows; the passes are projected on all of them at once.
+
+    Args:
+        name: of the passes, for errors.
+    """
+    passes = as_signals(passes, name, "(N, n_x, d)")
     n, d = passes.shape[0], passes.shape[2]
     k = directions.shape[1]
     if directions.shape[2] != d or k > d:
@@ -165,7 +175,7 @@ def _each(
         if (fresh.shape[0], fresh.shape[2]) != (n, d):
             raise ValueError(f"fresh must have shape ({n}, m, {d}) like passes, got {tuple(fresh.shape)}")
         fresh = projected(fresh, stacked, "fresh")
-    passes = projected(passes, stacked, "passes")
+    passes = projected(passes, stacked, name)
     found = []
     for j, options_of in enumerate(options):
         part = slice(j * k, (j + 1) * k)

@@ -17,13 +17,13 @@ import numpy as np
 from scipy.linalg import eigh
 
 from ib_core.channels.closed_forms import noise_entropy
-from ib_core.checks import label_indices, law_columns, positive
+from ib_core.checks import finite_array, label_indices, law_columns, positive
 from ib_core.estimate import WIDTH, Estimate
 from ib_core.estimators.layer_information import LayerInformation, PublishedEnds
 from ib_core.estimators.principal import oriented, principal_directions, whole_number
 from ib_core.estimators.projection import projected
 from ib_core.estimators.sample_propagation import layer_information
-from ib_core.estimators.sliced import sliced_information
+from ib_core.estimators.sliced import slices_of
 from ib_core.laws.divergences import kl_divergence
 from ib_core.laws.input_law import entropy
 from ib_core.mixture.signal_blocks import signal_blocks
@@ -33,7 +33,7 @@ from ib_core.streams import stream
 DRAWS = 16  # of each atom at most, by default: where no outputs overlap, few say all
 SIZES = (2, 4, 8, 16, 32, 64)  # directions that a pilot tries
 NEAR = 0.01  # nats that more directions must bring
-COARSE = 0.05  # angle that a direction may be off: others next to it would do as well
+READINGS = 3  # of the signals for their directions: others next to those would do as well
 LOUDER = 2.0  # times the variance of the noise in the pilot, as atoms differ in theirs and it has to be learned
 
 
@@ -93,19 +93,10 @@ def wide_information(
     columns, beta = law_columns(weights, n), positive(beta, "beta")
     conditional = noise_entropy(d, beta) if deterministic else math.nan
     above = _above(columns, None if labels is None else label_indices(labels, n), cap, conditional)
-    found = sliced_information(
-        blocks,
-        beta,
-        directions,
-        own=own,
-        fresh=fresh,
-        deterministic=deterministic,
-        weights=weights,
-        labels=labels,
-        target_stderr=target_stderr,
-        max_draws=DRAWS * n if max_draws is None else max_draws,
-        **options,
-    )
+    options |= {"deterministic": deterministic, "weights": weights, "labels": labels, "target_stderr": target_stderr}
+    options["max_draws"] = DRAWS * n if max_draws is None else max_draws
+    slices = finite_array(directions, "directions", "(k, d)")[None]
+    (found,) = slices_of(blocks, beta, slices, own, fresh, [options], "signals")
     return _enclosed(found, above, np.broadcast_to(target_stderr, columns.shape[1]), np.ndim(weights) != 2)
 
 
@@ -138,7 +129,7 @@ def informative_directions(
     n, n_passes, d = blocks.shape
     beta, columns = positive(beta, "beta"), law_columns(weights, n)
     most = min(whole_number(most, "most"), d, max(n * n_passes - 1, 1))
-    directions = principal_directions(blocks, most, accuracy=COARSE) if n * n_passes > 1 else np.eye(1, d)
+    directions = principal_directions(blocks, most, readings=READINGS) if n * n_passes > 1 else np.eye(1, d)
     means, separating = _model(projected(blocks, directions, "signals"), beta)
     highest = np.array([entropy(law) for law in columns.T])
     key = int(stream(seed, "wide", "pilot").integers(2**31))

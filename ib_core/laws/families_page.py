@@ -2,7 +2,7 @@
 
 import inspect
 
-from ib_core.laws.family import Family, FAMILIES
+from ib_core.laws.family import FAMILIES, Family
 
 UNITS = {
     "tv": "total variation",

@@ -76,7 +76,7 @@ def _run(module: nn.Module, places: list[Tap], x: Tensor) -> _Pass:
     handles = [tap.module.register_forward_hook(look(layer)) for layer, tap in enumerate(places)]
     try:
         logits = module(x)
-    except Exception as error:  # whatever a user's module raises
+    except (Exception, SystemExit) as error:  # whatever a user's module raises
         problem = f"{type(error).__name__}: {error}".split("\n")[0]
         raise NetworkError(f"the network fails on inputs of shape {tuple(x.shape)}: {problem}") from error
     finally:

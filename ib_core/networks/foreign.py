@@ -1,7 +1,6 @@
-"""A user's own network: a function of theirs that builds a module, and a file of weights."""
+"""A user's own network: a function of theirs that builds a module, and weights that fit it."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +9,7 @@ from torch import Tensor, nn
 from ib_core.members import own_member
 from ib_core.networks.hooks import NetworkError
 
-# What other tools put around a state_dict or before its names.
-WRAPPERS = ("state_dict", "model_state_dict")
+# What other tools put before the names of a state_dict.
 PREFIXES = ("module.", "network.", "model.", "_orig_mod.")
 
 
@@ -41,53 +39,6 @@ def foreign_module(place: str, seed: int = 0, parameters: Mapping[str, Any] | No
     if not isinstance(module, nn.Module):
         raise NetworkError(f"{place!r} must return a torch.nn.Module, got {type(module).__name__}")
     return module
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load parameters and buffers from a file, all of them, as `fitted` makes them fit.
-
-    Raises:
-        NetworkError: the file cannot be read, or does not fit.
-    """
-    module.load_state_dict(fitted(module, weights_from(path), str(path)), strict=False)
-
-
-def weights_from(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, or of a .pt or .pth file that holds a state_dict and no code.
-
-    Raises:
-        NetworkError: it is neither, or cannot be read.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise NetworkError(f"weights must be a file, got {path}: there is none")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        if path.suffix in (".pt", ".pth"):
-            return _unwrapped(torch.load(path, map_location="cpu", weights_only=True), path)
-    except NetworkError:
-        raise
-    except Exception as error:  # a torn file raises all kinds
-        hint = "" if path.suffix == ".safetensors" else "; save module.state_dict(), which needs no code to be read"
-        raise NetworkError(f"weights cannot be read from {path}: {_line(error)[:200]}{hint}") from error
-    raise NetworkError(f"weights must be a .safetensors, .pt or .pth file, got {path}")
-
-
-def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
-    for _ in WRAPPERS:
-        for wrapper in WRAPPERS:
-            if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-                found = found[wrapper]
-    if not isinstance(found, Mapping) or not all(isinstance(each, Tensor) for each in found.values()):
-        kind = type(found).__name__
-        raise NetworkError(
-            f"weights must be a state_dict of tensors, or lie under {' or '.join(WRAPPERS)} in a dict, "
-            f"got a {kind} in {path}"
-        )
-    return dict(found)
 
 
 def fitted(module: nn.Module, state: Mapping[str, Tensor], origin: str = "the weights") -> dict[str, Tensor]:

@@ -66,7 +66,7 @@ def adversarial(
     for start in range(0, len(atoms), BLOCK):
         rows = slice(start, start + BLOCK)
         block = start // BLOCK
-        origin, labels = torch.from_numpy(law.atoms[rows]), torch.from_numpy(law.labels[rows])
+        origin, labels = torch.tensor(law.atoms[rows]), torch.tensor(law.labels[rows])
         x = origin.clone()
         for step in range(steps):
             gradient = _losses(network, x, labels, passes, _key(seed, "ascent", block, step), ascend=True)[1]

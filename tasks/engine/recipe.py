@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -37,22 +37,25 @@ def reading(store: Store) -> Iterator[None]:
         _opened.reset(token)
 
 
+# Of a field that says where something comes from or what it is called: it travels to workers, and identifies nothing.
+NOT_IDENTITY = {"identity": False}
+
+
 @dataclass(frozen=True)
 class Cost:
-    """What a result costs, roughly: for the plan's estimate and the order of the work, and nothing else.
+    """What a result costs, roughly: for the plan's estimate, the order of the work, and to refuse what is too much.
 
     Attributes:
         seconds: on one core.
         bytes: on disk.
+        memory: bytes of the process that makes it, where these may be many.
+        lower: the settings that would make them fewer.
     """
 
     seconds: float = 0.0
     bytes: float = 0.0
-
-
-def not_identity() -> Any:
-    """A field that says where something comes from: it travels to the workers and identifies nothing."""
-    return field(metadata={"identity": False}, kw_only=True)
+    memory: float = 0.0
+    lower: str = ""
 
 
 def draws_to_reach(target_stderr: float, most: float) -> float:
@@ -67,7 +70,7 @@ class Recipe(ABC):
 
     Settings are None, booleans, whole and finite numbers, text, and tuples, mappings and frozen dataclasses of these.
     Inputs are recipes, and tuples and mappings of recipes. Anything else is refused. What only says where something
-    comes from is a field of `not_identity`.
+    comes from is a field with the metadata `NOT_IDENTITY`.
 
     Attributes:
         stage: name of the stage: what people read, and the folder of its results.

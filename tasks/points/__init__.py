@@ -1,1 +1,1 @@
-"""Data sets in the forms in which users have them, each read into `ib_core.laws.points.Points`."""
+"""Data sets and weights in the forms in which users have them, read into what `ib_core` takes."""

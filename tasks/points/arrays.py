@@ -18,9 +18,10 @@ def read_arrays(path: Path) -> Points:
         ValueError: it cannot be read, or has other arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise ValueError("it holds a single array without a name")
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            raise ValueError("it holds a single array without a name")
+        with found as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path} must be an .npz file of arrays of numbers: {_first_line(error)}") from error

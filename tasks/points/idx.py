@@ -62,9 +62,11 @@ def read_idx(data: bytes, name: str) -> np.ndarray:
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or not data[3]:
         raise ValueError(f"{name} must be an IDX file, it begins with {data[:4].hex() or 'nothing'}")
     kind, start = np.dtype(TYPES[data[2]]), 4 + 4 * data[3]
+    if len(data) < start:
+        raise ValueError(f"{name} must hold the lengths of {data[3]} sides, it ends after {len(data)} bytes")
     shape = tuple(int(n) for n in np.frombuffer(data[4:start], ">u4"))
     wanted = start + kind.itemsize * int(np.prod(shape, dtype=object))
-    if len(shape) < data[3] or len(data) != wanted:
+    if len(data) != wanted:
         raise ValueError(f"{name} must hold {wanted} bytes for an array {shape}, got {len(data)}")
     return np.frombuffer(data, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
 

@@ -30,9 +30,14 @@ def built_in() -> tuple[str, ...]:
     return tuple(sorted([*SOURCES.names, MNIST]))
 
 
-def is_file(source: str) -> bool:
-    """Whether a source is named by the path of a file or folder."""
-    return source not in built_in() and (source.endswith(tuple(READERS)) or "/" in source or Path(source).is_dir())
+def is_file(source: str, folder: Path = Path()) -> bool:
+    """Whether a source is named by the path of a file or folder, relative to `folder`."""
+    if source in built_in():
+        return False
+    try:
+        return source.endswith(tuple(READERS)) or "/" in source or (folder / source).is_dir()
+    except OSError:  # the name is too long
+        return False
 
 
 def read_points(source: str, path: str | None = None) -> Points:
@@ -96,7 +101,7 @@ def _from_function(function: Callable[[], Any], source: str) -> Points:
     """What a user's function returns, called once in a process."""
     try:
         given = function()
-    except Exception as error:  # whatever a user's function raises
+    except (Exception, SystemExit) as error:  # whatever a user's function raises
         raise ValueError(f"{source} raised {type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
     if isinstance(given, Points):
         return given

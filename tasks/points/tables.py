@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ib_core.laws.points import Points
-from tasks.store.parquet import read_table
+from tasks.store.parquet import read_frame
 
 LABEL, WEIGHT, TRAIN = "y", "weight", "train"
 
@@ -19,11 +19,7 @@ def read_points_table(path: Path) -> Points:
     Raises:
         ValueError: it cannot be read, or a column does not hold what it must.
     """
-    try:
-        table = pd.read_csv(path) if path.suffix == ".csv" else read_table(path).to_pandas()
-    except Exception as error:  # readers raise their own types for what is no table
-        problem = str(error).partition("\n")[0]
-        raise ValueError(f"{path} must be a Parquet or CSV file: {problem}") from error
+    table = read_frame(path)
     if LABEL not in table or table.columns.duplicated().any():
         names = ", ".join(map(str, table.columns))
         raise ValueError(f"{path} must have a column {LABEL!r} of classes, and every name once, got {names:.300}")
@@ -51,6 +47,6 @@ def _numbers(column: pd.Series) -> np.ndarray:
             raise ValueError(f"the column {column.name!r} must hold numbers, or lists of one length, got {kind}") from (
                 error
             )
-    if values.dtype.kind not in "biuf":
+    if values.dtype.kind not in "biuf" or not values.size:
         raise ValueError(f"the column {column.name!r} must hold numbers, got {values.dtype}")
     return values.reshape(len(values), -1)

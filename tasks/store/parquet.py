@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 
 def write_table(path: Path, table: pa.Table | pd.DataFrame, compression: str = "zstd") -> None:
@@ -58,6 +59,21 @@ def vectors(rows: np.ndarray) -> pa.FixedSizeListArray:
     """Rows (n, d) as a column of n fixed-size lists."""
     d = rows.shape[1]
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).reshape(-1)), d)
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A table that a user wrote, Parquet or CSV: all of its columns, each under its own name.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        # Not pandas' reader: it makes a second column y one called y.1, and takes a column too many for row names.
+        table = csv.read_csv(path) if path.suffix == ".csv" else read_table(path)
+        return table.to_pandas()
+    except Exception as error:  # readers raise their own types for what is no table
+        problem = str(error).partition("\n")[0]
+        raise ValueError(f"{path} must be a Parquet or CSV file: {problem}") from error
 
 
 def to_rows(column: pa.ChunkedArray) -> np.ndarray:

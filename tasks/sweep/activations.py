@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from ib_core.estimators.network_layer import passes_by_block
 from ib_core.mixture.signal_blocks import SignalBlocks, signal_blocks
-from ib_core.networks.passes import own_signals, pass_blocks
+from ib_core.networks.passes import pass_blocks
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, table_writer, to_rows, vectors, write_table
 from tasks.sweep.laws import Law, law_of
@@ -40,7 +41,7 @@ class Activations(Recipe):
 
     @property
     def label(self) -> str:
-        return f"{self.network.label}/e{self.epoch:07d}/{self.law.label}"
+        return f"{self.network.label}/e{self.epoch:07d}/{self.law.key}"
 
     def width(self, layer: int) -> int:
         return self.network.hidden[layer - 1]
@@ -102,16 +103,8 @@ def signals_by_block(activations: Activations, layer: int) -> SignalBlocks:
     """The same signals a block of atoms at a time: read where they are stored, otherwise propagated anew."""
     if not activations.is_wide(layer):
         return signal_blocks(signals_of(activations, layer), "signals", "(N, n_passes, d)")
-    return passes_by_block(activations, layer, law_of(activations.law).atoms, activations.passes(layer), "stored")
-
-
-def passes_by_block(
-    activations: Activations, layer: int, atoms: np.ndarray, n_passes: int, purpose: str
-) -> SignalBlocks:
-    """Passes of some atoms up to a layer, propagated from the checkpoint whenever a block of them is asked for."""
-    network = checkpoint(activations.network, activations.epoch)
-    made = own_signals(network, atoms, layer, n_passes, activations.network.seed, purpose)
-    return SignalBlocks((len(atoms), n_passes, activations.width(layer)), made.of, made.size)
+    network, atoms = checkpoint(activations.network, activations.epoch), law_of(activations.law).atoms
+    return passes_by_block(network, layer, atoms, activations.passes(layer), activations.network.seed, "stored")
 
 
 def readout_of(activations: Activations) -> np.ndarray:

@@ -1,17 +1,18 @@
 """Stage `bounds`: the tidy tables of a sweep, and every theorem held against every measured deviation."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from ib_core.laws.source import SOURCES
 from tasks.engine.fingerprint import Definition, fingerprint
-from tasks.engine.recipe import Cost, Recipe
+from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.points.source import soft_joint
 from tasks.store.store import copy_file, identity
 from tasks.sweep import collect
 from tasks.sweep.activations import Activations
+from tasks.sweep.attacks import Attack
 from tasks.sweep.bottleneck import bottleneck_table
 from tasks.sweep.examples import examples_table
 from tasks.sweep.information import Information
@@ -32,22 +33,24 @@ class Bounds(Recipe):
 
     Attributes:
         sweep: its name.
-        config: its resolved settings, to be shown beside the tables.
+        config: its resolved settings, to be shown beside the tables; those that count stand in what is gathered.
         device: that made the estimates.
         rule: the source of the house whose authors' stochastic label the bottleneck curve has too, if there is one.
         shifts: families and sizes, in the order of the rows.
         laws: by name.
+        attacks: laws that see a network, each another one for each of them.
         networks, activations, cells, worst_cases, measures: what is gathered.
         failed: cells without a result.
     """
 
     stage: ClassVar[str] = "bounds"
     sweep: str
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(kw_only=True, metadata=NOT_IDENTITY)
     device: str
     rule: str | None
     shifts: tuple[Shifts, ...]
     laws: Mapping[str, Law]
+    attacks: tuple[Attack, ...]
     networks: tuple[Network, ...]
     activations: tuple[Activations, ...]
     cells: tuple[Information, ...]
@@ -80,6 +83,7 @@ class Bounds(Recipe):
             self,
             # Without the reference there is nothing to tell.
             laws={name: law for name, law in self.laws.items() if law.name not in lost or law.kind == "reference"},
+            attacks=_left(self.attacks, lost),
             networks=_left(self.networks, lost),
             activations=_left(self.activations, lost),
             cells=_left(self.cells, lost),
@@ -92,8 +96,9 @@ class Bounds(Recipe):
         """Write the tables of `SweepTables`, config.yaml, and the maximising laws under worst_case/."""
         references = {part: law_of(law) for part, law in self.references.items()}
         places = collect.law_places(references, self.shifts)
-        laws = collect.laws_table(self.laws, places)
+        laws = collect.laws_table(self.laws, self.attacks, places)
         weights = {name: weights_of(law) for name, law in self.laws.items()}
+        weights |= {attack.key: weights_of(attack.reference) for attack in self.attacks}
         code = identity(fingerprint(Information)._asdict())[:12]
         gathered = self.cells, self.failed, self.activations, weights, laws, places
         information = collect.information_table(self.sweep, *gathered, device=self.device, code=code)

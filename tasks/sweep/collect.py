@@ -10,13 +10,14 @@ import pandas as pd
 
 from ib_core import bounds
 from ib_core.estimate import Estimate, centred, interval
+from ib_core.estimators.accuracy import accuracy
 from ib_core.laws.coupling import Steps
 from tasks.sweep.activations import Activations, power_of, readout_of, signals_of
 from tasks.sweep.information import Information, cell_table
 from tasks.sweep.laws import REFERENCE, Law, Shifts, law_facts, law_name, name_in
 from tasks.sweep.measures import Measured, measured_rows
 from tasks.sweep.networks import Network, facts_of, history_of
-from tasks.sweep.schema import CELL, ESTIMATE, shaped
+from tasks.sweep.schema import CELL, DISTANCES, ESTIMATE, shaped
 from tasks.sweep.worst_case import WorstCase, column_name, worst_case_rows
 
 
@@ -68,10 +69,29 @@ def law_places(parts: Iterable[str], shifts: Iterable[Shifts]) -> dict[str, dict
     return places
 
 
-def laws_table(laws: Mapping[str, Law], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
-    """One row per law: its coordinates and its distances from the reference."""
+def laws_table(laws: Mapping[str, Law], attacks: Iterable[Law], places: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """One row per law: its coordinates and its distances from the reference.
+
+    A law that sees the network is another one for each; its distances are the largest of all.
+    """
     rows = [{"law": name, **places[name], "kind": law.kind, **law_facts(law)} for name, law in laws.items()]
-    return shaped("laws", rows)
+    seen: dict[str, list[dict[str, Any]]] = {}
+    for attack in attacks:
+        seen.setdefault(attack.key, []).append(law_facts(attack))
+    for name, found in seen.items():
+        largest: dict[str, Any] = {}
+        for facts in found:
+            largest |= {key: value for key, value in facts.items() if key not in largest}
+            for distance in (*DISTANCES, "n_union"):
+                if facts[distance] > largest[distance]:
+                    largest |= {key: facts[key] for key in (distance, f"{distance}_how") if key in facts}
+        if len(found) > 1:
+            for distance in DISTANCES:
+                largest[f"{distance}_how"] += f"; the largest of {len(found)} networks and epochs"
+            largest["parameter"] = float(np.mean([facts["parameter"] for facts in found]))
+        rows.append({"law": name, **places[name], "kind": "moved", **largest})
+    order = {name: rank for rank, name in enumerate(places)}
+    return shaped("laws", sorted(rows, key=lambda row: order[row["law"]]))
 
 
 def layers_table(networks: Iterable[Network], activations: Iterable[Activations]) -> pd.DataFrame:
@@ -159,14 +179,12 @@ def _accuracy(
     for each in activations:
         correct, part = readout_of(each), laws[laws.split == each.law.part.name]
         on_atoms = part.law[(part["shift"] == REFERENCE) | (part.kind == "reweighted")]
-        for law in on_atoms if each.law.kind == "reference" else [each.law.label]:
+        for law in on_atoms if each.law.kind == "reference" else [each.law.key]:
             if law not in weights:
                 continue
-            value = float(weights[law] @ correct)
-            # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
-            spread = math.sqrt(float(weights[law] ** 2 @ (correct * (1 - correct)) / each.stored_passes))
-            low, high = interval(Estimate(value, spread))
-            estimate = {"value": value, "stderr": spread, "lower": low, "upper": high}
+            found = accuracy(correct, weights[law], each.stored_passes)
+            low, high = interval(found)
+            estimate = {**found._asdict(), "lower": low, "upper": high}
             sizes = {"n_passes": each.stored_passes, "n_atoms": len(correct)}
             labels = {"law": law, "layer": 0, "quantity": "accuracy", "estimator": "noisy_forward", "status": "ok"}
             rows.append({**_place(each), **labels, **estimate, **sizes})

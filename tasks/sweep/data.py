@@ -1,7 +1,7 @@
 """Stage `data`: all points of a data set, as the networks are trained on them and laws are made of them."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ib_core.laws.points import Points, stratified
 from ib_core.networks.training import split
-from tasks.engine.recipe import Cost, Recipe, not_identity
+from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.points.source import read_points
 from tasks.store.parquet import read_table, to_rows, vectors, write_table
 
@@ -36,8 +36,8 @@ class DataSet(Recipe):
     shape: tuple[int, ...]
     classes: int
     official: int | None
-    source: str = not_identity()
-    path: str | None = not_identity()
+    source: str = field(kw_only=True, metadata=NOT_IDENTITY)
+    path: str | None = field(kw_only=True, metadata=NOT_IDENTITY)
 
     @property
     def label(self) -> str:
@@ -50,7 +50,7 @@ class DataSet(Recipe):
 
     def cost(self) -> Cost:
         values = self.n * self.width
-        return Cost(0.1 + 1e-7 * values, 4.0 * values)
+        return Cost(0.1 + 1e-7 * values, 4.0 * values, 3e8 + 12.0 * values, "the number of points of data.source")
 
     def build(self, out: Path) -> None:
         """Write points.parquet: one row for each point, with its label, weight and part where these are known.

@@ -12,8 +12,9 @@ import torch
 
 from ib_core.channels import attribution
 from ib_core.estimate import Estimate, centred, interval
-from ib_core.estimators.sample_propagation import LayerInformation, layer_information
-from ib_core.estimators.wide import informative_directions, wide_information
+from ib_core.estimators.cost import cost_of
+from ib_core.estimators.layer_information import LayerInformation
+from ib_core.estimators.network_layer import MOVED, SHIFTED, network_layer_information
 from ib_core.laws import coupling
 from ib_core.laws.input_law import InputLaw
 from ib_core.mixture.signal_blocks import SignalBlocks
@@ -21,12 +22,13 @@ from tasks.engine.recipe import Cost, Recipe, draws_to_reach
 from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_by_block
 from tasks.sweep.laws import Law, law_of
-from tasks.sweep.networks import level_of
-from tasks.sweep.sampling import MOVED, SHIFTED, Sampling
+from tasks.sweep.networks import checkpoint
+from tasks.sweep.sampling import Sampling
 from tasks.sweep.schema import ATTRIBUTION
-from tasks.sweep.slices import Slices, direction_passes, slice_rows
+from tasks.sweep.slices import Slices, slice_rows
 
 SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
+LOWER = "data.atoms, estimator.stored_passes, estimator.own_passes"
 SECONDS_PER_OWN_VALUE = 12e-9  # one signal value of own passes: propagated, held against some points, forgotten
 
 
@@ -75,8 +77,13 @@ class Information(Recipe):
         centres = n * (1 if self.layer == 1 else self.activations.stored_passes)
         passes = 0 if self.layer == 1 else sampling.own_passes_of(self.activations, self.layer)
         own = n * passes * sum(network.hidden[: self.layer - 1])
-        seconds = SECONDS_PER_PAIR * draws * centres + SECONDS_PER_OWN_VALUE * own
-        return Cost(seconds * (1 + self.slices.share), 1e5)
+        stored, width = self.activations.passes(self.layer), self.activations.width(self.layer)
+        both = cost_of(n, stored, width, int(draws), n_own=passes, n_laws=3 * len(self.laws))
+        seconds = SECONDS_PER_OWN_VALUE * own
+        if self.wide:
+            return Cost(seconds + both.wide.seconds, 1e5, both.wide.bytes, LOWER)
+        seconds += max(SECONDS_PER_PAIR * draws * centres, both.ordinary.seconds)
+        return Cost(seconds * (1 + self.slices.share), 1e5, both.ordinary.bytes, f"{LOWER}, estimator.widest")
 
     def build(self, out: Path) -> None:
         """Write what one cell knows, in nats.
@@ -122,25 +129,26 @@ class Information(Recipe):
         self, stored: SignalBlocks, laws: list[InputLaw], parts: list[attribution.Parts], targets: list[float]
     ) -> tuple[LayerInformation, str]:
         """The ends under every law, and what the name of their form has behind it."""
-        beta, deterministic = level_of(self.activations.network, self.layer), self.layer == 1
-        given: dict[str, Any] = {
-            "own": self.sampling.own(self.activations, self.layer, laws[0].atoms, "own"),
-            "deterministic": deterministic,
-            "labels": laws[0].labels,
-            "pointwise_draws": self.pointwise_draws,
-        }
         weights = [law.weights for law in laws]
-        if self.wide:
-            other, _ = direction_passes(self.reference, self.layer)
-            directions = informative_directions(other, beta, seed=self.sampling.seed)
-            options = {**given, "weights": np.stack(weights, axis=1), **self.sampling.options(targets)}
-            return wide_information(stored, beta, directions, **options), f", {len(directions)} directions"
-        # Mass that leaves and mass that arrives are columns too. They enter times eps, so that they may err more, and
-        # many laws move the same mass: rounded, such columns are equal and counted once.
-        weights += [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
-        targets = targets + [SHIFTED / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]
-        options = {**given, "weights": np.stack(weights, axis=1), **self.sampling.options(targets)}
-        return layer_information(stored.of(0, stored.shape[0]), beta, **options), ""
+        if not self.wide:
+            # Mass that leaves and mass that arrives are columns too. They enter times eps, so that they may err more,
+            # and many laws move the same mass: rounded, such columns are equal and counted once.
+            weights += [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
+            targets = targets + [SHIFTED / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]
+        information, directions = network_layer_information(
+            checkpoint(self.activations.network, self.activations.epoch),
+            self.layer,
+            laws[0].atoms,
+            stored,
+            own_passes=self.sampling.own_passes,
+            passes_seed=self.activations.network.seed,
+            directions_from=law_of(self.reference.law).atoms if self.wide else None,
+            weights=np.stack(weights, axis=1),
+            labels=laws[0].labels,
+            pointwise_draws=self.pointwise_draws,
+            **self.sampling.options(targets),
+        )
+        return information, f", {directions} directions" if self.wide else ""
 
 
 def cell_table(cell: Information, name: str) -> pd.DataFrame:

@@ -5,22 +5,21 @@ import json
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from ib_core.laws.divergences import divergences, n_union
 from ib_core.laws.family import FAMILIES, shifted
 from ib_core.laws.input_law import InputLaw, entropy
 from tasks.engine.fingerprint import Definition, has_source
-from tasks.engine.recipe import Cost, Recipe, not_identity
+from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.store.laws import read_law, write_law
-from tasks.store.parquet import read_table, write_table
+from tasks.store.parquet import read_frame, read_table, write_table
 from tasks.sweep.data import DataSet, Part, points_of
 
 REFERENCE = "reference"
@@ -36,7 +35,7 @@ class Column:
     """
 
     sha256: str | None
-    file: str = not_identity()
+    file: str = field(kw_only=True, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,11 @@ class Law(Recipe):
 
     @property
     def label(self) -> str:
+        return self.key
+
+    @property
+    def key(self) -> str:
+        """What it is called in the tables: "contamination/0.1", "test/contamination/0.1"."""
         return name_in(self.part.name, self.title)
 
     @property
@@ -148,19 +152,23 @@ class Shifted(Law):
 
     def cost(self) -> Cost:
         moved = self.values if self.kind == "moved" else 0
-        return Cost(3.0 + 1e-5 * moved, 8.0 * (moved + self.n_atoms))
+        memory = 3e8 + 40.0 * self.values + 16e8 * min(1.0, (self.n_atoms / 5000) ** 2)
+        return Cost(3.0 + 2e-6 * moved, 8.0 * (moved + self.n_atoms), memory, "data.atoms")
 
     def build(self, out: Path) -> None:
         """Write law.parquet (a row for each atom; its place only where the law has atoms of its own) and law.json
         (entropy, distances and how each was obtained)."""
         reference = law_of(self.reference)
-        given = {key: _read(value) if isinstance(value, Column) else value for key, value in self.parameters.items()}
-        law, parameter = shifted(self.family, reference, self.size, metric=self.metric, **given)
+        law, parameter = shifted(self.family, reference, self.size, metric=self.metric, **self.arguments())
         if self.kind == "moved":
             write_law(out / "law.parquet", law)
         else:
             write_table(out / "law.parquet", pa.table({"weight": law.weights}))
         _write_facts(out, reference, law, parameter)
+
+    def arguments(self) -> dict[str, Any]:
+        """Further arguments of the family, files read."""
+        return {name: _read(value) if isinstance(value, Column) else value for name, value in self.parameters.items()}
 
 
 def _write_facts(out: Path, reference: InputLaw, law: InputLaw, parameter: float) -> None:
@@ -241,10 +249,7 @@ def read_column(place: str) -> np.ndarray:
     path, _, column = place.rpartition("#")
     if not path:
         raise ValueError(f"a file must be given as path#column, got {place!r}")
-    try:
-        table = pd.read_csv(path) if path.endswith(".csv") else read_table(Path(path)).to_pandas()
-    except Exception as error:  # readers raise their own types for what is no table
-        raise ValueError(f"{path} must be a Parquet or CSV file: {str(error).partition(chr(10))[0]}") from error
+    table = read_frame(Path(path))
     if column not in table:
         raise ValueError(f"{path} has no column {column!r}, only {', '.join(map(str, table))}")
     values = table[column]
@@ -252,6 +257,11 @@ def read_column(place: str) -> np.ndarray:
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise ValueError(f"{path}: the column {column!r} must hold numbers, found {found}")
     return values.to_numpy(np.float64, na_value=np.nan)
+
+
+def is_column(value: Any) -> bool:
+    """Whether a parameter is given as path#column of a file."""
+    return isinstance(value, str) and "#" in value
 
 
 def column(place: str) -> Column:

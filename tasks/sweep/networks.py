@@ -23,7 +23,7 @@ from ib_core.networks.foreign import foreign_module
 from ib_core.networks.levels import relative_levels
 from ib_core.networks.noisy_network import NoisyNetwork
 from tasks.engine.fingerprint import Definition
-from tasks.engine.recipe import Recipe
+from tasks.engine.recipe import NOT_IDENTITY, Recipe
 from tasks.store.parquet import read_table
 from tasks.sweep.data import DataSet
 
@@ -125,6 +125,8 @@ class Network(Recipe):
         beta: noise of every hidden layer.
         noise: whether beta is the standard deviation itself, or relative to the root mean square of the layer.
         seed: key of weights, batches and noise.
+        title: what people read of the design.
+        among_others: whether there are other designs in the same study, so that its label needs the title.
     """
 
     stage: ClassVar[str] = "training"
@@ -133,18 +135,16 @@ class Network(Recipe):
     beta: float
     noise: Literal["absolute", "relative"]
     seed: int
+    title: str = field(kw_only=True, metadata=NOT_IDENTITY)
+    among_others: bool = field(kw_only=True, metadata=NOT_IDENTITY)
 
     @property
     def label(self) -> str:
-        return f"b{self.beta!r}/s{self.seed}"
+        return f"{f'{self.title}/' if self.among_others else ''}b{self.beta!r}/s{self.seed}"
 
     @property
     def members(self) -> tuple[Definition, ...]:
         return self.design.members
-
-    @property
-    def title(self) -> str:
-        return self.design.title
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -170,7 +170,9 @@ def levels_of(network: Network, module: nn.Module, points: Points, rows: np.ndar
     """Noise of each layer: beta, or beta times the layer's root mean square at these points; frozen from then on."""
     if network.noise == "absolute":
         return (network.beta,) * len(network.design.layers)
-    x = inputs(points, rows[:LEVEL_POINTS])
+    # Spread over all rows, which may be in the order of their classes.
+    some = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), LEVEL_POINTS)).astype(int))]
+    x = inputs(points, some)
     return tuple(relative_levels(module, network.design.layers, x, network.beta))
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from ib_core.networks.foreign import load_weights
-from tasks.engine.recipe import Cost, not_identity
+from tasks.engine.recipe import NOT_IDENTITY, Cost
+from tasks.points.weights import load_weights
 from tasks.store.parquet import write_table
 from tasks.sweep.data import Split, points_of
 from tasks.sweep.networks import Network, checked, checkpoint_name, levels_of, noisy, untrained, write_facts
@@ -30,7 +30,7 @@ class Weights:
 
     epoch: int
     sha256: str
-    file: str = not_identity()
+    file: str = field(kw_only=True, metadata=NOT_IDENTITY)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,15 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ib_core.estimators.network_layer import WIDE_PASSES, further_passes
 from ib_core.mixture.own_passes import OwnPasses
-from ib_core.networks.passes import own_signals
 from tasks.sweep.activations import Activations
 from tasks.sweep.networks import checkpoint
-
-# Times the target of the reference law, which all changes are held against: of laws on its atoms, whose changes share
-# draws with it, and of moved ones.
-SHIFTED, MOVED = 3.0, 2.0
-WIDE_PASSES = 32
 
 
 @dataclass(frozen=True)
@@ -53,12 +48,8 @@ class Sampling:
 
     def own(self, activations: Activations, layer: int, atoms: np.ndarray, purpose: str) -> OwnPasses | None:
         """Further passes up to a layer, independent of those of every other purpose; none where it is deterministic."""
-        if layer == 1:
-            return None
-        network = checkpoint(activations.network, activations.epoch)
-        return own_signals(
-            network, atoms, layer, self.own_passes_of(activations, layer), activations.network.seed, purpose
-        )
+        network, wide = checkpoint(activations.network, activations.epoch), activations.is_wide(layer)
+        return further_passes(network, layer, atoms, self.own_passes, activations.network.seed, purpose, wide)
 
     def own_passes_of(self, activations: Activations, layer: int) -> int:
         """How many further passes of each atom a layer has: projections of wide ones need few."""

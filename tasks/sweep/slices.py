@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from ib_core.estimators.network_layer import direction_atoms, direction_passes
 from ib_core.estimators.sample_propagation import LayerInformation
 from ib_core.estimators.sliced import (
     SlicedInformation,
@@ -17,14 +18,13 @@ from ib_core.estimators.sliced import (
     sliced_information,
 )
 from ib_core.laws.input_law import InputLaw
-from ib_core.mixture.signal_blocks import SignalBlocks
-from tasks.sweep.activations import Activations, passes_by_block
+from ib_core.mixture.signal_blocks import SignalBlocks, tiles
+from tasks.sweep.activations import Activations
 from tasks.sweep.laws import law_of
-from tasks.sweep.networks import level_of
+from tasks.sweep.networks import checkpoint, level_of
 from tasks.sweep.sampling import Sampling
 
 SATURATED = 0.95  # of H(X): above it "auto" slices are measured
-DIRECTION_PASSES, DIRECTION_ATOMS = 8, 2048  # that directions are found from
 AUTO_SHARE = 0.2  # of the cells, perhaps, have a saturated layer
 
 
@@ -103,16 +103,9 @@ def _directions(slices: Slices, seed: int, reference: Activations, layer: int) -
     k = min(slices.k, d)
     if slices.kind == "random":
         return random_directions(d, k, slices.n, seed)
-    signals, labels = direction_passes(reference, layer)
+    law, network = law_of(reference.law), checkpoint(reference.network, reference.epoch)
+    signals = direction_passes(network, layer, law.atoms, reference.network.seed)
+    labels = law.labels[direction_atoms(len(law.atoms))]
     if slices.kind == "discriminant" and not reference.is_wide(layer):
-        return discriminant_directions(signals.of(0, len(labels)), labels, k)
+        return discriminant_directions(np.concatenate([tile for _, tile in tiles(signals, "signals")]), labels, k)
     return principal_directions(signals, k)
-
-
-def direction_passes(reference: Activations, layer: int) -> tuple[SignalBlocks, np.ndarray]:
-    """Passes that directions are found from, and the labels of their atoms: some of the reference law's, whose passes
-    serve nothing else. In the first layer signals are a function of X, and knowing them tells nothing of the noise."""
-    law = law_of(reference.law)
-    some = np.unique(np.linspace(0, len(law.atoms) - 1, min(len(law.atoms), DIRECTION_ATOMS)).astype(int))
-    passes = 1 if layer == 1 else DIRECTION_PASSES
-    return passes_by_block(reference, layer, law.atoms[some], passes, "directions"), law.labels[some]

@@ -81,6 +81,9 @@ def bounds_table(
     changes = information[(information.quantity == "dI_X_T") & (information.status == "ok")]
     changes = changes[changes["shift"] != REFERENCE]
     stored = changes[changes.estimator == "plug_in"].set_index(ESTIMATE)[["value", "stderr"]]
+    # Of layers that are known by a projection alone there is none.
+    plug_ins = information[(information.quantity == "I_X_T") & (information.estimator == "plug_in")]
+    estimated = set(plug_ins[ESTIMATE].itertuples(index=False, name=None))
     origins = {tuple(row[key] for key in ESTIMATE): row for row in attribution.to_dict("records")}
     rows: list[dict[str, Any]] = []
     for deviation in changes[changes.estimator == "bracket"].to_dict("records"):
@@ -98,7 +101,7 @@ def bounds_table(
             steps=steps.get((law.law, *cell)),
         )
         plug_in = None
-        if estimate in stored.index:
+        if estimate in estimated:
             known = {name: at[name] for name in LAYER}
             plug_in = PlugIn(**known, n_passes=deviation["n_passes"], weights=both[1], reference=both[0])
         measured = {"true": Estimate(abs(deviation["value"]), deviation["stderr"])}

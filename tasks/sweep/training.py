@@ -30,6 +30,7 @@ from tasks.sweep.networks import (
 )
 
 SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 0.8e-3, 2e-9  # one minibatch, and one hidden value of one input
+PROCESS_BYTES = 4e8
 JUDGED = 10_000  # points of a part, at most, that loss and accuracy are measured on
 
 
@@ -79,7 +80,9 @@ class Training(Network):
         fraction = self.split.fraction or (self.data.official or 0) / self.data.n
         seen = self.schedule.epochs * fraction * self.data.n
         seconds = SECONDS_PER_STEP * seen / self.schedule.batch_size + SECONDS_PER_PASS_VALUE * seen * sum(self.hidden)
-        return Cost(seconds, 1e4 * self.schedule.checkpoints)
+        # The points as they are stored and read, and once more for the part that is trained on.
+        memory = PROCESS_BYTES + 3 * 4.0 * self.data.n * self.data.width
+        return Cost(seconds, 1e4 * self.schedule.checkpoints, memory, "the number of points of data.source")
 
     def build(self, out: Path) -> None:
         """Write a safetensors checkpoint per kept epoch, history.parquet and network.json; go on from the last one in

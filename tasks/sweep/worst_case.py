@@ -12,6 +12,7 @@ import torch
 from ib_core.channels.finite import information
 from ib_core.estimate import centred
 from ib_core.estimators.layer_channel import layer_channel
+from ib_core.estimators.network_layer import SHIFTED
 from ib_core.estimators.sample_propagation import LayerInformation, layer_information
 from ib_core.laws.divergences import kl_divergence, total_variation
 from ib_core.laws.input_law import InputLaw
@@ -22,7 +23,7 @@ from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_of
 from tasks.sweep.laws import law_of
 from tasks.sweep.networks import checkpoint, level_of
-from tasks.sweep.sampling import SHIFTED, Sampling
+from tasks.sweep.sampling import Sampling
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,16 +20,17 @@ def test_variances_of_independent_estimates_add():
 def test_a_member_is_a_file_of_its_room_or_an_attribute_of_a_module():
     assert {"relu", "tanh"} < set(ACTIVATIONS.names)
     assert ACTIVATIONS.place("relu") == ("ib_core.networks.activations.relu", "relu")
-    own = ACTIVATIONS.find("ib_core.networks.activations.tanh.tanh")
-    assert own is ACTIVATIONS.find("tanh")
+    for own in ("ib_core.networks.activations.tanh.tanh", "ib_core.networks.activations.tanh:tanh"):
+        assert ACTIVATIONS.find(own) is ACTIVATIONS.find("tanh")
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
-        ("gelu", KeyError, "one of leaky_relu, linear, relu, sigmoid, tanh, or module.name of your own, got 'gelu'"),
+        ("gelu", KeyError, "one of leaky_relu, .*, tanh, or module:name of your own, got 'gelu'"),
         ("no_module_of_mine.gelu", KeyError, "on PYTHONPATH that can be imported, got 'no_module_of_mine.gelu'"),
         ("math.gelu", KeyError, "math has no 'gelu'"),
+        ("math:sinn", KeyError, "math has no 'sinn' .did you mean sin"),
         ("math.pi", TypeError, "the name of one Activation, got 'math.pi', a float"),
     ],
 )

@@ -5,6 +5,7 @@ from flows.studies.shift_sweep.plan import sweep_units
 from flows.studies.shift_sweep.record import sweep_record
 from flows.studies.shift_sweep.settings import SweepConfig
 from tasks.sweep.activations import Activations
+from tasks.sweep.attacks import Attack
 from tasks.sweep.bounds import Bounds
 from tasks.sweep.data import DataSet
 from tasks.sweep.information import Information
@@ -21,6 +22,7 @@ def body(make: Make) -> None:
     make(Reference)  # the law of those that are measured
     make(Shifted)  # its shifts, with their distances from it
     make(Training)  # one for each beta and seed, trained here or given, with checkpoints
+    make(Attack)  # laws that see a network
     make(Activations)  # signals of every layer at every checkpoint
     make(Information)  # I(X;T_l) under all laws, cell by cell: the bulk of the work
     make(Measured)  # what else the settings ask of a layer

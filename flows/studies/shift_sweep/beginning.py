@@ -9,9 +9,10 @@ from torch import nn
 from flows.settings.settings import ConfigError
 from ib_core.laws.points import Points
 from ib_core.networks.architecture import ARCHITECTURES
-from ib_core.networks.foreign import foreign_module, load_weights
+from ib_core.networks.foreign import foreign_module
 from ib_core.networks.module_table import module_table, suggested_layers
 from tasks.points.source import MNIST, built_in, is_file, read_points
+from tasks.points.weights import load_weights
 from tasks.sweep.networks import inputs
 from tasks.sweep.pretrained import weight_files
 
@@ -66,10 +67,11 @@ def begin(path: Path, source: str, network: str, weights: str | None, data_path:
     if path.exists():
         raise ConfigError(f"{path} must not exist yet: ibshift new writes no file anew")
     written = [path]
-    if source not in built_in() and not is_file(source):
+    named_file = is_file(source, path.parent)
+    if source not in built_in() and not named_file:
         written += _stub(path.parent, source, "data.source", DATA_STUB)
     try:
-        points = read_points(str(path.parent / source) if is_file(source) else source, data_path)
+        points = read_points(str(path.parent / Path(source).expanduser()) if named_file else source, data_path)
     except (ValueError, KeyError) as error:
         raise ConfigError(f"data.source ({source}): {error.args[0]}") from error
     layers: list[str] = []

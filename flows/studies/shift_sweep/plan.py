@@ -1,18 +1,21 @@
 """The units of the shift sweep, from its settings."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from flows.studies.shift_sweep.resolved import Resolved
+from flows.studies.shift_sweep.resolved import Kind, Resolved
+from flows.studies.shift_sweep.settings import Shifts as ShiftSettings
 from flows.studies.shift_sweep.settings import SweepConfig
 from ib_core.laws.family import FAMILIES
 from ib_core.laws.source import SOURCES
 from tasks.engine.recipe import Recipe
 from tasks.sweep.activations import Activations
+from tasks.sweep.attacks import Attack
 from tasks.sweep.bounds import Bounds
 from tasks.sweep.data import Part
 from tasks.sweep.information import Information
-from tasks.sweep.laws import Law, Reference, Shifted, Shifts, column
+from tasks.sweep.laws import Law, Reference, Shifted, Shifts, column, is_column, law_name, name_in
 from tasks.sweep.measures import Measured
 from tasks.sweep.networks import Network
 from tasks.sweep.pretrained import Pretrained
@@ -31,8 +34,14 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     """
     found = config.resolved
     by_part = {name: _laws(config, found, part, len(rows)) for name, (part, rows) in found.parts.items()}
-    laws = {name: law for laws in by_part.values() for name, law in laws.items()}
-    networks = [_network(config, found, beta, seed) for beta in config.network.betas for seed in config.network.seeds]
+    laws = {name: law for part_laws in by_part.values() for name, law in part_laws.items()}
+    networks = [
+        _network(config, found, kind, beta, seed)
+        for kind in found.networks
+        for beta in kind.settings.betas
+        for seed in kind.settings.seeds
+    ]
+    attacks: list[Attack] = []
     activations: list[Activations] = []
     cells: list[Information] = []
     searches: list[WorstCase] = []
@@ -40,7 +49,9 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     for network in networks:
         for epoch in network.kept:
             for part_laws in by_part.values():
-                here = _activations(config, network, epoch, part_laws)
+                against = _attacks(config, network, epoch, part_laws)
+                attacks += against
+                here = _activations(config, network, epoch, part_laws, against)
                 activations += here
                 for layer in range(1, len(network.hidden) + 1):
                     cells += [_cell(config, each, here[0], layer, part_laws) for each in here]
@@ -59,6 +70,7 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
         rule=_rule(config, found),
         shifts=tuple(Shifts(shift.family, tuple(shift.sizes), shift.metric) for shift in config.shifts),
         laws=laws,
+        attacks=tuple(attacks),
         networks=tuple(networks),
         activations=tuple(activations),
         cells=tuple(cells),
@@ -69,6 +81,7 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
         found.data,
         *dict.fromkeys(laws.values()),
         *networks,
+        *attacks,
         *activations,
         *cells,
         *measures,
@@ -89,28 +102,51 @@ def _laws(config: SweepConfig, found: Resolved, part: Part, n_atoms: int) -> dic
     """Every law of a part by its name; size 0 of a family is the reference itself."""
     atoms = part, n_atoms, found.data.shape
     reference = Reference(*atoms, found.data)
-    laws: dict[str, Law] = {reference.label: reference}
+    laws: dict[str, Law] = {reference.key: reference}
     for shift in config.shifts:
-        given = {
-            key: column(value) if isinstance(value, str) and "#" in value else value
-            for key, value in shift.parameters.items()
-        }
+        sees_network = FAMILIES.find(shift.family).sees_network
         for size in shift.sizes:
-            law = Shifted(*atoms, reference, shift.family, size, shift.metric, given)
-            laws[law.label] = law if size > 0 else reference
+            if size == 0:
+                laws[name_in(part.name, law_name(shift.family, size))] = reference
+            elif not sees_network:
+                law = Shifted(*atoms, reference, shift.family, size, shift.metric, _given(shift))
+                laws[law.key] = law
     return laws
 
 
-def _network(config: SweepConfig, found: Resolved, beta: float, seed: int) -> Network:
-    made = found.data, found.design, beta, config.network.noise, seed
+def _given(shift: ShiftSettings) -> dict[str, Any]:
+    """Parameters of a family, with what stands in files."""
+    return {name: column(value) if is_column(value) else value for name, value in shift.parameters.items()}
+
+
+def _attacks(config: SweepConfig, network: Network, epoch: int, laws: Mapping[str, Law]) -> list[Attack]:
+    """Laws that see this checkpoint."""
+    reference = next(iter(laws.values()))
+    assert isinstance(reference, Reference)  # which stands first
+    atoms = reference.part, reference.n_atoms, reference.shape
+    return [
+        Attack(*atoms, reference, shift.family, size, shift.metric, _given(shift), network, epoch)
+        for shift in config.shifts
+        if FAMILIES.find(shift.family).sees_network and (shift.epochs == "all" or epoch == network.last)
+        for size in shift.sizes
+        if size > 0
+    ]
+
+
+def _network(config: SweepConfig, found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
+    made = found.data, kind.design, beta, kind.settings.noise, seed
+    several = len(found.networks) > 1
     if config.training is None:
-        return Pretrained(*made, found.weights, found.split(seed))
+        return Pretrained(*made, kind.weights, found.split(seed), title=kind.title, among_others=several)
     split = found.split(seed)
     assert split is not None  # known wherever there is training
-    return Training(*made, split, Schedule(**config.training.model_dump(exclude={"train_fraction"})))
+    schedule = Schedule(**config.training.model_dump(exclude={"train_fraction"}))
+    return Training(*made, split, schedule, title=kind.title, among_others=several)
 
 
-def _activations(config: SweepConfig, network: Network, epoch: int, laws: Mapping[str, Law]) -> list[Activations]:
+def _activations(
+    config: SweepConfig, network: Network, epoch: int, laws: Mapping[str, Law], attacks: Iterable[Attack]
+) -> list[Activations]:
     """Those of the reference first; moved laws have atoms of their own, perhaps at the last checkpoint alone."""
     only_last = {shift.family for shift in config.shifts if shift.epochs == "last"}
     if epoch == network.last:
@@ -118,7 +154,7 @@ def _activations(config: SweepConfig, network: Network, epoch: int, laws: Mappin
     reference, *shifted = dict.fromkeys(laws.values())
     moved = [law for law in shifted if isinstance(law, Shifted) and law.kind == "moved" and law.family not in only_last]
     sampled = config.estimator.stored_passes, config.estimator.widest
-    return [Activations(network, law, epoch, *sampled) for law in (reference, *moved)]
+    return [Activations(network, law, epoch, *sampled) for law in (reference, *moved, *attacks)]
 
 
 def _cell(
@@ -135,9 +171,9 @@ def _cell(
 def _columns(activations: Activations, laws: Mapping[str, Law]) -> dict[str, Law]:
     """Laws on the same atoms are weight columns of one cell."""
     if activations.law.kind == "moved":
-        return {activations.law.label: activations.law}
+        return {activations.law.key: activations.law}
     on_atoms = {name: law for name, law in laws.items() if law.kind == "reweighted"}
-    return {activations.law.label: activations.law} | on_atoms
+    return {activations.law.key: activations.law} | on_atoms
 
 
 def _searches(config: SweepConfig, reference: Activations, layer: int) -> list[WorstCase]:

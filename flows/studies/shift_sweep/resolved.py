@@ -12,18 +12,35 @@ from flows.settings.settings import ConfigError
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.points import Points
 from ib_core.networks.checks import check
-from ib_core.networks.foreign import load_weights
 from ib_core.networks.noisy_network import NoisyNetwork
+from tasks.points.weights import load_weights
 from tasks.sweep.data import DataSet, Part, PartName, Split, data_set
 from tasks.sweep.networks import PROBES, Design, inputs, untrained
 from tasks.sweep.pretrained import Weights, weight_files
 
 if TYPE_CHECKING:
-    from flows.studies.shift_sweep.settings import SweepConfig
+    from flows.studies.shift_sweep.settings import Network, SweepConfig
 
 TRAIN_FRACTION = 0.8
 WIDTHS = {"mlp": (10, 7, 5, 4, 3), "cnn": (128,)}
 CHANNELS = {"cnn": (16, 32)}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of network.
+
+    Attributes:
+        settings: that name it.
+        design: what makes it.
+        weights: files of weights that are given.
+        title: what people read.
+    """
+
+    settings: "Network"
+    design: Design
+    weights: tuple[Weights, ...]
+    title: str
 
 
 @dataclass(frozen=True)
@@ -34,8 +51,7 @@ class Resolved:
         data: the points as a recipe.
         points: themselves.
         parts: those that are measured, with the row numbers of their atoms.
-        design: of the network.
-        weights: files of weights that are given.
+        networks: one kind after the other.
         fraction: part of the points to train on, where the data do not say them; None where they do, or nobody knows.
         seed: of that part, where it is the same for all networks; None where each network draws its own.
     """
@@ -43,8 +59,7 @@ class Resolved:
     data: DataSet
     points: Points
     parts: Mapping[str, tuple[Part, np.ndarray]]
-    design: Design
-    weights: tuple[Weights, ...]
+    networks: tuple["Kind", ...]
     fraction: float | None
     seed: int | None
 
@@ -90,7 +105,12 @@ def resolve(config: "SweepConfig") -> Resolved:
             points.law(parts[name][1])
         except ValueError as error:
             raise ConfigError(f"data: {error}") from error
-    return Resolved(data, points, parts, _design(config, data, points), _weights(config), fraction, shared)
+    kinds = [_kind(setting, network, data, points) for setting, network in config.each_network]
+    titles = [kind.title for kind in kinds]
+    for title in titles:
+        if titles.count(title) > 1:
+            raise ConfigError(f"networks must have distinct names, got {title} twice: give each a `name`")
+    return Resolved(data, points, parts, tuple(kinds), fraction, shared)
 
 
 def read_data(config: "SweepConfig") -> tuple[DataSet, Points]:
@@ -101,18 +121,22 @@ def read_data(config: "SweepConfig") -> tuple[DataSet, Points]:
         raise ConfigError(f"data.source ({config.data.source}): {error.args[0]}") from error
 
 
-def _weights(config: "SweepConfig") -> tuple[Weights, ...]:
-    if config.network.weights is None:
+def _weights(setting: str, network: "Network") -> tuple[Weights, ...]:
+    if network.weights is None:
         return ()
     try:
-        return weight_files(config.network.weights)
+        return weight_files(network.weights)
     except (ValueError, OSError) as error:
-        raise ConfigError(f"network.weights: {error}") from error
+        raise ConfigError(f"{setting}.weights: {error}") from error
 
 
-def built(config: "SweepConfig", data: DataSet) -> tuple[Design, nn.Module, tuple[str, ...]]:
-    """The network as it is built, with its first weights where these are given, and the names of its noised layers."""
-    network, weights = config.network, _weights(config)
+def built(setting: str, network: "Network", data: DataSet) -> tuple[Design, nn.Module, tuple[str, ...]]:
+    """The network as it is built, with its first weights where these are given, and the names of its noised layers.
+
+    Args:
+        setting: where it stands in the settings.
+    """
+    weights = _weights(setting, network)
     design = Design(network.source, data.shape, data.classes, tuple(network.layers or ()), ())
     if design.own:
         design = replace(design, parameters=network.parameters)
@@ -128,29 +152,30 @@ def built(config: "SweepConfig", data: DataSet) -> tuple[Design, nn.Module, tupl
     try:
         module, names = untrained(design, network.seeds[0])
     except ValueError as error:
-        raise ConfigError(f"network.{'source' if design.own else 'widths'} ({network.source}): {error}") from error
+        raise ConfigError(f"{setting}.{'source' if design.own else 'widths'} ({network.source}): {error}") from error
     if weights:
         try:
             load_weights(module, Path(weights[0].file))
         except (ValueError, OSError) as error:
-            raise ConfigError(f"network.weights: {error}") from error
+            raise ConfigError(f"{setting}.weights: {error}") from error
     return design, module, design.layers or names
 
 
-def _design(config: "SweepConfig", data: DataSet, points: Points) -> Design:
-    """The network with the names and shapes of its layers, after it was checked."""
-    design, module, layers = built(config, data)
+def _kind(setting: str, network: "Network", data: DataSet, points: Points) -> Kind:
+    """A network with the names and shapes of its layers, after it was checked."""
+    design, module, layers = built(setting, network, data)
     if not layers:
         raise ConfigError(
-            "network.layers must name the modules of your network that are noised, in the order of the forward pass; "
-            "`ibshift layers` lists them"
+            f"{setting}.layers must name the modules of your network that are noised, in the order of the forward "
+            "pass; `ibshift layers` lists them"
         )
     probe = inputs(points, np.arange(min(len(points.y), PROBES)))
     try:
         check(module, layers, probe, classes=data.classes)
-        network = NoisyNetwork(module, layers, data.shape, [1.0] * len(layers))
+        noised = NoisyNetwork(module, layers, data.shape, [1.0] * len(layers))
     except Exception as error:  # whatever a module of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         blamed = "layers" if design.own else "widths"
-        raise ConfigError(f"network.{blamed} ({config.network.source}): {problem}") from error
-    return replace(design, layers=tuple(layers), shapes=tuple(map(tuple, network.shapes)))
+        raise ConfigError(f"{setting}.{blamed} ({network.source}): {problem}") from error
+    design = replace(design, layers=tuple(layers), shapes=tuple(map(tuple, noised.shapes)))
+    return Kind(network, design, _weights(setting, network), network.name or design.title)

@@ -1,6 +1,5 @@
 """The settings of a shift sweep: typed, documented, and refused in one line when they are wrong."""
 
-import math
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -32,7 +31,7 @@ from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import ARCHITECTURES
 from tasks.points.mnist import VARIABLE
 from tasks.points.source import FORMS, MNIST, built_in, is_file
-from tasks.sweep.laws import family_place, read_column
+from tasks.sweep.laws import family_place, is_column, read_column
 
 
 class Data(Settings):
@@ -50,10 +49,11 @@ class Data(Settings):
     def _check_source(self, info: ValidationInfo) -> "Data":
         if self.path is not None and self.source != MNIST:
             raise ValueError(f"path must be left out unless source is {MNIST}: other files are named by source")
+        folder = info.context or Path()
         for name in ("source", "path"):
             value = getattr(self, name)
-            if value is not None and (name == "path" or is_file(value)):  # which must mean the same everywhere
-                object.__setattr__(self, name, os.path.realpath((info.context or Path()) / Path(value).expanduser()))
+            if value is not None and (name == "path" or is_file(value, folder)):  # which must mean the same everywhere
+                object.__setattr__(self, name, os.path.realpath(folder / Path(value).expanduser()))
         if self.source not in built_in() and not is_file(self.source):
             try:
                 own_place(self.source)
@@ -73,6 +73,11 @@ def _as_name(value: Any) -> Any:
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
+        description="what it is called in tables and figures; null: by its layers, or its function",
+    )
     source: str = Field(
         "mlp", description=f"{', '.join(ARCHITECTURES.names)}, or module:function that returns a torch.nn.Module"
     )
@@ -174,7 +179,7 @@ class Shifts(Settings):
     family: Annotated[str, named(FAMILIES)] = Field(description=FAMILIES.choice)
     sizes: list[Annotated[float, Field(ge=0)]] = Field(
         min_length=1,
-        description="distances to the reference in the family's metric: TV, KL in nats, W_2 in input units; or severities",
+        description="distances to the reference in the family's metric: TV, KL in nats, W_2, W_inf; or severities",
     )
     metric: Literal["w2"] | None = Field(
         None, description="of the sizes, for families whose own are severities; null: the family's own"
@@ -193,9 +198,9 @@ class Shifts(Settings):
     @model_validator(mode="after")
     def _check_family(self, info: ValidationInfo) -> "Shifts":
         family = FAMILIES.find(self.family)
-        check_parameters(self.family, family.apply, self.parameters)
+        check_parameters(self.family, family, self.parameters)
         for key, value in self.parameters.items():
-            if isinstance(value, str):  # a file, which must mean the same wherever the work runs
+            if is_column(value):  # a file, which must mean the same wherever the work runs
                 self.parameters[key] = os.path.realpath((info.context or Path()) / value)
         if self.epochs == "last" and not family.moves_atoms:
             raise ValueError(f"epochs must be all for {self.family}: reweightings share the cells of the reference")
@@ -298,6 +303,9 @@ class SweepConfig(StudyConfig):
     study: Literal["shift_sweep"] = Field("shift_sweep", description="which study these settings are for")
     data: Data = Data()
     network: Network = Network()
+    networks: list[Network] = Field(
+        [], max_length=64, description="several kinds of networks, in place of `network`: a list of the same settings"
+    )
     training: Annotated[Training | None, BeforeValidator(_no_training)] = Field(
         Training(), description="none: the network is measured as it is"
     )
@@ -316,11 +324,22 @@ class SweepConfig(StudyConfig):
         for family in families:
             if families.count(family) > 1:
                 raise ValueError(f"shifts: {family} appears twice; give it one list of sizes")
-        if self.training is None and self.network.source in ARCHITECTURES.names:
-            raise ValueError(f"training must not be none for {self.network.source}, whose weights come from training")
-        if self.training is not None and self.network.weights is not None:
-            raise ValueError("training must be none where network.weights are given: they are measured as they are")
+        if self.networks and self.network != Network():
+            raise ValueError("network must be left out where networks are listed")
+        for setting, network in self.each_network:
+            if self.training is None and network.source in ARCHITECTURES.names:
+                raise ValueError(f"training must not be none for {network.source}, whose weights come from training")
+            if self.training is not None and network.weights is not None:
+                raise ValueError(
+                    f"training must be none where {setting}.weights are given: they are measured as they are"
+                )
         return self
+
+    @property
+    def each_network(self) -> list[tuple[str, Network]]:
+        """The kinds of networks, each with where it stands in the settings."""
+        listed = [(f"networks.{k}", network) for k, network in enumerate(self.networks)]
+        return listed or [("network", self.network)]
 
     @cached_property
     def resolved(self) -> Resolved:
@@ -336,9 +355,11 @@ class SweepConfig(StudyConfig):
         that it cannot reach, with those it can."""
         found = self.resolved
         sizes = sum(len(shift.sizes) for shift in self.shifts)
-        epochs = len(found.weights) or (self.training.checkpoints if self.training else 1)
-        grid = len(self.network.betas), len(self.network.seeds), epochs, len(found.design.layers), len(found.parts)
-        cells = math.prod(grid) * (1 + sizes)
+        cells = 0
+        for kind in found.networks:
+            epochs = len(kind.weights) or (self.training.checkpoints if self.training else 1)
+            per_network = epochs * len(kind.design.layers) * len(found.parts) * (1 + sizes)
+            cells += len(kind.settings.betas) * len(kind.settings.seeds) * per_network
         if cells > self.resources.max_cells:
             raise ConfigError(
                 f"the grid has {cells:,} estimates (betas x seeds x checkpoints x layers x parts x laws), "
@@ -352,10 +373,7 @@ class SweepConfig(StudyConfig):
 def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
     """Refuse a shift that its family cannot make of this law."""
     try:
-        given = {
-            key: read_column(value) if isinstance(value, str) and "#" in value else value
-            for key, value in shift.parameters.items()
-        }
+        given = {key: read_column(value) if is_column(value) else value for key, value in shift.parameters.items()}
     except ValueError as error:
         raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
     try:
@@ -363,7 +381,7 @@ def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
             family_place(shift.family)
         for size in shift.sizes:
             check_shift(shift.family, law, size, metric=shift.metric, **given)
-    except Exception as error:  # whatever a family of the user's raises
+    except (Exception, SystemExit) as error:  # whatever a family of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
         raise ConfigError(f"shifts.{index}.{blamed} ({shift.family}): {problem}") from error

@@ -9,6 +9,8 @@ from tiny import TINY
 
 from flows.cli.cli import app
 from tasks.sweep import bottleneck
+from tasks.tracking import sync as tracking
+from tasks.tracking.sync import prepare_in_background
 from tasks.urls import sqlite_url
 
 ALPHABET = " !\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~üλ中\N{GRINNING FACE}\t\n"
@@ -16,6 +18,13 @@ ALPHABET = " !\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~üλ中\N{GRINNING FACE}\t\n"
 
 def ibshift(*arguments) -> int:
     return app([*map(str, arguments)], standalone_mode=False) or 0
+
+
+def waited(*places):
+    """Have the database made in its own process, niced as ever, before the sweep: a busy machine may take long."""
+    making = prepare_in_background(*places)
+    assert making.wait() == 0
+    return making
 
 
 def read(capsys) -> str:
@@ -31,6 +40,7 @@ def test_every_command_works_and_nothing_lands_elsewhere(tmp_path, monkeypatch, 
     workspace, sweep = here / "y]" / name / "ws", here / "y]" / name / "tiny.yaml"
     sweep.write_text(yaml.safe_dump({**TINY, "shifts": TINY["shifts"][:1], "worst_case": {"tv": [], "kl": []}}))
     monkeypatch.setattr(bottleneck, "MULTIPLIERS", bottleneck.MULTIPLIERS[:1])
+    monkeypatch.setattr(tracking, "prepare_in_background", waited)
     assert ibshift("run", sweep, "-w", workspace, "--no-prefect") == 0
     said, page = read(capsys), " ".join(f"{workspace}/sweeps/tiny/report.html".split())
     assert f"report {page}" in said and "warning" not in said

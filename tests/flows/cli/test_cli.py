@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from flows.cli.app import console
+from tasks.tracking.sync import TrackingError
+
 
 def in_a_process(*arguments, cwd=None, **variables):
     command, environment = [sys.executable, "-m", "flows", *map(str, arguments)], os.environ | variables
@@ -47,6 +50,25 @@ def test_a_process_ends_in_the_same_way(tmp_path):
 def test_every_command_has_a_help_that_teaches(ibshift, command):
     code, out, _ = ibshift(command, "--help")
     assert code == 0 and len(out.splitlines()) > 8
+
+
+@pytest.mark.parametrize(
+    ("study", "names"),
+    [("shift_sweep", ["network.betas", "estimator.target_stderr", "shifts.<n>.family"]), ("calibration", ["name"])],
+)
+def test_settings_lists_every_setting_of_a_study(ibshift, study, names, monkeypatch):
+    monkeypatch.setattr(console, "width", 300)
+    code, out, _ = ibshift("settings", study)
+    assert code == 0 and set(names) <= set(out.split())
+
+
+def test_a_sync_that_fails_is_one_line_and_exit_code_1(ibshift, beside, monkeypatch):
+    def refused(*_):
+        raise TrackingError("no server answers")
+
+    monkeypatch.setattr("flows.execution.mirror.mirror", refused)
+    code, out, err = ibshift("sync", "tiny.yaml")
+    assert code == 1 and "failed: no server answers" in " ".join((out + err).split())
 
 
 def test_only_refuses_when_its_inputs_are_missing(ibshift, tmp_path, monkeypatch):

@@ -4,8 +4,11 @@ import copy
 import math
 import random
 import re
+import sys
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from tiny import TINY
 
@@ -20,7 +23,16 @@ SHIFTS = [
     {"family": "feature_tilt", "sizes": [0.1], "parameters": {"column": 3}},
     {"family": "class_prior", "sizes": [0.1], "parameters": {"label": 1}},
 ]
-SWEEP = TINY | {"shifts": TINY["shifts"] + SHIFTS, "estimator": TINY["estimator"] | {"slices": "none"}}
+DATA = {"source": "szt", "path": None, "part": "both", "atoms": 64, "seed": 0}
+NETWORK = {"source": "mlp", "activation": "tanh", "batch_norm": False, "initial_weights": "glorot", "noise": "absolute"}
+TRAINING = {"optimizer": "sgd", "momentum": 0.5, "final_learning_rate": 0.001, "weight_decay": 0.0, "orthonormal": 0.0}
+SWEEP = TINY | {
+    "data": DATA,
+    "network": TINY["network"] | NETWORK,
+    "training": TINY["training"] | TRAINING,
+    "shifts": TINY["shifts"] + SHIFTS,
+    "estimator": TINY["estimator"] | {"slices": "none"},
+}
 CALIBRATION = {
     "study": "calibration",
     "name": "small",
@@ -39,6 +51,35 @@ TEXTS = """
 """
 WORDS = [*NUMBERS.split(), *TEXTS.split(), "{kind: random, n: 2}", "a: b: c", "\t1", "1 # one", "1 2", "x" * 5000]
 TESTED = 400  # documents for each seed
+
+
+NETS = """
+from torch import nn
+
+def build(width=3):
+    return nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 2))
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """The settings of a sweep on points and a network of a user's own."""
+    folder, path = tmp_path_factory.mktemp("own"), sys.path.copy()
+    (folder / "fuzzed_nets.py").write_text(NETS)
+    np.savez(folder / "points.npz", x=np.random.default_rng(0).normal(size=(40, 2)), y=np.arange(40) % 2)
+    sys.path.append(str(folder))
+    import fuzzed_nets
+
+    torch.save(fuzzed_nets.build().state_dict(), folder / "w_3.pt")
+    network = {"source": "fuzzed_nets:build", "weights": str(folder / "w_*.pt"), "layers": ["1"], "betas": [0.1]}
+    yield SWEEP | {
+        "data": {"source": str(folder / "points.npz"), "part": "all", "atoms": 30},
+        "network": network | {"parameters": {"width": 3}, "noise": "relative"},
+        "training": "none",
+        "shifts": TINY["shifts"],
+    }
+    sys.path[:] = path
+    sys.modules.pop("fuzzed_nets", None)
 
 
 def places(value, path=()):
@@ -66,15 +107,17 @@ def as_written(word, value):
     """Whether a setting is what its plain word shows: nothing, text letter by letter, or a decimal number."""
     if value is None or isinstance(value, str):
         return word in ("null", "Null", "~") if value is None else word == value
+    if isinstance(value, bool):
+        return word.lower() == str(value).lower()
     plain = re.match(r"[-+]?(0$|0[.eE]|[1-9.])", word)
-    return plain and not isinstance(value, bool) and type(value)(float(word) if "e" in word else word) == value
+    return plain and type(value)(float(word) if "e" in word else word) == value
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_word_in_place_of_a_setting_is_taken_as_written_or_refused(seed):
+def test_a_word_in_place_of_a_setting_is_taken_as_written_or_refused(seed, own):
     rng, accepted = random.Random(seed), 0
     for _ in range(TESTED):
-        shipped, document = rng.choice([("szt", SWEEP), ("calibration", CALIBRATION)])
+        shipped, document = rng.choice([("szt", SWEEP), ("szt", own), ("calibration", CALIBRATION)])
         path, word = rng.choice(places(document)), rng.choice(WORDS)
         text = ".".join(map(str, path)) + "=" + word
         config = told(lambda: load_config(shipped, copy.deepcopy(document) | parse_overrides([text])))  # noqa: B023
@@ -118,11 +161,11 @@ def move(rng, text):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_damaged_file_is_settings_or_one_line(seed, tmp_path):
+def test_a_damaged_file_is_settings_or_one_line(seed, tmp_path, own):
     rng = random.Random(seed)
     path = tmp_path / "sweep.yaml"
     for _ in range(TESTED):
-        text = yaml.safe_dump(rng.choice([SWEEP, CALIBRATION]), sort_keys=False).encode()
+        text = yaml.safe_dump(rng.choice([SWEEP, own, CALIBRATION]), sort_keys=False).encode()
         for _ in range(rng.randint(1, 3)):
             text = rng.choice([cut, flip, put, double, move])(rng, text)
         path.write_bytes(text)

@@ -12,7 +12,7 @@ from flows.settings.settings import ConfigError
     [
         ("network.betas=[0]", "network.betas.0: .*greater than or equal to 0.000001, got 0"),
         ("network.betas=[-0.1]", "network.betas.0: .*greater than or equal to 0.000001, got -0.1"),
-        ("network.widths=[]", "network.widths: .*at least 1 item"),
+        ("network.widths=[]", "network: widths must name at least one hidden layer, got .."),
         ("shifts.0.sizes=[1.5]", r"sizes in TV must be in \[0, 1\], got 1.5"),
         ("shifts.1.sizes=[9]", r"hamming_tilt.*reaches KL 0 and .*8.3177\d+\], asked for 9"),
         ("shifts.1.family=hamming_tlt", "did you mean hamming_tilt"),
@@ -70,7 +70,8 @@ def test_a_wrong_file_is_one_line(tmp_path, text, expected):
         ("training: {learning_rate: on}", "training.learning_rate: must be a valid number, got 'on'"),
         ("training: {learning_rate: .inf}", "training.learning_rate: must be a finite number, got inf"),
         ("training: {learning_rate: 1e-400}", "learning_rate: must be a number that float64 can hold, got 1e-400"),
-        ("training:\nname: x", "training: must be a mapping of settings, got null"),
+        ("estimator:\nname: x", "estimator: must be a mapping of settings, got null"),
+        ("training:\nname: x", "training must not be none for mlp, whose weights come from training"),
         ("training: &t {epochs: 3}", "training: must be written out, got the anchor or alias t"),
         ("training: {<<: {epochs: 3}}", "training: must be written out, got the merge key <<"),
         ("training: {epochs: !!int '3'}", "training.epochs: must be a value without a tag, got !!int"),

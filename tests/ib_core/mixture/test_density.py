@@ -332,3 +332,21 @@ def test_refusals_name_the_argument(arguments, message):
     call = {**valid, **arguments}
     with pytest.raises(ValueError, match=message):
         log_density(call.pop("points"), call.pop("centres"), call.pop("beta"), **call)
+
+
+def test_passes_far_from_all_others_of_a_narrow_layer_take_no_slow_way(monkeypatch):
+    """Points of fresh passes where passes lie apart: hundreds of nats from the nearest centre, and exact to 1e-6."""
+    rng = np.random.default_rng(0)
+    centres = 30 * rng.normal(size=(200, 1, 8)) + 6 * rng.normal(size=(200, 8, 8))
+    owner = np.arange(200)
+    points = centres.mean(1) + 8 * rng.normal(size=(200, 8))
+    atoms, groups = Atoms(centres, 1.0, "numba"), ungrouped(rng.dirichlet(np.ones(200), size=2).T)
+    points = atoms.scaled(points)
+    own = atoms.own(points, owner, groups.group_of[owner])
+    assert np.median(own.offset) > 100
+    truth = logsumexp(atoms.exact(points)[:, :, None] + np.log(groups.weights), axis=1)
+    evaluated = []
+    monkeypatch.setattr(atoms, "exact", lambda tile: evaluated.append(len(tile)) or np.full((len(tile), 200), np.nan))
+    found = log_totals(atoms, points, groups, own)[0]
+    assert sum(evaluated) == 0
+    np.testing.assert_allclose(found, truth, atol=1e-6)

@@ -1,8 +1,9 @@
 """Shifts of images do what they say, by severity or at a W_2, or say what they can reach."""
 
 import math
-from functools import partial
+import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -291,8 +292,6 @@ def test_a_law_without_images_is_refused(family, shape):
 
 
 def test_a_severity_of_ones_own_is_solved_for_up_to_its_largest(monkeypatch):
-    monkeypatch.setattr(family_module, "_ENTERED", family_module._ENTERED.copy())
-
     @family_module.family("severity", moves_atoms=True, largest=lambda law, power=1: 2.0**power)
     def louder(law, size, power=1):
         return Shift(law.moved(law.atoms * (1 + size)), size)
@@ -305,7 +304,9 @@ def test_a_severity_of_ones_own_is_solved_for_up_to_its_largest(monkeypatch):
     def relabels(law, size):
         return Shift(InputLaw(law.atoms + size, law.weights, 1 - law.labels), size)
 
-    name = partial("{}.{}".format, __name__)
+    own = {"louder": louder, "endless": endless, "relabels": relabels}
+    monkeypatch.setitem(sys.modules, "own_severities", SimpleNamespace(**own))
+    name = "own_severities:{}".format
     law = InputLaw([[1.0, 2.0], [2.0, -1.0]], [0.5, 0.5], [0, 1])
     shift = shifted(name("louder"), law, 0.1, metric="w2", power=2)
     assert shift.parameter == pytest.approx(0.1 / math.sqrt(5), rel=1e-9)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 
 import pytest
 
@@ -55,6 +56,25 @@ def test_damage_is_found_and_set_aside(tmp_path, damage):
     assert len(list((tmp_path / "damaged").iterdir())) == 1
     assert [entry["event"] for entry in store.journal()] == ["damaged"]
     assert publish(store).file("sub/x.txt").read_text() == "numbers"
+
+
+@pytest.mark.parametrize(
+    ("forged", "why"),
+    [
+        ({"recipe": RECIPE | {"settings": {"a": 2}}}, "its recipe is not that of this result"),
+        ({"files": {"x.txt": {"sha256": None, "bytes": 7}}}, "no checksum for x.txt"),
+        ({"files": {"../x.txt": {"sha256": "0" * 64, "bytes": 7}}}, "../x.txt is no file of this result"),
+        ({"files": {"/etc/passwd": {"sha256": "0" * 64, "bytes": 7}}}, "/etc/passwd is no file of this result"),
+        ({"files": []}, "not a manifest"),
+        ({"created_ms": "now"}, "no time"),
+    ],
+)
+def test_a_manifest_that_is_not_its_results_is_damage(tmp_path, forged, why):
+    result = publish(Store(tmp_path))
+    manifest = result.folder / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | forged))
+    with pytest.raises(Damaged, match=re.escape(why)):
+        Result(Store(tmp_path), "data", result.identity).verify()
 
 
 def test_the_identity_hears_settings_inputs_and_code_and_nothing_else():

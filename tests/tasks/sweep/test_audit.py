@@ -140,7 +140,9 @@ def test_the_bottleneck_of_the_labels_ends_in_its_corner_and_that_of_the_soft_ru
     p = np.bincount(law.labels) / len(law.labels)
     entropy = -float(p @ np.log(p))
     hard, soft = (table[table["rule"] == rule] for rule in ("labels", "soft rule"))
-    assert hard[["compression", "relevance"]].to_numpy() == pytest.approx(np.array([[entropy, entropy]]), abs=1e-9)
+    assert hard[["compression", "relevance"]].to_numpy() == pytest.approx(
+        np.array([[0, 0], [entropy, entropy]]), abs=1e-9
+    )
     assert soft["relevance"].max() == pytest.approx(0.99 * math.log(2), abs=1e-3)
     assert (soft["relevance"] <= soft["compression"]).all() and table["gap"].max() < 1e-6
     # The curve is concave: its slope is 1 / multiplier.

@@ -133,6 +133,19 @@ def test_a_layer_above_an_earlier_one_is_a_negative_margin(small):
     assert (margin[0, 3] < 0).all() and (margin[0, 5] > 0).all() and (margin[1] > 0).all()
 
 
+def test_a_layer_that_a_connection_passes_by_binds_no_later_one(small):
+    information = small.information.copy()
+    second = (information["quantity"] == "I_X_T") & (information["layer"] == 2)
+    information.loc[second, ["lower", "upper"]] -= 20.0
+    for cut in (True, False):
+        layers = small.layers.assign(cut=cut | (small.layers["layer"] != 2))
+        margin = Arranged(replace(small, information=information, layers=layers)).processing.set_index("layer")[
+            "margin"
+        ]
+        assert (margin[[3, 5]] < 0).all() == cut and (margin[[3, 5]] > 0).all() != cut
+        assert (margin[2] > 0).all()  # which layer 1 still binds
+
+
 def test_names_are_text_and_never_markup(small, tmp_path):
     hostile = "<script>alert(1)</script> $\\frac$ {{ 7 * 7 }}"
     page = report(replace(only(small, layer=[0, 1]), sweep=hostile, config={"name": hostile}), tmp_path)
