@@ -9,8 +9,8 @@ import pandas as pd
 
 from ib_core.estimate import Estimate, centred, interval
 from tasks.page.tables import violated
-from tasks.sweep.report.sizes import KINDS
 from tasks.sweep.schema import BALL, CELL, CHECKPOINT, ESTIMATE, OVER_SEEDS, PLACE
+from tasks.sweep.sizes import KINDS
 from tasks.sweep.tables import SweepTables
 
 WIDEST = 4  # families side by side in one figure
@@ -199,7 +199,8 @@ class Arranged:
     @cached_property
     def audit(self) -> pd.DataFrame:
         """Each deviation at the final epoch and sizes above 0 with its smallest valid bound: theorem, bound, cap,
-        vacuous, how many theorems there are and say nothing, and tightness = measured / bound; NaN where none is valid.
+        vacuous, how many theorems there are and say nothing, and tightness = measured / bound; NaN where none is valid,
+        and where it is `unresolved`: the bracket reaches so far that its middle lies beyond the bound.
         """
         bounds = self.tables.bounds
         bounds = self.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
@@ -215,7 +216,8 @@ class Arranged:
         change = change.assign(measured=change["middle"].abs(), clear=(change["lower"] > 0) | (change["upper"] < 0))
         change = change.rename(columns={"stderr": "measured_stderr"})
         table = table.merge(change[[*ESTIMATE, "measured", "measured_stderr", "clear"]], on=ESTIMATE)
-        return table.assign(tightness=table["measured"] / table["bound"])
+        unresolved = table["measured"] > table["bound"]
+        return table.assign(unresolved=unresolved, tightness=(table["measured"] / table["bound"]).where(~unresolved))
 
     @cached_property
     def violated(self) -> pd.DataFrame:

@@ -10,8 +10,8 @@ from ib_core.bounds.theorems import among, named
 from ib_core.estimate import WIDTH
 from tasks.page.tables import Table, number
 from tasks.sweep.report.arranged import Arranged, Case
-from tasks.sweep.report.sizes import KINDS, METRICS, at_size, title, with_unit
 from tasks.sweep.schema import BALL, CELL
+from tasks.sweep.sizes import KINDS, METRICS, at_size, title, with_unit
 
 STATES = {"holds": "", "vacuous": "faint", "violated": "bad"}
 
@@ -75,6 +75,12 @@ def _tightness_words(arranged: Arranged, audit: pd.DataFrame) -> Iterator[str]:
         else "no deviation is left without a bound"
     )
     yield f"{nothing} of the bounds are vacuous; {every}."
+    unresolved = int((audit["unresolved"] & ~audit["vacuous"]).sum())
+    if unresolved:
+        yield (
+            f"{unresolved} brackets that a bound limits have their middle beyond it, where no change can be: they are "
+            "too wide to say how tight it is."
+        )
     useful = audit[~audit["vacuous"] & audit["tightness"].notna()]
     clear = useful[useful["clear"]]
     if clear.empty:

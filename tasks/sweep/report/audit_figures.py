@@ -16,8 +16,8 @@ from ib_core.bounds.theorems import among, named, of_balls
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
 from tasks.page.page import figure_style as style
 from tasks.sweep.report.arranged import Arranged, Case
-from tasks.sweep.report.sizes import LABELS, METRICS, size_label, size_text, title
 from tasks.sweep.schema import OVER_SEEDS, form_column
+from tasks.sweep.sizes import LABELS, METRICS, size_label, size_text, title
 
 ACROSS = 3  # panels side by side
 LINEAR = 0.01  # nats; below, the axis of a change is linear
@@ -40,7 +40,7 @@ def tightness(arranged: Arranged, case: Case) -> Figure:
             axes.set_axis_off()
     handles = [Line2D([], [], ls="", label=f"{letter}  {named(name).label}") for name, letter in letters.items()]
     style.legend(figure, [*handles, Patch(**VACUOUS, label="every bound vacuous")], case.label)
-    style.colour_bar(figure, panels, ScalarMappable(scale, "YlGnBu"), "measured / smallest bound")
+    style.colour_bar(figure, panels, ScalarMappable(scale, "YlGnBu"), "tightness")
     return figure
 
 
@@ -65,6 +65,11 @@ def _tightness_panel(
             text += f" {letters[theorem[layer, size]]}"
         axes.text(sizes.index(size), arranged.layers.index(layer), text, ha="center", va="center", fontsize=7.5,
                   color="white" if value > 0.15 else INK)  # fmt: skip
+    for layer, size in cells["unresolved"].all()[lambda all_wide: all_wide].index:
+        at = sizes.index(size), arranged.layers.index(layer)
+        if not cells["vacuous"].all()[layer, size]:
+            axes.add_patch(Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, lw=0, facecolor="white"))
+            axes.text(*at, f"? {letters[theorem[layer, size]]}", ha="center", va="center", fontsize=7.5, color=INK)
     axes.set_title(title(family))
     every = max(1, -(-len(sizes) * 4 // 36))
     axes.set_xticks(range(0, len(sizes), every), [f"{size:g}" for size in sizes[::every]])
@@ -76,17 +81,18 @@ def worst_case(arranged: Arranged, case: Case) -> Figure:
     """The change of I(X;T_l) over balls of laws: what was found, what is certain, and the families that were swept."""
     found = case.of(arranged.final(arranged.tables.worst_case))
     metrics = [metric for metric in METRICS if (found["metric"] == metric).any()]
+    layers = [layer for layer in arranged.layers if (found["layer"] == layer).any()]
     figure, panels = style.sheet(
-        len(arranged.layers), len(metrics), 1.55, (0.5, 0.17), top=0.64 + style.LINE, sharex="col", sharey="row"
+        len(layers), len(metrics), 1.55, (0.5, 0.17), top=0.64 + style.LINE, sharex="col", sharey="row"
     )
     marks = {family: style.marker(k) for k, family in enumerate(arranged.families, start=1)}
-    for row, layer in enumerate(arranged.layers):
+    for row, layer in enumerate(layers):
         for column, metric in enumerate(metrics):
             axes = panels[row, column]
             ball = found[(found["layer"] == layer) & (found["metric"] == metric)]
             _worst_panel(axes, ball.groupby("size").mean(numeric_only=True), style.colour(layer))
             grid = np.sort(found.loc[found["metric"] == metric, "size"].unique())
-            label = f"radius in {LABELS[metric]}" if row == len(arranged.layers) - 1 else ""
+            label = f"radius in {LABELS[metric]}" if row == len(layers) - 1 else ""
             style.size_axis(axes, np.concatenate([[0.0], grid]), label, room=0.06)
             change = case.of(arranged.final(arranged.deviation))
             change = change[(change["layer"] == layer) & (change["size"] > 0)]
@@ -169,6 +175,7 @@ def attribution(arranged: Arranged, case: Case) -> Figure:
         for name in families
     ]
     right.set_xticks(range(len(families)), names)
+    right.set_xlim(-0.5, len(families) - 0.5)
     right.tick_params("x", length=0)
     right.set_ylabel("part of the change, nats")
     handles = [

@@ -14,7 +14,7 @@ from tasks.page.figure_style import INK, PAGE
 from tasks.page.page import figure_style as style
 from tasks.page.tables import number
 from tasks.sweep.report.arranged import Arranged
-from tasks.sweep.report.sizes import size_text, title
+from tasks.sweep.sizes import size_text, title
 
 LEFT, RIGHT = 1.75, 2.0  # inches of words on either side of the pictures
 LARGEST = 1.3  # inches, a picture

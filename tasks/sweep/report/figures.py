@@ -21,8 +21,8 @@ from tasks.page.page import figure_style as style
 from tasks.sweep.report.arranged import Arranged, Case, Group, Sheet, over_seeds
 from tasks.sweep.report.audit_figures import draw_audit
 from tasks.sweep.report.example_figures import draw_examples
-from tasks.sweep.report.sizes import size_label, title
 from tasks.sweep.schema import CELL
+from tasks.sweep.sizes import size_label, title
 
 CURVES: list[dict[str, Any]] = [{"color": INK, "lw": 1.6}, {"color": FAINT, "lw": 1.4, "ls": DASHED}]
 PARTS_LOOK: dict[str, Any] = {"train": "-", "test": DASHED}
@@ -239,7 +239,8 @@ def information_by_epoch(arranged: Arranged, sheet: Sheet) -> Figure:
         bottom.set_xlabel("epoch")
         epoch_axis(bottom, np.sort(arranged.tables.history["epoch"].unique()))
     panels[0, 0].set_ylabel("I(X; T) in nats")
-    panels[1, 0].set(ylabel="loss in nats", ylim=(0, None))
+    losses = arranged.tables.history[[f"{part}_loss" for part in PARTS_LOOK]]
+    panels[1, 0].set(ylabel="loss in nats", ylim=(0, 1.08 * float(losses.max(axis=None))))
     panels[2, 0].set_ylabel("correct, %")
     kinds = [Line2D([], [], color=INK, lw=1.6, ls=ls, label=part) for part, ls in PARTS_LOOK.items()]
     kinds.append(Line2D([], [], color=FAINT, lw=1.6, label="correct without noise"))
@@ -253,8 +254,8 @@ def _history_line(axes: Axes, history: pd.DataFrame, name: str, ink: str, ls: An
     for _, seed in history.groupby("seed"):
         axes.plot(seed["epoch"], times * seed[name], color=ink, lw=0.6, ls=ls, alpha=0.6)
     mean = times * history.groupby("epoch")[name].mean()
-    marker: dict[str, Any] = {"marker": "o" if ls == "-" else "x", "ms": 5} if len(mean) == 1 else {}
-    axes.plot(mean, color=ink, lw=1.6, ls=ls, **marker)
+    marker = "" if len(mean) > 1 else "o" if ls == "-" else "x"
+    axes.plot(mean, color=ink, lw=1.6, ls=ls, marker=marker, ms=5)
 
 
 def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
@@ -335,7 +336,7 @@ def relative_deviation(arranged: Arranged, sheet: Sheet, group: Group) -> Figure
             if row == len(sheet.cases) - 1:
                 axes.set_xlabel(size_label(family, arranged.families[family]))
         panels[row, 0].set_ylabel(case.label)
-    style.colour_bar(figure, panels, ScalarMappable(scale, "PuOr_r"), "change of I(X; T), %")
+    style.colour_bar(figure, panels, ScalarMappable(scale, "PuOr_r"), "change, %")
     return figure
 
 

@@ -19,7 +19,7 @@ from tasks.sweep.report import tables as parts
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.report.example_figures import pictured_families, shown_part, slug
 from tasks.sweep.report.figures import draw
-from tasks.sweep.report.sizes import at_size, title
+from tasks.sweep.sizes import at_size, title
 from tasks.sweep.tables import READ_BY_PEOPLE, SweepTables, load_tables
 
 TITLES = {
@@ -158,8 +158,8 @@ def clean_findings(arranged: Arranged, case: Case) -> list[str]:
     if saturated:
         layers = f"layer {saturated[0]}" if len(saturated) == 1 else f"layers {', '.join(saturated)}"
         said.append(
-            f"In {layers} hardly any two inputs overlap: I(X; T) is next to H(X) = {number(entropy)} nats, and its "
-            "change next to that of H(X)."
+            f"In {layers} hardly any two inputs overlap: I(X; T) is next to H(X) = {number(entropy)} nats, and says no "
+            "more than that."
         )
     wide = sorted({str(layer) for layer in case.of(arranged.wide)["layer"]})
     if wide:
@@ -203,6 +203,8 @@ def shift_findings(arranged: Arranged, case: Case) -> list[str]:
         best = limits[same].sort_values("bound").iloc[0]
         spread = f"by seed {span(pd.Series([most['least'], most['most']]))}; " if len(arranged.seeds) > 1 else ""
         limit = f"{number(best['bound'])} nats ({named(best['theorem']).label}{', vacuous' if best['vacuous'] else ''})"
+        if abs(most["change"]) > best["bound"]:
+            limit += ", which says more than the bracket"
         said.append(
             f"Layer {most['layer']} {'lost' if most['change'] < 0 else 'gained'} {number(abs(most['change']))} nats "
             f"({abs(most['percent']):.1f} %; {spread}brackets reach ± {number(WIDTH * most['stderr'])}) under "

@@ -8,8 +8,8 @@ from ib_core.bounds.theorems import among, named
 from tasks.page.tables import Table, number, series, span
 from tasks.sweep.laws import name_in
 from tasks.sweep.report.arranged import Arranged, Case
-from tasks.sweep.report.sizes import METRICS, SEVERITIES, at_size, title
 from tasks.sweep.schema import CELL, CHECKPOINT, DISTANCES, ESTIMATE, PARTS
+from tasks.sweep.sizes import METRICS, SEVERITIES, at_size, title
 
 SATURATED = 0.95
 WIDE = (

@@ -1,5 +1,7 @@
 """Which MLflow metrics the tables of a sweep become: names, steps and values of every cell."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -15,7 +17,9 @@ def at_final_epoch(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["epoch"] == frame.groupby(NETWORK)["epoch"].transform("max")]
 
 
-def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+def cell_points(
+    good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame, measures: pd.DataFrame
+) -> pd.DataFrame:
     """Every metric point of every cell, long: the columns of RUN, epoch, name, step, value.
 
     MLflow takes a millisecond for four points, and a run's page only so many charts: bounds are logged at the final
@@ -43,7 +47,11 @@ def cell_points(good: pd.DataFrame, bounds: pd.DataFrame, history: pd.DataFrame)
         ),
         _named(deviation[deviation["tightest"]], "bound_tightest/L", column="bound"),
         _named(accuracy, "acc", layered=False),
-        _named(_beside(accuracy), "acc_clean", layered=False),
+        _named(_beside(accuracy), "acc_reference", layered=False),
+        *(
+            _named(rows, f"{measure_name(*map(str, name))}/L")
+            for name, rows in measures.groupby(["measure", "quantity"], sort=False)
+        ),
         _named(relative, "rel_dev/L"),
         _named(relative.groupby([*RUN, "epoch"], as_index=False)["value"].max(), "rel_dev_max", layered=False),
         _named(relative, "by_layer/rel_dev", layered=False, step="layer"),
@@ -62,6 +70,11 @@ def middles(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of an end with the middle of the bracket as value, and the standard error of which `WIDTH` reach them."""
     value, stderr = centred(rows["lower"], rows["upper"])
     return rows.assign(value=value, stderr=stderr)
+
+
+def measure_name(measure: str, quantity: str) -> str:
+    """The metric of a measure's quantity; MLflow takes no other signs in names."""
+    return re.sub(r"[^\w\-. ]", "_", f"{measure}.{quantity}")
 
 
 def bound_name(distance: str) -> str:

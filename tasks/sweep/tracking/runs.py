@@ -17,12 +17,13 @@ from tasks.page.tables import violated
 from tasks.sweep.laws import name_in
 from tasks.sweep.schema import DISTANCES, NETWORK, RUN
 from tasks.sweep.tables import SweepTables
-from tasks.sweep.tracking.points import at_final_epoch, cell_points, middles
+from tasks.sweep.tracking.points import at_final_epoch, cell_points, measure_name, middles
 from tasks.sweep.tracking.views import READING, sweep_views
 from tasks.tracking.record import DataSet, RunRecord, StudyRecord
 from tasks.tracking.views import View
 
 ON_CURVES = ("I_X_T/", "I_X_T_low/", "I_X_T_high/", "I_T_Y/", "dI_X_T/", "rel_dev/", "bound_tightest/", "acc")
+BESIDE = ("acc_reference",)  # which does not run along a curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +85,13 @@ def plan_runs(record: SweepRecord) -> list[RunRecord]:
     good = estimates[estimates["status"] == "ok"]
     final = at_final_epoch(tables.bounds)
     final = final[final["concerns"] == "deviation"]
-    points = cell_points(good, tables.bounds, tables.history)
+    points = cell_points(good, tables.bounds, tables.history, tables.measures)
     facts = _cell_facts(estimates, final, tables.laws, data_set)
     notes = _cell_notes(at_final_epoch(good), final)
     by_family = points[points["shift"] != "reference"].groupby([*NETWORK, "split", "shift"])
-    runs = [_curve(where, group, facts, data_set) for where, group in by_family]
+    known = tables.measures[["measure", "quantity"]].drop_duplicates().itertuples(index=False)
+    measures = {measure_name(*name) for name in known}
+    runs = [_curve(where, group, facts, data_set, measures) for where, group in by_family]
     by_cell = {cell: _triples(group) for cell, group in points.groupby(RUN)}
     runs += [_cell(cell, fact, by_cell.get(cell, ()), notes.get(cell, "")) for cell, fact in facts.items()]
     return [*runs, _sweep_run(record, runs)]
@@ -125,12 +128,17 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
                 **{
                     "data_set": data_set,
                     "part": split,
+                    "setting": _of(f"b{beta:g}", split),
                     "architecture": network,
                     "beta": repr(float(beta)),
                     "seed": str(seed),
                 },
                 **{"shift_family": shift, "shift_metric": any_row["metric"], "shift_size": repr(float(size))},
-                **{"shift_size_index": str(index), "case": f"{shift} b{beta:g}", "n_atoms": str(law["n_atoms"])},
+                **{
+                    "shift_size_index": str(index),
+                    "case": _of(f"{shift} b{beta:g}", split),
+                    "n_atoms": str(law["n_atoms"]),
+                },
                 **{"n_passes": _count(layered["n_passes"]), "draws": _count(layered["draws"])},
                 **{"device": any_row["device"], "code": any_row["code"]},
                 **{name: repr(float(law[name])) for name in DISTANCES},
@@ -168,19 +176,23 @@ def _cell(cell: tuple, facts: _Facts, points: tuple, note: str) -> RunRecord:
     )
 
 
-def _curve(where: tuple, points: pd.DataFrame, facts: dict[tuple, _Facts], data_set: str) -> RunRecord:
+def _curve(
+    where: tuple, points: pd.DataFrame, facts: dict[tuple, _Facts], data_set: str, measures: set[str]
+) -> RunRecord:
     """One network along one family of shifts, at the final epoch, with the index of the size as step."""
     network, beta, seed, split, shift = where
     cells = {cell[5]: fact for cell, fact in facts.items() if cell[:5] == where}
     index = {size: int(fact.params["shift_size_index"]) for size, fact in cells.items()}
     last = cells[max(cells)]
     wanted = at_final_epoch(points)
-    wanted = wanted[wanted["name"].str.startswith(ON_CURVES) & (wanted["name"] != "acc_clean")]
+    measured = wanted["name"].str.startswith(tuple(f"{name}/" for name in measures))
+    wanted = wanted[(wanted["name"].str.startswith(ON_CURVES) | measured) & ~wanted["name"].isin(BESIDE)]
     along = wanted.assign(name="curve_" + wanted["name"], step=wanted["size"].map(index))
     on_axis = tuple(("shift_size", step, float(size)) for size, step in index.items())
     same = {
         "data_set",
         "part",
+        "setting",
         "architecture",
         "beta",
         "seed",

@@ -2,16 +2,20 @@
 
 from ib_core.bounds.theorems import distances
 from ib_core.estimate import IN_WORDS
+from tasks.sweep.sizes import with_unit
 from tasks.sweep.tracking.points import bound_name
 from tasks.tracking.views import View, axis, bar, line, scatter
 
-BY_LAW = tuple(f"params.`{name}`" for name in ("beta", "shift_family", "shift_size", "seed"))
+BY_LAW = tuple(f"params.`{name}`" for name in ("part", "beta", "shift_family", "shift_size", "seed"))
+TRAINED = ("acc", *(f"test_{what}" for what in ("loss", "accuracy", "clean_accuracy")), "train_clean_accuracy")
 READING = f"""\
 ## How to read the numbers
 
 * All information is in **nats** (1 nat = 1.443 bits). `L1` is the first hidden layer.
 * `I_X_T_low` to `I_X_T_high` is a **bracket**: a lower and an upper end from independent passes of the network,
 {IN_WORDS} outwards; `I_X_T` is its middle. A narrow bracket means a number one can trust.
+* `acc` is the share of inputs that the noisy network reads correctly under the law of the run, `acc_reference` under
+the clean law. `train_accuracy` and `test_accuracy` are those of training, `train_clean_accuracy` is without the noise.
 * `dI_X_T` is the middle of the bracket of the change from the clean law to the shifted one, `rel_dev` its size divided
 by the clean value.
 * {", ".join(f"`{bound_name(each)}`" for each in distances())}: what the best theorem of a distance allows for
@@ -50,9 +54,9 @@ def _along(family: str, metric: str, curves: str, layers: list[int], metrics: fr
         slug=family,
         short=title if first else family,
         title=title,
-        answers=f"How does the information in each layer move as {family} grows (size in {metric}), at each beta?",
+        answers=f"How do the information in each layer and the accuracy move as {with_unit(family, metric)} grows?",
         runs=f"{curves} and params.shift_family = '{family}'",
-        columns=("params.`beta`", "params.`seed`"),
+        columns=("params.`part`", "params.`beta`", "params.`seed`"),
         charts={
             "I(X;T) and accuracy against the size of the shift": tuple(
                 line(name, against="shift_size") for name in (*_by_layer("curve_I_X_T", layers), "curve_acc")
@@ -62,7 +66,7 @@ def _along(family: str, metric: str, curves: str, layers: list[int], metrics: fr
             ),
         },
         metrics=metrics | {"shift_size"},
-        group_by="beta",
+        group_by="setting",
     )
 
 
@@ -73,16 +77,17 @@ def _training(cells: str, layers: list[int], metrics: frozenset[str]) -> View:
         title="Information over training",
         answers="When does each layer gain information about input and label, and when does it lose it?",
         runs=f"{cells} and params.shift_family = 'reference'",
-        columns=("params.`beta`", "params.`seed`", "metrics.`acc`", "metrics.`test_loss`"),
+        columns=("params.`part`", "params.`beta`", "params.`seed`", *(f"metrics.`{name}`" for name in TRAINED)),
         charts={
             f"{shown} over epochs": tuple(line(name, log=True) for name in (*_by_layer(metric, layers), other))
             for shown, metric, other in (
                 ("I(X;T) and accuracy", "I_X_T", "acc"),
                 ("I(T;Y) and loss", "I_T_Y", "test_loss"),
             )
-        },
+        }
+        | {"Accuracy with noise and without": tuple(line(name, log=True) for name in TRAINED if "accuracy" in name)},
         metrics=frozenset(name for name in metrics if not name.startswith("bound_")),
-        group_by="beta",
+        group_by="setting",
     )
 
 
@@ -93,7 +98,7 @@ def _most_robust(cells: str, layers: list[int], metrics: frozenset[str]) -> View
         title="Most robust layer",
         answers="Whose I(X;T) changes least, relative to the clean value, under each family's largest size?",
         runs=f"{cells} and tags.largest = 'yes'",
-        columns=(*BY_LAW, *(f"metrics.`{name}`" for name in _by_layer("rel_dev", layers))),
+        columns=(*BY_LAW, "metrics.`acc`", *(f"metrics.`{name}`" for name in _by_layer("rel_dev", layers))),
         charts={
             "Against the layer (step)": (line("by_layer/rel_dev"), line("by_layer/I_X_T")),
             "|change of I(X;T)| / I(X;T)": tuple(bar(name) for name in _by_layer("rel_dev", layers)),
@@ -110,7 +115,14 @@ def _vacuous(cells: str) -> View:
         title="Vacuous cases",
         answers="Where does even the smallest bound say no more than the trivial one, and in which layers?",
         runs=f"{cells} and tags.vacuous != 'none'",
-        columns=(*BY_LAW, "tags.`vacuous`", "metrics.`n_vacuous`", "metrics.`slack_min`", "metrics.`rel_dev_max`"),
+        columns=(
+            *BY_LAW,
+            "tags.`vacuous`",
+            "metrics.`n_vacuous`",
+            "metrics.`slack_min`",
+            "metrics.`rel_dev_max`",
+            "metrics.`acc`",
+        ),
         order_by="metrics.`n_vacuous`",
         ascending=False,
     )

@@ -57,6 +57,18 @@ def test_tightness_is_the_measured_change_over_the_smallest_bound_that_holds(tab
     assert "Violated, with all of the bracket beyond the bound: 1." in said(replace(tables, bounds=bounds))
 
 
+def test_a_bracket_too_wide_for_its_bound_has_no_tightness(tables):
+    information = tables.information.copy()
+    wide = (information["quantity"] == "dI_X_T") & (information["shift"] == "contamination")
+    information.loc[wide, "lower"] -= 100.0
+    found = Arranged(replace(tables, information=information)).audit
+    here = found[found["shift"] == "contamination"]
+    assert here["unresolved"].all() and here["tightness"].isna().all()
+    others = found[found["shift"] != "contamination"]
+    assert not others["unresolved"].any() and (others["tightness"].dropna() <= 1).all()
+    assert "have their middle beyond it" in said(replace(tables, information=information))
+
+
 def test_a_change_is_held_against_the_extreme_in_its_own_direction(tables):
     information = tables.information.copy()
     risen = (information["quantity"] == "dI_X_T") & (information["shift"] == "contamination")

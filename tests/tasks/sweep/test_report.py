@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from synthetic_sweep import synthetic_tables
+from synthetic_sweep import NETWORK, synthetic_tables
 
+from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
-from tasks.sweep.report.report import write_report
+from tasks.sweep.report.report import findings, write_report
 from tasks.sweep.report.tables import number
+from tasks.sweep.schema import shaped
+from tasks.sweep.sizes import at_size
 from tasks.sweep.tables import TABLES, SweepTables
 
 
@@ -203,3 +206,94 @@ def test_relative_change_is_the_mean_over_seeds_of_each_seeds_own(small):
     expected = sum(rows["dI_X_T", "contamination", 0.2, s] / rows["I_X_T", "reference", 0.0, s] for s in (0, 1)) / 2
     relative = Arranged(small).relative.set_index(["layer", "shift", "size"])["percent"]
     assert math.isclose(relative[2, "contamination", 0.2], 100 * expected, rel_tol=1e-12)
+
+
+def in_parts(tables: SweepTables) -> SweepTables:
+    """The same numbers for a train and a test part, whose laws have other entropies."""
+
+    def twice(frame: pd.DataFrame) -> pd.DataFrame:
+        if "split" not in frame:
+            return frame
+        return pd.concat([frame.assign(split=part) for part in ("train", "test")], ignore_index=True)
+
+    found = replace(tables, **{name: twice(getattr(tables, name)) for name in TABLES})
+    test = found.laws["split"] == "test"
+    return replace(found, laws=found.laws.assign(entropy=found.laws["entropy"].where(~test, 7.0)))
+
+
+def test_parts_of_the_data_stand_side_by_side_each_with_its_entropy(small, tmp_path):
+    tables = in_parts(only(small, layer=[0, 1, 3], seed=[0], epoch=[1000]))
+    arranged = Arranged(tables)
+    assert [case.label for case in arranged.cases] == ["β = 0.1, train", "β = 0.1, test"]
+    assert [arranged.reference_of(case)["entropy"] for case in arranged.cases] == [tables.laws["entropy"][0], 7.0]
+    page = report(tables, tmp_path)
+    assert "train: 4096 atoms, H(X) = 8.318 nats" in page.text and "test: 4096 atoms, H(X) = 7.000 nats" in page.text
+
+
+def test_many_cases_are_cut_into_figures_that_keep_the_parts_of_a_network_together():
+    tables = in_parts(synthetic_tables(betas=(0.1, 0.2, 0.3), seeds=(0,), epochs=(1,)))
+    sheets = Arranged(tables).sheets
+    assert [[case.label for case in sheet.cases] for sheet in sheets] == [
+        ["β = 0.1, train", "β = 0.1, test", "β = 0.2, train", "β = 0.2, test"],
+        ["β = 0.3, train", "β = 0.3, test"],
+    ]
+    assert [sheet.label for sheet in sheets] == ["β = 0.1, β = 0.2", "β = 0.3"]
+
+
+def test_accuracies_beside_changes_are_those_of_the_information_table(small):
+    arranged = Arranged(small)
+    table = small.information[(small.information["epoch"] == 1000) & (small.information["quantity"] == "accuracy")]
+    shifted = 100 * table[table["shift"] == "contamination"].groupby("size")["value"].mean()
+    (case,) = arranged.cases
+    rows = next(found for found in audit.tables(arranged, case) if "contamination" in found.caption)
+    column = rows.head.index("correct, %")
+    assert {(row[1], row[column]) for row in rows.rows} == {(f"{s:g}", f"{shifted[s]:.1f}") for s in (0.1, 0.2)}
+    clean = 100 * table[table["shift"] == "reference"]["value"].mean()
+    said = " ".join(text for _, texts in findings(arranged) for text in texts)
+    assert f"accuracy {clean:.1f} → {shifted[0.2]:.1f} %" in said
+
+
+def test_a_wide_layer_is_said_to_be_known_by_a_projection(small):
+    information = small.information.copy()
+    first = (information["layer"] == 1) & (information["quantity"] == "I_X_T")
+    information.loc[first & (information["estimator"] == "lower"), "form"] = "gaussian, 8 directions"
+    said = [" ".join(text for _, texts in findings(Arranged(t)) for text in texts)
+            for t in (small, replace(small, information=information))]  # fmt: skip
+    assert "Too wide to be measured as a whole: layer 1." in said[1] and "Too wide" not in said[0]
+
+
+def test_a_layer_that_a_connection_passes_by_limits_no_later_one(small):
+    layers = small.layers.assign(cut=small.layers["layer"] != 2)
+    arranged = Arranged(replace(small, layers=layers))
+    known = arranged.information.set_index(["seed", "epoch", "shift", "size", "layer"])
+    for row in arranged.processing[arranged.processing["layer"] == 3].itertuples():
+        first = known.loc[(row.seed, row.epoch, row.shift, row.size, 1)]
+        assert row.margin == pytest.approx(first["upper"] - row.lower, rel=1e-12)
+
+
+def test_other_measures_are_shown_as_the_table_has_them(small, tmp_path):
+    place = {"sweep": "szt", "network": NETWORK, "beta": 0.1, "epoch": 1000, "split": "all", "layer": 2}
+    rows = [
+        place | {"seed": seed, "shift": shift, "size": size, "metric": "tv", "measure": "binning"}
+        | {"quantity": "I_X_bins", "value": value + seed}
+        for seed in (0, 1)
+        for shift, size, value in (("reference", 0.0, 2.25), ("contamination", 0.1, 1.125))
+    ]  # fmt: skip
+    page = report(replace(small, measures=shaped("measures", rows)), tmp_path)
+    assert "Other measures" in page.text and "binning: I_X_bins" in page.text
+    assert "2.750" in page.text and "1.625" in page.text  # means over the seeds
+
+
+@pytest.mark.parametrize(
+    ("family", "metric", "text"),
+    [
+        ("rotation", "severity", "rotation at severity 30 degrees"),
+        ("gaussian_noise", "severity", "gaussian noise at severity 30"),
+        ("rotation", "w2", "rotation at W₂ 30"),
+        ("adversarial", "winf", "adversarial at W∞ 30"),
+        ("my_shifts.odd_one", "kl", "odd one at KL 30 nats"),
+        ("my_shifts:odd_one", "tv", "odd one at TV 30"),
+    ],
+)
+def test_a_size_is_named_by_its_metric_and_unit(family, metric, text):
+    assert at_size(family, 30.0, metric) == text

@@ -12,10 +12,12 @@ import sqlite3
 import zlib
 from dataclasses import replace
 
+import pandas as pd
 import pytest
-from synthetic_sweep import FAMILIES, synthetic_tables, write_synthetic_sweep
+from synthetic_sweep import FAMILIES, NETWORK, synthetic_tables, write_synthetic_sweep
 
 from tasks.local_server import ServerUnavailable
+from tasks.sweep.schema import shaped
 from tasks.sweep.tracking.runs import SweepRecord, plan_runs
 from tasks.tracking import sync as tracking
 from tasks.tracking.sync import TrackingError, prepare, sync
@@ -148,6 +150,47 @@ def test_metrics_are_the_numbers_of_the_tables(synced):
     assert logged["rel_dev/L2", 100] == pytest.approx(abs(change) / clean)
     assert logged["by_layer/rel_dev", 2] == logged["rel_dev/L2", 100]
     assert logged["rel_dev_max", 100] == max(logged[f"rel_dev/L{layer}", 100] for layer in range(1, 6))
+
+
+def test_measures_are_metrics_of_cells_and_curves(tables, tmp_path):
+    place = {"sweep": "szt", "network": NETWORK, "beta": 0.1, "seed": 0, "epoch": 100, "split": "all", "layer": 2}
+    known = {("reference", 0.0): 2.25, ("contamination", 0.1): 1.5, ("contamination", 0.2): 1.25}
+    rows = [
+        place
+        | {"shift": shift, "size": size, "metric": "tv", "measure": "my:f", "quantity": "I(X;bins)", "value": value}
+        for (shift, size), value in known.items()
+    ]
+    runs = plan_runs(record_in(tmp_path, replace(tables, measures=shaped("measures", rows))))
+    by_name = {run.name: {point[:2]: point[2] for point in run.points} for run in runs}
+    assert by_name["szt b0.100 contamination 0.200 s0"]["my_f.I_X_bins_/L2", 100] == 1.25
+    curve = by_name["curve szt b0.100 contamination s0"]
+    index = FAMILIES["contamination"][1].index
+    assert [curve["curve_my_f.I_X_bins_/L2", index(size)] for size in (0.1, 0.2)] == [1.5, 1.25]
+
+
+def test_accuracy_stands_beside_information_on_cells_and_curves(tables, tmp_path):
+    runs = plan_runs(record_in(tmp_path, tables))
+    table = tables.information[(tables.information["quantity"] == "accuracy") & (tables.information["epoch"] == 100)]
+    value = table.set_index(["shift", "size"])["value"]
+    by_name = {run.name: {point[:2]: point[2] for point in run.points} for run in runs}
+    cell, curve = by_name["szt b0.100 contamination 0.200 s0"], by_name["curve szt b0.100 contamination s0"]
+    assert (cell["acc", 100], cell["acc_reference", 100]) == (value["contamination", 0.2], value["reference", 0.0])
+    for step, size in enumerate(FAMILIES["contamination"][1]):
+        assert curve["curve_acc", step] == value["contamination", size]
+
+
+def test_runs_of_the_parts_of_the_data_are_told_apart(tables, tmp_path):
+    names = ("information", "bounds", "laws")
+    both = {
+        name: pd.concat([getattr(tables, name).assign(split=p) for p in ("train", "test")], ignore_index=True)
+        for name in names
+    }
+    runs = [run for run in plan_runs(record_in(tmp_path, replace(tables, **both))) if run.kind != "sweep"]
+    assert len(runs) == 2 * (N_RUNS - 1) == len({run.name for run in runs}) == len({run.key for run in runs})
+    assert {(run.params["part"], run.params["setting"]) for run in runs} == {
+        ("train", "b0.1 train"),
+        ("test", "b0.1 test"),
+    }
 
 
 def test_a_curve_runs_along_the_sizes_of_its_family(synced):
