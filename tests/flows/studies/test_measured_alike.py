@@ -1,11 +1,11 @@
 """A sweep and `ibshift.measure` find the same: to the bit where laws have a cell of their own, else within brackets."""
 
-import ibshift
 import numpy as np
 import pytest
 import torch
 from tiny import TINY, tiny
 
+import ibshift
 from flows.execution.plan import build_plan
 from tasks.engine.recipe import reading
 from tasks.store.store import Store

@@ -4,12 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ibshift
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+
+import ibshift
 
 ROOT = Path(__file__).parents[3]
 

@@ -3,12 +3,12 @@
 import copy
 import doctest
 
-import ibshift
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import ibshift
 from ib_core.channels.closed_forms import gaussian_atoms, linear_chain_information, neuron_chain_information
 from ib_core.laws.family import shifted
 from ib_core.laws.input_law import InputLaw
@@ -275,11 +275,14 @@ def test_a_page_and_a_figure_show_what_the_table_holds():
     assert f"{row.low:.3f} to {row.high:.3f}" in repr(found) and "H(X) = 2.485" in repr(found)
 
 
-@pytest.mark.parametrize("shown", [measure.measure, signals.information, modules.layers], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "shown", [measure.measure, signals.information, modules.layers], ids=lambda each: each.__name__
+)
 def test_an_example_prints_what_it_says(shown):
     (example,) = doctest.DocTestFinder(recurse=False).find(shown, globs=dict(shown.__globals__))
     printed = []
     flags = doctest.NORMALIZE_WHITESPACE
-    assert example.examples and not doctest.DocTestRunner(verbose=False, optionflags=flags).run(
-        example, out=printed.append
-    ).failed, "".join(printed)
+    assert (
+        example.examples
+        and not doctest.DocTestRunner(verbose=False, optionflags=flags).run(example, out=printed.append).failed
+    ), "".join(printed)

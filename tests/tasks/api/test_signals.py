@@ -1,10 +1,10 @@
 """Arrays alone: what they are is read off their shape."""
 
-import ibshift
 import numpy as np
 import pytest
 import torch
 
+import ibshift
 from ib_core.channels.closed_forms import finite_input_information
 from ib_core.estimators.sample_propagation import layer_information
 
