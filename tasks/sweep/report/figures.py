@@ -268,12 +268,12 @@ def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
         .groupby(level=[0, 1, 2])
         .first()
     )
-    width = len(signals["s"].iloc[0])
+    width = signals["s"].map(len).min()  # coordinates that the deepest layers of all networks have
     pairs = [(0, min(1, width - 1))] if width < 3 else [(0, 1), (0, 2), (1, 2)]
     figure, panels = style.sheet(
         len(sheet.cases), len(pairs), 3.0, (0.55, 0.75), top=0.64 + style.LINE * (len(classes) > 5)
     )
-    every = np.stack(signals["s"].to_list())
+    every = np.concatenate(signals["s"].to_list())
     low, high = every.min() - 0.05, every.max() + 0.05
     for row, case in enumerate(sheet.cases):
         cloud = case.of(signals)
@@ -287,7 +287,7 @@ def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
                     turn = points[(labels == label) & (np.arange(len(points)) % 8 == share)]
                     axes.plot(turn[:, i], turn[:, j], ls="", marker="o", ms=2, mew=0, color=ink, alpha=0.4)
             above = axes.get_xaxis_transform()
-            level = noise[case.network, case.beta, signals["layer"].iloc[0]]
+            level = noise[case.network, case.beta, cloud["layer"].iloc[0]]
             if 2 * level > high - low:  # a bar as long would leave the page
                 axes.text(high, 1.03, "2 s.d. are wider than this", transform=above, ha="right", va="center")
             else:
