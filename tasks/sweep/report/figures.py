@@ -269,7 +269,7 @@ def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
         .groupby(level=[0, 1, 2])
         .first()
     )
-    width = int(signals["s"].map(len).min())
+    width = int(signals["s"].map(len).min())  # coordinates that the deepest layers of all networks have
     pairs = [(0, min(1, width - 1))] if width < 3 else [(0, 1), (0, 2), (1, 2)]
     figure, panels = style.sheet(
         len(sheet.cases), len(pairs), 3.0, (0.55, 0.75), top=0.64 + style.LINE * (len(classes) > 5)
