@@ -97,6 +97,8 @@ class Bounds(Recipe):
         references = {part: law_of(law) for part, law in self.references.items()}
         places = collect.law_places(references, self.shifts)
         laws = collect.laws_table(self.laws, self.attacks, places)
+        # Of attacks on several networks those on the last one are shown.
+        pictured = {**self.laws, **{attack.key: attack for attack in self.attacks}}
         weights = {name: weights_of(law) for name, law in self.laws.items()}
         weights |= {attack.key: weights_of(attack.reference) for attack in self.attacks}
         code = identity(fingerprint(Information)._asdict())[:12]
@@ -119,7 +121,7 @@ class Bounds(Recipe):
             measures=collect.measures_table(self.sweep, self.measures, places),
             bottleneck=bottleneck_table(first, None if self.rule is None else soft_joint(self.rule)),
             laws=laws,
-            examples=examples_table(self.laws, places, references),
+            examples=examples_table(pictured, places, references),
             history=shaped("history", collect.history_table(self.networks)),
             layers=known,
             signals=collect.signals_table(self.activations, {part: law.labels for part, law in references.items()}),
