@@ -97,6 +97,8 @@ class Bounds(Recipe):
         references = {part: law_of(law) for part, law in self.references.items()}
         places = collect.law_places(references, self.shifts)
         laws = collect.laws_table(self.laws, self.attacks, places)
+        # Of attacks on several networks those on the last one are shown.
+        pictured = {**self.laws, **{attack.key: attack for attack in self.attacks}}
         weights = {name: weights_of(law) for name, law in self.laws.items()}
         weights |= {attack.key: weights_of(attack.reference) for attack in self.attacks}
         code = identity(fingerprint(Information)._asdict())[:12]
@@ -119,7 +121,7 @@ class Bounds(Recipe):
             measures=collect.measures_table(self.sweep, self.measures, places),
             bottleneck=bottleneck_table(first, None if self.rule is None else soft_joint(self.rule)),
             laws=laws,
-            examples=examples_table({**self.laws, **self._first_attacks()}, places, references),
+            examples=examples_table(pictured, places, references),
             history=shaped("history", collect.history_table(self.networks)),
             layers=known,
             signals=collect.signals_table(self.activations, {part: law.labels for part, law in references.items()}),
@@ -127,11 +129,6 @@ class Bounds(Recipe):
         write_tables(tables, out)
         for search in self.worst_cases:
             copy_file(laws_file(search), out / "worst_case" / search.law_file)
-
-    def _first_attacks(self) -> dict[str, Attack]:
-        """Of the laws that see a network, those that see the first one at its last epoch."""
-        last = [attack for attack in self.attacks if attack.epoch == attack.network.last]
-        return {attack.key: attack for attack in reversed(last)}
 
 
 def _left(units: Iterable[Unit], lost: frozenset[str]) -> tuple[Unit, ...]:

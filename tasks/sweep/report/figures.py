@@ -131,16 +131,17 @@ def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Fi
     looks = style.theorem_looks(among(bounds["theorem"]))
     lines = 2 if len(looks) <= 6 else 3
     top = 0.64 + style.LINE * (lines - 1)
+    layers = [layer for layer in arranged.layers if (bounds["layer"] == layer).any()]
     figure, panels = style.sheet(
-        len(arranged.layers), len(group.families), 1.45, (0.2, 0.17), top=top, sharex="col", sharey="row"
+        len(layers), len(group.families), 1.45, (0.2, 0.17), top=top, sharex="col", sharey="row"
     )
     floor = 1e-3
-    for row, layer in enumerate(arranged.layers):
+    for row, layer in enumerate(layers):
         for column, (family, metric) in enumerate(group.families.items()):
             axes = panels[row, column]
             grid = [size for size in arranged.laws_of(family)["size"] if size > 0]
             here = bounds[(bounds["layer"] == layer) & (bounds["shift"] == family)]
-            label = size_label(family, metric) if row == len(arranged.layers) - 1 else ""
+            label = size_label(family, metric) if row == len(layers) - 1 else ""
             style.size_axis(axes, grid or [0.0], label, room=0.06)
             axes.set_yscale("log")
             axes.set_ylim(floor, 20)
@@ -263,13 +264,8 @@ def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
     signals = arranged.tables.signals
     classes = [int(label) for label in np.unique(signals["label"])]
     inks = [style.CLASS_COLOURS[k % len(style.CLASS_COLOURS)] for k in range(len(classes))]
-    noise = (
-        arranged.final(arranged.tables.layers)
-        .set_index(["network", "beta", "layer"])["noise"]
-        .groupby(level=[0, 1, 2])
-        .first()
-    )
-    width = int(signals["s"].map(len).min())  # coordinates that the deepest layers of all networks have
+    levels = arranged.final(arranged.tables.layers).groupby(["network", "beta", "layer"])["noise"].first()
+    width = min(map(len, signals["s"]))
     pairs = [(0, min(1, width - 1))] if width < 3 else [(0, 1), (0, 2), (1, 2)]
     figure, panels = style.sheet(
         len(sheet.cases), len(pairs), 3.0, (0.55, 0.75), top=0.64 + style.LINE * (len(classes) > 5)
@@ -288,7 +284,7 @@ def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
                     turn = points[(labels == label) & (np.arange(len(points)) % 8 == share)]
                     axes.plot(turn[:, i], turn[:, j], ls="", marker="o", ms=2, mew=0, color=ink, alpha=0.4)
             above = axes.get_xaxis_transform()
-            level = noise[case.network, case.beta, cloud["layer"].iloc[0]]
+            level = levels[case.network, case.beta, cloud["layer"].iloc[0]]
             if 2 * level > high - low:  # a bar as long would leave the page
                 axes.text(high, 1.03, "2 s.d. are wider than this", transform=above, ha="right", va="center")
             else:
@@ -349,7 +345,7 @@ def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
     caps = caps.groupby(["network", "beta", "split", "layer"], as_index=False)["cap"].min()
     before = arranged.final(arranged.processing)
     before = before[before["shift"] == "reference"]
-    units = arranged.tables.layers.groupby("layer")["d"].first()
+    units = arranged.tables.layers.groupby(["network", "layer"])["d"].first()
     spots = dict(zip(arranged.seeds, np.linspace(-0.22, 0.22, len(arranged.seeds) + 2)[1:-1], strict=True))
     for axes, case in zip(panels[0], sheet.cases, strict=True):
         for seed, bars in case.of(final).groupby("seed"):
@@ -367,7 +363,9 @@ def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
         axes.axhline(entropy, color=INK, lw=0.9, ls=DOTTED)
         axes.set(title=case.label, xlabel="layer, and its units", ylim=(0, entropy * 1.06))
         axes.set_xlim(min(arranged.layers) - 0.6, max(arranged.layers) + 0.6)
-        axes.set_xticks(arranged.layers, [f"{layer}\n{_short(units.get(layer, 0))}" for layer in arranged.layers])
+        axes.set_xticks(
+            arranged.layers, [f"{layer}\n{_short(units.get((case.network, layer)))}" for layer in arranged.layers]
+        )
     panels[0, 0].set_ylabel("I(X; T) in nats")
     handles = [
         Patch(fc=FAINT, alpha=0.55, label="lower to upper end"),
@@ -381,8 +379,10 @@ def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
     return figure
 
 
-def _short(units: int) -> str:
-    """ "128", "12.5k"."""
+def _short(units: int | None) -> str:
+    """ "128", "12.5k"; nothing where a network has no such layer."""
+    if units is None:
+        return ""
     return f"{units}" if units < 10_000 else f"{units / 1000:.1f}k"
 
 

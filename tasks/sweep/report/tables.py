@@ -28,14 +28,18 @@ def facts(arranged: Arranged) -> list[tuple[str, str]]:
     estimates = table[[*ESTIMATE, "status"]].drop_duplicates()
     states = estimates.loc[estimates["layer"] > 0, "status"]
     shifts = "; ".join(_swept(arranged, *family) for family in arranged.families.items())
-    layers = arranged.tables.layers.drop_duplicates("layer").sort_values("layer")
+    layers = arranged.tables.layers.drop_duplicates(["network", "layer"]).sort_values("layer")
+    by_network = [
+        ", ".join(f"{row.layer} {row.name} ({row.d})" for row in rows.itertuples())
+        for _, rows in layers.groupby("network")
+    ]
     measured = [arranged.reference_of(case) for case in {case.split: case for case in arranged.cases}.values()]
     return [
         ("Network", series(table["network"])),
         ("Noise, standard deviation β", series(table["beta"])),
         ("Seeds", series(table["seed"])),
         ("Epochs", series(table["epoch"])),
-        ("Layers, and their units", ", ".join(f"{row.layer} {row.name} ({row.d})" for row in layers.itertuples())),
+        ("Layers, and their units", "; ".join(by_network)),
         ("Inputs", "; ".join(
             f"{'' if law['split'] == 'all' else law['split'] + ': '}{int(law['n_atoms'])} atoms, "
             f"H(X) = {number(law['entropy'])} nats, H(Y) = {number(law['label_entropy'])} nats" for law in measured)),

@@ -105,6 +105,7 @@ class _Facts(NamedTuple):
     laws: tuple[str, ...]
     once: tuple[tuple[str, int, float], ...]
     failed: bool
+    kind: str  # of network, where there are several
 
 
 def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame, data_set: str) -> dict[tuple, _Facts]:
@@ -115,9 +116,11 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
     vacuous = final[final["tightest"] & final["vacuous"]].groupby(RUN)["layer"].unique()
     broken = violated(final).groupby(RUN).size()
     slack = final[np.isfinite(final["slack"])].groupby(RUN)["slack"].min()
+    several = estimates["network"].nunique() > 1
     facts = {}
     for cell, rows in estimates.groupby(RUN):
         network, beta, seed, split, shift, size = cell
+        shown = f"{network} " if several else ""
         law, layered, any_row = law_of[split, shift, size], rows[rows["layer"] > 0], rows.iloc[0]
         index, layers = sizes[shift].index(size), sorted(vacuous.get(cell, ()))
         failed = int((rows["status"] != "ok").sum())
@@ -128,7 +131,7 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
                 **{
                     "data_set": data_set,
                     "part": split,
-                    "setting": _of(f"b{beta:g}", split),
+                    "setting": f"{shown}{_of(f'b{beta:g}', split)}",
                     "architecture": network,
                     "beta": repr(float(beta)),
                     "seed": str(seed),
@@ -136,7 +139,7 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
                 **{"shift_family": shift, "shift_metric": any_row["metric"], "shift_size": repr(float(size))},
                 **{
                     "shift_size_index": str(index),
-                    "case": _of(f"{shift} b{beta:g}", split),
+                    "case": f"{shown}{_of(f'{shift} b{beta:g}', split)}",
                     "n_atoms": str(law["n_atoms"]),
                 },
                 **{"n_passes": _count(layered["n_passes"]), "draws": _count(layered["draws"])},
@@ -152,6 +155,7 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
             laws=tuple(dict.fromkeys([references[split], law["law"]])),
             once=tuple((name, int(rows["epoch"].max()), float(value)) for name, value in once.items()),
             failed=failed > 0,
+            kind=shown,
         )
     return facts
 
@@ -167,7 +171,7 @@ def _cell(cell: tuple, facts: _Facts, points: tuple, note: str) -> RunRecord:
     return RunRecord(
         kind="cell",
         key=f"{network}/b{beta!r}/s{seed}/{name_in(split, f'{shift}/{size!r}')}",
-        name=f"{_of(facts.params['data_set'], split)} b{beta:.3f} {shift} {size:.3f} s{seed}",
+        name=f"{_of(facts.params['data_set'], split)} {facts.kind}b{beta:.3f} {shift} {size:.3f} s{seed}",
         params=facts.params,
         tags=facts.tags | {"mlflow.note.content": note},
         points=points + facts.once,
@@ -205,7 +209,7 @@ def _curve(
     return RunRecord(
         kind="curve",
         key=f"{network}/b{beta!r}/s{seed}/{name_in(split, shift)}",
-        name=f"curve {_of(data_set, split)} b{beta:.3f} {shift} s{seed}",
+        name=f"curve {_of(data_set, split)} {last.kind}b{beta:.3f} {shift} s{seed}",
         params={name: value for name, value in last.params.items() if name in same},
         tags={"sizes": " ".join(repr(float(size)) for size in index)},
         points=_triples(along) + on_axis,

@@ -240,6 +240,24 @@ def test_many_cases_are_cut_into_figures_that_keep_the_parts_of_a_network_togeth
     assert [sheet.label for sheet in sheets] == ["β = 0.1, β = 0.2", "β = 0.3"]
 
 
+def test_networks_of_several_kinds_have_a_report(small, tmp_path):
+    """One of three layers, the deepest of 3 units; the other of one, of 5 units."""
+    first = only(small, layer=[0, 1, 2, 3], seed=[0], epoch=[1000])
+    second = only(first, layer=[0, 1])
+    frames = {
+        name: pd.concat([frame, other.assign(network="cnn-tanh")], ignore_index=True) if "network" in frame else frame
+        for name in TABLES
+        for frame, other in [(getattr(first, name), getattr(second, name))]
+    }
+    places = [{"network": name, "layer": layer, "s": [0.1 * layer] * width}
+              for name, layer, width in ((NETWORK, 3, 3), ("cnn-tanh", 1, 5))]  # fmt: skip
+    same = {"beta": 0.1, "seed": 0, "epoch": 1000, "split": "all", "atom": 0, "label": 1}
+    frames["signals"] = shaped("signals", [same | place for place in places])
+    page = report(replace(first, **frames), tmp_path)
+    assert "cnn-tanh, β = 0.1" in page.text and not re.search(r"\bnan\b", page.text, re.IGNORECASE)
+    assert "1 act1 (10); 1 act1 (10), 2 act2 (7), 3 act3 (5)" in page.text
+
+
 def test_accuracies_beside_changes_are_those_of_the_information_table(small):
     arranged = Arranged(small)
     table = small.information[(small.information["epoch"] == 1000) & (small.information["quantity"] == "accuracy")]
