@@ -55,6 +55,19 @@ def read_rows(path: Path, column: str, rows: Sequence[int]) -> np.ndarray:
     return np.stack([found[int(row)] for row in wanted])
 
 
+def read_vectors(path: Path, column: str) -> np.ndarray:
+    """All rows (n, d) of a column of vectors, read a batch at a time: the table itself is never held."""
+    first, found = 0, np.empty((0, 0))
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for batch in file.iter_batches(4096, columns=[column]):
+            here = to_rows(pa.chunked_array([batch.column(0)]))
+            if first == 0:
+                found = np.empty((file.metadata.num_rows, here.shape[1]), here.dtype)
+            found[first : first + len(here)] = here
+            first += len(here)
+    return found
+
+
 def vectors(rows: np.ndarray) -> pa.FixedSizeListArray:
     """Rows (n, d) as a column of n fixed-size lists."""
     d = rows.shape[1]

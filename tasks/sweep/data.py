@@ -7,13 +7,15 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ib_core.laws.points import Points, stratified
 from ib_core.networks.training import split
 from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.points.source import read_points
-from tasks.store.parquet import read_table, to_rows, vectors, write_table
+from tasks.store.parquet import read_table, read_vectors, table_writer, vectors
 
+ROWS = 4096  # points that are written together
 PartName = Literal["train", "test", "all"]
 
 
@@ -61,12 +63,13 @@ class DataSet(Recipe):
         points = read_points(self.source, self.path)
         if digest(points) != self.digest:
             raise RuntimeError(f"the points of {self.source} changed while the run was going on: start it again")
-        columns = {"x": vectors(points.x.reshape(len(points.x), -1)), "y": points.y}
-        if points.weights is not None:
-            columns["weight"] = points.weights
-        if points.train is not None:
-            columns["train"] = points.train
-        write_table(out / "points.parquet", pa.table(columns))
+        with table_writer(out / "points.parquet") as append:
+            for first in range(0, self.n, ROWS):
+                rows = slice(first, first + ROWS)
+                columns = {"x": vectors(points.x[rows].reshape(-1, self.width)), "y": points.y[rows]}
+                known = {"weight": points.weights, "train": points.train}
+                columns |= {name: values[rows] for name, values in known.items() if values is not None}
+                append(pa.table(columns))
 
 
 def data_set(source: str, path: str | None) -> tuple[DataSet, Points]:
@@ -89,8 +92,10 @@ def digest(points: Points) -> str:
 
 def points_of(data: DataSet) -> Points:
     """The stored points."""
-    table = read_table(data.file("points.parquet"))
-    x = to_rows(table["x"])
+    path = data.file("points.parquet")
+    x = read_vectors(path, "x")
+    names = pq.read_schema(path).names
+    table = read_table(path, columns=[name for name in names if name != "x"])
     weights, train = (table[name].to_numpy() if name in table.column_names else None for name in ("weight", "train"))
     return Points(x.reshape(len(x), *data.shape), table["y"].to_numpy(), weights, train)
 
