@@ -75,9 +75,10 @@ found = ibshift.measure(
 found
 
 # %% [markdown]
-# Every number lies between two ends, three standard errors included: a layer knows this much of which of the 150 inputs
-# it was, and this much of its class. A change is *clear* where its own bracket excludes 0. The residual block passes the
-# noise of its inner activation by, so that later layers may know more than it does: it is said that it is no cut.
+# Every number lies between two ends, three standard errors included: a layer knows this much of which of the 150
+# inputs it was, and this much of its class. A change is *clear* where its own bracket excludes 0. Around the activation
+# of the residual block goes a connection that carries no noise, so that later layers may know more than it does: it is
+# said that it is no cut.
 
 # %%
 found.plot()
@@ -92,8 +93,8 @@ found.layers[["shape", "noise", "half_width", "capacity", "cut", "lipschitz"]]
 found.table[["layer", "law", "low", "high", "stderr", "saturation", "clear"]].round(3)
 
 # %% [markdown]
-# Signals that are at hand as arrays need no model. Four inputs in two pairs, which noise of .1 does not confuse, say one
-# of their two bits: ln 2 = .693 nats.
+# Signals that are at hand as arrays need no model. Four inputs in two pairs, which noise of .1 does not confuse, say
+# one of their two bits: ln 2 = .693 nats.
 
 # %%
 pairs = ibshift.information([[-1.0], [-1.0], [1.0], [1.0]], beta=0.1)

@@ -49,8 +49,13 @@ def run(source: str, space: dict[str, Any]) -> tuple[str, Any]:
     return printed.getvalue(), value
 
 
-if __name__ == "__main__":
+def page(script: Path, folder: Path) -> str:
+    """The same with tables as wide as a page."""
     import pandas as pd
 
-    pd.set_option("display.width", 120, "display.max_columns", 20)
-    (HERE / "notebook.md").write_text(render(HERE / "notebook.py", HERE), encoding="utf-8")
+    with pd.option_context("display.width", 120, "display.max_columns", 20):
+        return render(script, folder)
+
+
+if __name__ == "__main__":
+    (HERE / "notebook.md").write_text(page(HERE / "notebook.py", HERE), encoding="utf-8")

@@ -107,10 +107,12 @@ def _compact(x: Any) -> np.ndarray:
     if not np.isfinite(given).all():
         nan, infinite = int(np.isnan(given).sum()), int(np.isinf(given).sum())
         raise ValueError(f"x must be finite: {nan} of {given.size} are NaN and {infinite} are infinite")
+    if given.dtype == np.float32:
+        return np.ascontiguousarray(given)
     with np.errstate(over="ignore"):
         single = given.astype(np.float32)
-    if given.dtype == np.float32 or np.array_equal(single.astype(given.dtype), given):
-        return np.ascontiguousarray(single)
+    if np.array_equal(single.astype(given.dtype), given):
+        return single
     return finite_array(given, "x", None)
 
 

@@ -24,7 +24,7 @@ class Progress:
         now = time.monotonic()
         spent, rest = sum(self.costs[: self.done]), sum(self.costs[self.done :])
         left = rest * (now - self.start + TRUST) / (spent + TRUST)
-        if not self.quiet and (left > PATIENCE if self.done == 0 else now - self.said > PATIENCE):
+        if not self.quiet and left > PATIENCE and (self.done == 0 or now - self.said > PATIENCE):
             place = f"{self.done + 1} of {len(self.costs)}"
             print(f"ibshift: {what} ({place}), about {in_words(left)} left", file=sys.stderr, flush=True)
             self.said = now

@@ -51,7 +51,7 @@ def finished(images, tmp_path_factory):
         "shifts": [
             {"family": "class_prior", "sizes": [0.0, 0.1], "parameters": {"label": 1}},
             {"family": "rotation", "sizes": [10.0]},
-            {"family": "adversarial", "sizes": [0.5]},
+            {"family": "adversarial", "sizes": [1.5]},
         ],
         "estimator": {"stored_passes": 4, "own_passes": 40, "target_stderr": 0.05, "max_draws": 2048},
     }
@@ -70,7 +70,7 @@ def test_both_networks_learn_and_every_layer_has_a_bracket(finished):
     assert set(history.index) == {"mlp", "cnn"} and (history.test_accuracy > 0.9).all()
     information = table(finished, "information")
     ends = information[(information.quantity == "I_X_T") & (information.estimator == "lower")]
-    assert len(ends) == 2 * 4 + 3 * 4  # layers of both networks, laws: the reference and its shifts (and size 0) ...
+    assert len(ends) == (2 + 3) * 5  # layers of both networks; the reference, size 0 and three shifts
     assert (ends.status == "ok").all() and (ends.lower <= ends.upper).all() and (ends.upper <= np.log(60) + 1e-9).all()
     layers = table(finished, "layers")
     assert layers[layers.network == "cnn"].d.tolist() == [8 * SIDE**2, 4 * (SIDE // 2) ** 2, 6] and layers.cut.all()
@@ -86,9 +86,9 @@ def test_an_attack_costs_more_accuracy_than_a_rotation_and_keeps_its_distance(fi
     information, laws = table(finished, "information"), table(finished, "laws").set_index("shift")
     accuracy = information[information.quantity == "accuracy"].set_index(["network", "shift", "size"]).value
     for network in ("mlp", "cnn"):
-        clean, attacked = accuracy[network, "reference", 0.0], accuracy[network, "adversarial", 0.5]
+        clean, attacked = accuracy[network, "reference", 0.0], accuracy[network, "adversarial", 1.5]
         assert attacked < clean - 0.05
-    assert laws.loc["adversarial", "w2"] <= 0.5 + 1e-6 and laws.loc["rotation", "w2"] > 0
+    assert laws.loc["adversarial", "w2"] <= 1.5 + 1e-6 and laws.loc["rotation", "w2"] > 0
     assert laws.loc["adversarial", "metric"] == "winf" and laws.loc["rotation", "metric"] == "severity"
 
 

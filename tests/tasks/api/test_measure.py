@@ -151,6 +151,11 @@ def test_a_wide_layer_is_enclosed_by_a_projection_and_the_entropy_of_the_input()
     highest = [law.entropy for law in found.laws.values()]
     assert wide.high.to_numpy() == pytest.approx(highest) and (wide.low.to_numpy() <= known.high.to_numpy()).all()
     assert (wide.change_low.to_numpy() <= known.change_high.to_numpy()).all() and (wide.low > 0.3).all()
+    reference, _, moved = (
+        wide.itertuples()
+    )  # cells of their own: a change is that of opposite ends, here H(X) and another
+    assert moved.change_low == pytest.approx(moved.low - reference.high)
+    assert moved.change_high == pytest.approx(moved.high - reference.low)
 
 
 def test_the_same_call_gives_the_same_bits_and_another_seed_others():

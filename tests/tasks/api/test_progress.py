@@ -20,7 +20,7 @@ def test_time_that_is_left_is_said_of_work_that_takes_more_than_seconds(clock, c
     work.begin("layer 2")
     clock[0] = 241.0
     work.begin("layer 3")
-    first, second = capsys.readouterr().err.splitlines()  # and nothing a second later
+    first, second = capsys.readouterr().err.splitlines()  # and nothing more a second later
     assert first == "ibshift: layer 1 (1 of 3), about 7 min left"
     assert second == "ibshift: layer 2 (2 of 3), about 11 min left"
 
