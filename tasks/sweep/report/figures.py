@@ -405,6 +405,6 @@ def draw(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
         yield f"reference_brackets{sheet.slug}", reference_brackets(arranged, sheet)
     yield from draw_audit(arranged)
     yield from draw_examples(arranged)
-    for case in arranged.cases if len(arranged.audit) else []:
-        for group in arranged.groups:
+    for case in arranged.cases:
+        for group in arranged.groups if len(case.of(arranged.audit)) else []:
             yield f"deviation_{case.slug}{group.slug}", deviation_against_bounds(arranged, case, group)
