@@ -27,9 +27,9 @@ def network_layer_information(
     *,
     own_passes: int,
     passes_seed: int,
-    directions_from: np.ndarray | None = None,
+    directions: np.ndarray | None = None,
     **options: Any,
-) -> tuple[LayerInformation, int]:
+) -> LayerInformation:
     """I(X; T_l) and I(T_l; Y) of a layer of a network, in nats.
 
     Args:
@@ -40,22 +40,33 @@ def network_layer_information(
             "directions".
         own_passes: further passes of each atom.
         passes_seed: key of the noise of the network's passes.
-        directions_from: (M, d_0), of a layer that is so wide that a projection has to stand for it, the atoms of the
-            reference law; None measures it as a whole.
+        directions: (k, d_l), of a layer that is so wide that a projection has to stand for it, see `layer_directions`;
+            None measures it as a whole.
         options: of `layer_information`, or of `wide_information`.
-
-    Returns:
-        What was found, and the number of directions, 0 for the whole layer.
     """
     beta = network.levels[layer - 1]
-    wide = directions_from is not None
+    wide = directions is not None
     own = further_passes(network, layer, atoms, own_passes, passes_seed, "own", wide)
     options = {"own": own, "deterministic": layer == 1, **options}
-    if directions_from is None:
-        return layer_information(stored.of(0, stored.shape[0]), beta, **options), 0
-    other = direction_passes(network, layer, directions_from, passes_seed)
-    directions = informative_directions(other, beta, seed=options.get("seed", 0))
-    return wide_information(stored, beta, directions, **options), len(directions)
+    if directions is None:
+        return layer_information(stored.of(0, stored.shape[0]), beta, **options)
+    return wide_information(stored, beta, directions, **options)
+
+
+def layer_directions(
+    network: NoisyNetwork, layer: int, atoms: np.ndarray, *, passes_seed: int, seed: int
+) -> np.ndarray:
+    """Directions (k, d_l) that tell a wide layer's inputs apart, the same for all laws that are measured of it.
+
+    Args:
+        network: the layer's.
+        layer: l, from 1.
+        atoms: (N, d_0) of the reference law.
+        passes_seed: key of the noise of the network's passes.
+        seed: key of the draws that choose how many there are.
+    """
+    other = direction_passes(network, layer, atoms, passes_seed)
+    return informative_directions(other, network.levels[layer - 1], seed=seed)
 
 
 def further_passes(

@@ -11,6 +11,7 @@ from ib_core.estimators.network_layer import (
     MOVED,
     SHIFTED,
     WIDE_PASSES,
+    layer_directions,
     network_layer_information,
     passes_by_block,
 )
@@ -48,7 +49,7 @@ class Cells:
         sampling: how.
         labelled: whether the labels are known.
         information: by layer, what was found.
-        directions: by layer, how many directions stand for it, 0 for the whole layer.
+        directions: by wide layer, those that stand for it; the cells of all laws share them.
         clean, correct: (N,) whether the read-out of an atom is right without noise, and its share of noisy passes.
         power: (L,) the largest mean square of a coordinate that any atom gives.
     """
@@ -59,7 +60,7 @@ class Cells:
     sampling: Sampling
     labelled: bool
     information: dict[int, LayerInformation] = field(default_factory=dict)
-    directions: dict[int, int] = field(default_factory=dict)
+    directions: dict[int, np.ndarray] = field(default_factory=dict)
     clean: np.ndarray = field(default_factory=lambda: np.empty(0))
     correct: np.ndarray = field(default_factory=lambda: np.empty(0))
     power: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -97,10 +98,15 @@ class Cells:
         for layers in self._rounds():
             for layer, signals in self._signals(layers):
                 progress.begin(f"layer {self.network.names[layer - 1]!r} under {name}")
-                self.information[layer], self.directions[layer] = self._measured(layer, signals)
+                self.information[layer] = self._measured(layer, signals)
         self.clean = self._clean()
 
-    def _measured(self, layer: int, signals: SignalBlocks) -> tuple[LayerInformation, int]:
+    def _measured(self, layer: int, signals: SignalBlocks) -> LayerInformation:
+        if self.is_wide(layer) and layer not in self.directions:
+            seed = self.sampling.seed
+            self.directions[layer] = layer_directions(
+                self.network, layer, self.reference.atoms, passes_seed=seed, seed=seed
+            )
         relaxed = [MOVED if self.moved else 1.0, *[SHIFTED] * (len(self.laws) - 1)]
         return network_layer_information(
             self.network,
@@ -109,7 +115,7 @@ class Cells:
             signals,
             own_passes=self.sampling.own_passes,
             passes_seed=self.sampling.seed,
-            directions_from=self.reference.atoms if self.is_wide(layer) else None,
+            directions=self.directions.get(layer),
             weights=np.stack([law.weights for law in self.laws.values()], axis=1),
             labels=self.first.labels if self.labelled else None,
             target_stderr=self.sampling.target_stderr * np.array(relaxed),

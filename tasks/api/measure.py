@@ -98,7 +98,9 @@ def measure(
     named = named_laws(reference, {} if laws is None else laws, network)
     shared = {name: law for name, law in named.items() if same_atoms(law, reference)}
     alone = [{name: law} for name, law in named.items() if name not in shared]
-    cells = [Cells(network, each, reference, sampling, y is not None) for each in (shared, *alone)]
+    directions: dict[int, np.ndarray] = {}  # the same for all laws
+    known = reference, sampling, y is not None
+    cells = [Cells(network, each, *known, directions=directions) for each in (shared, *alone)]
     progress = Progress([cost for each in cells for cost in each.costs()], quiet)
     for each in cells:
         each.measure(progress)

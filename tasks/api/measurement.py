@@ -162,7 +162,7 @@ def _known(network: NoisyNetwork, cells: Sequence[Cells]) -> list[dict[str, Any]
             {
                 **{"layer": network.names[k], "shape": network.shapes[k], "width": d, "noise": level},
                 **{"half_width": half_width, "power": power, "capacity": most, "cut": network.cuts[k]},
-                **{"lipschitz": lipschitz[k], "directions": cells[0].directions[k + 1]},
+                **{"lipschitz": lipschitz[k], "directions": len(cells[0].directions.get(k + 1, ()))},
             }
         )
     return rows

@@ -25,7 +25,7 @@ from tasks.sweep.laws import Law, law_of
 from tasks.sweep.networks import checkpoint
 from tasks.sweep.sampling import Sampling
 from tasks.sweep.schema import ATTRIBUTION
-from tasks.sweep.slices import Slices, slice_rows
+from tasks.sweep.slices import Slices, slice_rows, wide_directions
 
 SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
 LOWER = "data.atoms, estimator.stored_passes, estimator.own_passes"
@@ -135,20 +135,21 @@ class Information(Recipe):
             # and many laws move the same mass: rounded, such columns are equal and counted once.
             weights += [np.round(part, 15) for each in parts for part in (each.removed, each.added)]
             targets = targets + [SHIFTED / max(each.epsilon, 1e-9) for each in parts for _ in range(2)]
-        information, directions = network_layer_information(
+        directions = wide_directions(self.reference, self.layer, self.sampling.seed) if self.wide else None
+        information = network_layer_information(
             checkpoint(self.activations.network, self.activations.epoch),
             self.layer,
             laws[0].atoms,
             stored,
             own_passes=self.sampling.own_passes,
             passes_seed=self.activations.network.seed,
-            directions_from=law_of(self.reference.law).atoms if self.wide else None,
+            directions=directions,
             weights=np.stack(weights, axis=1),
             labels=laws[0].labels,
             pointwise_draws=self.pointwise_draws,
             **self.sampling.options(targets),
         )
-        return information, f", {directions} directions" if self.wide else ""
+        return information, "" if directions is None else f", {len(directions)} directions"
 
 
 def cell_table(cell: Information, name: str) -> pd.DataFrame:

@@ -1,13 +1,13 @@
 """The information of a layer's projections on few directions: not saturated where that of the layer is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from ib_core.estimators.network_layer import direction_atoms, direction_passes
+from ib_core.estimators.network_layer import direction_atoms, direction_passes, layer_directions
 from ib_core.estimators.sample_propagation import LayerInformation
 from ib_core.estimators.sliced import (
     SlicedInformation,
@@ -25,6 +25,7 @@ from tasks.sweep.networks import checkpoint, level_of
 from tasks.sweep.sampling import Sampling
 
 SATURATED = 0.95  # of H(X): above it "auto" slices are measured
+KEPT = 16  # layers whose directions a process keeps
 AUTO_SHARE = 0.2  # of the cells, perhaps, have a saturated layer
 
 
@@ -103,9 +104,34 @@ def _directions(slices: Slices, seed: int, reference: Activations, layer: int) -
     k = min(slices.k, d)
     if slices.kind == "random":
         return random_directions(d, k, slices.n, seed)
-    law, network = law_of(reference.law), checkpoint(reference.network, reference.epoch)
-    signals = direction_passes(network, layer, law.atoms, reference.network.seed)
-    labels = law.labels[direction_atoms(len(law.atoms))]
-    if slices.kind == "discriminant" and not reference.is_wide(layer):
-        return discriminant_directions(np.concatenate([tile for _, tile in tiles(signals, "signals")]), labels, k)
-    return principal_directions(signals, k)
+
+    def found() -> np.ndarray:
+        law, network = law_of(reference.law), checkpoint(reference.network, reference.epoch)
+        signals = direction_passes(network, layer, law.atoms, reference.network.seed)
+        labels = law.labels[direction_atoms(len(law.atoms))]
+        if slices.kind == "discriminant" and not reference.is_wide(layer):
+            return discriminant_directions(np.concatenate([tile for _, tile in tiles(signals, "signals")]), labels, k)
+        return principal_directions(signals, k)
+
+    return _once((reference.identity, layer, slices.kind, k), found)
+
+
+def wide_directions(reference: Activations, layer: int, seed: int) -> np.ndarray:
+    """Directions that stand for a wide layer, the same for all of its cells."""
+
+    def found() -> np.ndarray:
+        law, network = law_of(reference.law), checkpoint(reference.network, reference.epoch)
+        return layer_directions(network, layer, law.atoms, passes_seed=reference.network.seed, seed=seed)
+
+    return _once((reference.identity, layer, "wide", seed), found)
+
+
+_found: dict[tuple, np.ndarray] = {}  # of the last layers that this process has met: all their cells ask for them
+
+
+def _once(key: tuple, find: Callable[[], np.ndarray]) -> np.ndarray:
+    if key not in _found:
+        if len(_found) >= KEPT:
+            _found.pop(next(iter(_found)))
+        _found[key] = find()
+    return _found[key]

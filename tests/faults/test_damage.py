@@ -94,7 +94,7 @@ def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, finished
 @pytest.mark.parametrize("lost", ["gaussian_displacement/0.1", "reference"])
 def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, lost):
     """A law that cannot be made, or all cells of the reference: the rest is reported and nothing called violated."""
-    real_divergences, real_information = tasks.sweep.laws.divergences, tasks.sweep.information.layer_information
+    real_divergences, real_information = tasks.sweep.laws.divergences, tasks.sweep.information.network_layer_information
 
     def failing_divergences(reference, law):
         if lost != "reference" and (law.atoms != reference.atoms).any():
@@ -107,7 +107,7 @@ def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, los
         return real_information(*args, weights=weights, **kwargs)
 
     monkeypatch.setattr(tasks.sweep.laws, "divergences", failing_divergences)
-    monkeypatch.setattr(tasks.sweep.information, "layer_information", failing_information)
+    monkeypatch.setattr(tasks.sweep.information, "network_layer_information", failing_information)
     with pytest.raises(StageFailed, match="units failed"):
         run_tiny(tmp_path, tiny() if lost == "reference" else without_balls(), keep_going=True)
     found = load_tables(tmp_path / "sweeps" / "tiny")
@@ -118,14 +118,14 @@ def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, los
 
 
 def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undisturbed, monkeypatch):
-    real = tasks.sweep.information.layer_information
+    real = tasks.sweep.information.network_layer_information
 
-    def failing(passes, *args, **kwargs):
-        if passes.shape[2] == 3:  # the first layer
+    def failing(network, layer, *args, **kwargs):
+        if layer == 1:
             raise FloatingPointError("planted")
-        return real(passes, *args, **kwargs)
+        return real(network, layer, *args, **kwargs)
 
-    monkeypatch.setattr(tasks.sweep.information, "layer_information", failing)
+    monkeypatch.setattr(tasks.sweep.information, "network_layer_information", failing)
     with pytest.raises(StageFailed, match="planted"):
         run_tiny(tmp_path, without_balls())
     with pytest.raises(StageFailed, match="4 units failed"):
@@ -135,7 +135,7 @@ def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undistur
     assert found[(found.layer == 2) & (found.quantity == "I_X_T")].status.eq("ok").all()
     assert len(list((tmp_path / "failed").iterdir())) == 4
 
-    monkeypatch.setattr(tasks.sweep.information, "layer_information", real)
+    monkeypatch.setattr(tasks.sweep.information, "network_layer_information", real)
     run_tiny(tmp_path, without_balls())
     assert tables(tmp_path) == undisturbed
     assert not list((tmp_path / "failed").iterdir())

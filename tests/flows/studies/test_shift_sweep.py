@@ -315,4 +315,4 @@ def test_slices_are_measured_where_they_are_asked_for(kind, tmp_path):
 
 
 def _good(tables):
-    return tables.information[tables.information.status == "ok"], tables.bounds, tables.history
+    return tables.information[tables.information.status == "ok"], tables.bounds, tables.history, tables.measures
