@@ -18,6 +18,8 @@ from tasks.sweep.tables import load_tables
 sys.path.append(str(Path(__file__).parents[1] / "flows"))
 from tiny import run_tiny, tiny, without_balls
 
+pytestmark = pytest.mark.slow
+
 
 def tables(workspace):
     folder = workspace / "sweeps" / "tiny"

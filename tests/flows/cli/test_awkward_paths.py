@@ -32,6 +32,7 @@ def read(capsys) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_every_command_works_and_nothing_lands_elsewhere(tmp_path, monkeypatch, capsys):
     name = f"0{ALPHABET}%41%2F[bold]"
     here = tmp_path / "here" / "R2["

@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
 BRACKET = re.compile(r"(-?\d+\.\d{3}) to (-?\d+\.\d{3})")
@@ -15,6 +16,7 @@ def blocks(page: str) -> list[str]:
     return page.split("```")
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_the_script_gives(tmp_path):
     render = runpy.run_path(str(DOCS / "render.py"))["page"]
     found, shown = blocks(render(DOCS / "notebook.py", tmp_path)), blocks((DOCS / "notebook.md").read_text("utf-8"))
