@@ -106,7 +106,9 @@ class Commands:
         raise TimeoutError(f"{stage} never had {count} results")
 
     def tables(self) -> dict[str, str]:
-        """sha256 of every file that people read."""
+        """sha256 of every file that people read, but for where the settings lie."""
         folder = self.workspace / "sweeps" / "small"
+        where = str(self.sweep.parent.resolve()).encode()
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        contents = {path.relative_to(folder).as_posix(): path.read_bytes().replace(where, b"") for path in files}
+        return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
