@@ -89,7 +89,7 @@ def _list(setting: str, network: Network, data: DataSet, probe: Tensor) -> None:
         noised = NoisyNetwork(module, names, design.shape, [1.0] * len(names))
     except ValueError as error:
         raise ConfigError(f"{setting}.layers: {error}") from error
-    passed = [name for name, cut in zip(names, cuts(noised, probe[:8]), strict=True) if not cut]
+    passed = [name for name, cut in zip(names, cuts(noised, probe), strict=True) if not cut]
     for name in passed:
         console.say(
             f"a connection passes {name} by: neither data processing nor its capacity is claimed for later layers"

@@ -15,6 +15,8 @@ def accuracy(correct: np.ndarray, weights: np.ndarray, n_passes: int) -> Estimat
         weights: (N,) of the atoms.
         n_passes: of each atom.
     """
-    # Between atoms nothing is sampled; within an atom a pass is a coin of variance at most c (1 - c).
-    variance = float(weights**2 @ (correct * (1 - correct)) / n_passes)
+    # Between atoms nothing is sampled; within an atom a pass is a coin. Where all passes agree it may still fall
+    # otherwise: two passes more, one of either kind, stand for those that were not seen (Agresti and Coull 1998).
+    share = (n_passes * correct + 1) / (n_passes + 2)
+    variance = float(weights**2 @ (share * (1 - share)) / n_passes)
     return Estimate(float(weights @ correct), math.sqrt(variance))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ib_core.checks import finite_array, integer_array
-from ib_core.laws.input_law import InputLaw
+from ib_core.laws.input_law import InputLaw, places
 from ib_core.streams import stream
 
 
@@ -68,12 +68,19 @@ class Points:
         """The law of some of them (row numbers), with their weights made to sum to 1.
 
         Raises:
-            ValueError: their weights are all zero.
+            ValueError: their weights are all zero, or some that differ are the same to a network.
         """
         weights = np.full(len(rows), 1 / len(rows)) if self.weights is None else self.weights[rows]
         if not weights.sum() > 0:
             raise ValueError(f"the {len(rows)} points that are measured must not all have weight zero")
         x = self.x[rows].reshape(len(rows), -1)
+        if x.dtype == np.float64:
+            (place,), (rounded,) = places(x), places(x.astype(np.float32).astype(np.float64))
+            if rounded.max() < place.max():
+                raise ValueError(
+                    f"x must differ in float32, in which networks compute: {place.max() - rounded.max()} of "
+                    f"{place.max() + 1} different points coincide there; centre or scale them"
+                )
         return InputLaw(x, weights / weights.sum(), self.y[rows], self.shape)
 
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ib_core.networks.hooks import NetworkError, Tap, as_inputs, mode, taps, tensor_of
+from ib_core.networks.noisy_network import NoisyNetwork
 
+FLOAT32_STEP = 2.0**-23
 ROWS = 8  # inputs that are tried
 # Of the largest value of a layer: by so much may a row alone differ from the same row in a batch, as products of other
 # sizes are rounded otherwise.
@@ -156,3 +158,28 @@ def _check_rows(outputs: list[tuple[str, Tensor]], rows: slice, alone: _Pass, pl
                 f"{name} gives a row other values alone than among others: does batch norm use the statistics of the "
                 "batch, or is the batch not the first dimension?"
             )
+
+
+@torch.no_grad()
+def check_digits(network: NoisyNetwork, x: Tensor) -> None:
+    """Refuse signals whose float32 digits end near the noise: what these round off would be taken for sameness.
+
+    Args:
+        network: whose levels are the noise.
+        x: (n, ...) some inputs.
+
+    Raises:
+        NetworkError: a signal is so large that steps of float32 are more than a hundredth of its layer's noise.
+    """
+
+    def looked_at(layer: int, signal: Tensor) -> Tensor:
+        largest, level = float(signal.abs().max()), network.levels[layer - 1]
+        step = largest * FLOAT32_STEP
+        if step > level / 100:
+            raise NetworkError(
+                f"layer {network.names[layer - 1]!r} reaches {largest:.3g}, where float32 goes in steps of {step:.1g}: "
+                f"not far below its noise {level:g}; centre or scale it"
+            )
+        return signal
+
+    network.propagate(x, looked_at)

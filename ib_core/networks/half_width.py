@@ -12,8 +12,8 @@ _UNCHANGED = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.MaxPool1d, n
 
 def half_width(module: nn.Module) -> float | None:
     """Every output lies in an interval of twice this length, whatever the input is; None where that is not known."""
-    if module._forward_hooks:
-        return None
+    if any(each._forward_hooks or "forward" in vars(each) for each in module.modules()):
+        return None  # hooks and methods of a user's own may do anything
     if type(module) is nn.Sequential:
         behind = [each for each in module if type(each) not in _UNCHANGED]
         return half_width(behind[-1]) if behind else None

@@ -14,6 +14,8 @@ from ib_core.networks.hooks import NetworkError, as_inputs, hooked, mode, taps
 from ib_core.networks.lipschitz import lipschitz
 from ib_core.streams import stream
 
+PROBES = 256  # inputs that connections are sought with, at most
+
 
 class NoisyNetwork:
     """A module with Gaussian noise on the outputs of some of its submodules, put there by hooks while it runs.
@@ -27,6 +29,9 @@ class NoisyNetwork:
             of several outputs.
         input_shape: of one input.
         levels: standard deviation of the noise of each layer.
+        probe: (n, ...) some inputs of those that are measured: connections are sought with them, as one may be open for
+            these alone. By default Gaussian ones.
+        cuts: which layers are cuts, where that is known already.
 
     Attributes:
         module: as given.
@@ -52,7 +57,13 @@ class NoisyNetwork:
     """
 
     def __init__(
-        self, module: nn.Module, layers: Sequence[str], input_shape: Sequence[int], levels: Sequence[float]
+        self,
+        module: nn.Module,
+        layers: Sequence[str],
+        input_shape: Sequence[int],
+        levels: Sequence[float],
+        probe: Tensor | np.ndarray | None = None,
+        cuts: tuple[bool, ...] | None = None,
     ) -> None:
         self.module, self.input_shape = module, tuple(input_shape)
         self.places = taps(module, layers)
@@ -70,6 +81,9 @@ class NoisyNetwork:
             self.propagate(torch.zeros(1, *self.input_shape), note)
         self.shapes = tuple(shapes)
         self.widths = tuple(math.prod(shape) for shape in shapes)
+        self._given = stream(0, "probe").standard_normal((4, *self.input_shape)) if probe is None else probe[:PROBES]
+        if cuts is not None:
+            self.cuts = cuts
         self.half_widths = tuple(half_width(tap.module) if tap.part is None else None for tap in self.places)
 
     @cached_property
@@ -105,7 +119,7 @@ class NoisyNetwork:
             return False
 
     def _probe(self) -> Tensor:
-        return torch.from_numpy(stream(0, "probe").standard_normal((4, *self.input_shape)))
+        return torch.as_tensor(self._given)
 
     def propagate(
         self, x: Tensor | np.ndarray, noisy: Callable[[int, Tensor], Tensor], training: bool = False

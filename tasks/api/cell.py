@@ -51,7 +51,7 @@ class Cells:
         information: by layer, what was found.
         directions: by wide layer, those that stand for it; the cells of all laws share them.
         clean, correct: (N,) whether the read-out of an atom is right without noise, and its share of noisy passes.
-        power: (L,) the largest mean square of a coordinate that any atom gives.
+        power: (L,) the largest mean square of a coordinate in any pass of any atom.
     """
 
     network: NoisyNetwork
@@ -144,7 +144,7 @@ class Cells:
                     parts.append(signals[layer - 1])
                 labels = self.first.labels[first : first + len(logits)]
                 correct.append((logits.argmax(axis=2) == labels[:, None]).mean(axis=1))
-                powers.append([float(np.square(each, dtype=np.float64).mean(axis=(1, 2)).max()) for each in signals])
+                powers.append([float(np.square(each, dtype=np.float64).mean(axis=2).max()) for each in signals])
             self.correct, self.power = np.concatenate(correct), np.max(powers, axis=0)
         for layer in layers:
             if layer in held:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from ib_core.checks import finite_array, positive
 from ib_core.estimators.principal import whole_number
 from ib_core.laws.points import Points
-from ib_core.networks.checks import check
+from ib_core.networks.checks import check, check_digits
 from ib_core.networks.hooks import NetworkError
 from ib_core.networks.levels import relative_levels
-from ib_core.networks.noisy_network import NoisyNetwork
+from ib_core.networks.noisy_network import PROBES, NoisyNetwork
 from tasks.api.cell import Cells, Sampling
 from tasks.api.laws import named_laws, same_atoms
 from tasks.api.measurement import Measurement
@@ -34,7 +34,7 @@ def measure(
     own_passes: int = 500,
     target_stderr: float = 0.02,
     max_draws: int | None = None,
-    widest: int = 1024,
+    widest: int = 256,
     seed: int = 0,
     device: str | None = None,
     quiet: bool = False,
@@ -94,7 +94,9 @@ def measure(
     )
     given = torch.from_numpy(points.x.astype(np.float32, copy=False))
     check(model, layers, given, classes=None if y is None else points.classes)
-    network = NoisyNetwork(model, layers, points.shape, _levels(model, layers, given, beta, noise))
+    some = given[:: max(1, len(given) // PROBES)]
+    network = NoisyNetwork(model, layers, points.shape, _levels(model, layers, given, beta, noise), probe=some)
+    check_digits(network, some)
     named = named_laws(reference, {} if laws is None else laws, network)
     shared = {name: law for name, law in named.items() if same_atoms(law, reference)}
     alone = [{name: law} for name, law in named.items() if name not in shared]

@@ -13,6 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 from PIL import Image
 
 from ib_core.bounds.theorem import Theorem
@@ -153,7 +154,7 @@ def colour_bar(figure: Figure, panels: np.ndarray, mappable: ScalarMappable, lab
     """A colour bar as high as the panels, at their right."""
     edge, low, high = panels[0, -1].get_position().x1, panels[-1, -1].get_position().y0, panels[0, -1].get_position().y1
     axes = figure.add_axes((edge + 0.12 / PAGE, low, 0.14 / PAGE, high - low))
-    figure.colorbar(mappable, cax=axes, label=label, format="{x:g}")
+    figure.colorbar(mappable, cax=axes, label=label, format="{x:g}").ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def png(figure: Figure) -> bytes:

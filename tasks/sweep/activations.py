@@ -65,7 +65,7 @@ class Activations(Recipe):
 
     def build(self, out: Path) -> None:
         """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) of each atom) and
-        power.parquet (of each layer, the largest mean square of a coordinate that any atom gives), by blocks of atoms.
+        power.parquet (of each layer, the largest mean square of a coordinate in any pass of any atom), block by block.
         """
         torch.set_num_threads(1)
         law, network = law_of(self.law), checkpoint(self.network, self.epoch)
@@ -83,7 +83,7 @@ class Activations(Recipe):
                     writer(_rows(signals[layer - 1], first))
                 labels = law.labels[first : first + len(logits)]
                 correct.append((logits.argmax(axis=2) == labels[:, None]).mean(axis=1))
-                powers.append([float(np.square(each, dtype=np.float64).mean(axis=(1, 2)).max()) for each in signals])
+                powers.append([float(np.square(each, dtype=np.float64).mean(axis=2).max()) for each in signals])
         found = np.concatenate(correct)
         write_table(
             out / "readout.parquet", pa.table({"atom": np.arange(len(found), dtype=np.int32), "correct": found})
@@ -113,7 +113,7 @@ def readout_of(activations: Activations) -> np.ndarray:
 
 
 def power_of(activations: Activations) -> np.ndarray:
-    """The largest mean square of a coordinate that any atom gives, over its stored passes, of each layer (L,)."""
+    """The largest mean square of a coordinate in any stored pass of any atom, of each layer (L,)."""
     return read_table(activations.file("power.parquet"))["power"].to_numpy()
 
 

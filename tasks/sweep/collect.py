@@ -95,7 +95,7 @@ def laws_table(laws: Mapping[str, Law], attacks: Iterable[Law], places: Mapping[
 
 
 def layers_table(networks: Iterable[Network], activations: Iterable[Activations]) -> pd.DataFrame:
-    """What is known of every layer at every checkpoint; the power is the largest that any atom of any law gives."""
+    """What is known of every layer at every checkpoint; the power is the largest in any pass of any atom of any law."""
     powers: dict[tuple, np.ndarray] = {}
     for each in activations:
         key = each.network.label, each.epoch
@@ -108,7 +108,8 @@ def layers_table(networks: Iterable[Network], activations: Iterable[Activations]
             for k, d in enumerate(network.hidden):
                 power = float(powers[network.label, epoch][k]) if (network.label, epoch) in powers else math.inf
                 half_width, noise = facts.half_widths[k], facts.levels[k]
-                capacity = bounds.power_capacity(d, noise, power)
+                # Where no pass gave anything but 0, as a rare spike of a ReLU may, nothing is known of the power.
+                capacity = bounds.power_capacity(d, noise, power) if power > 0 else math.inf
                 if half_width is not None:
                     capacity = bounds.capacity(d, noise, half_width)
                 rows.append(

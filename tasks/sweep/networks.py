@@ -18,7 +18,8 @@ from ib_core.laws.points import Points
 from ib_core.members import own_place
 from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import ARCHITECTURES, Initial, Spec
-from ib_core.networks.checks import check
+from ib_core.networks.checks import check, check_digits
+from ib_core.networks.cuts import cuts
 from ib_core.networks.foreign import foreign_module
 from ib_core.networks.levels import relative_levels
 from ib_core.networks.noisy_network import NoisyNetwork
@@ -161,9 +162,15 @@ class Network(Recipe):
         return self.kept[-1]
 
 
-def noisy(network: Network, module: nn.Module, levels: tuple[float, ...]) -> NoisyNetwork:
-    """The module with noise on its layers."""
-    return NoisyNetwork(module, network.design.layers, network.design.shape, levels)
+def noisy(
+    network: Network,
+    module: nn.Module,
+    levels: tuple[float, ...],
+    probe: np.ndarray | None = None,
+    cuts: tuple[bool, ...] | None = None,
+) -> NoisyNetwork:
+    """The module with noise on its layers; `probe` and `cuts` as of `NoisyNetwork`."""
+    return NoisyNetwork(module, network.design.layers, network.design.shape, levels, probe, cuts)
 
 
 def levels_of(network: Network, module: nn.Module, points: Points, rows: np.ndarray) -> tuple[float, ...]:
@@ -187,13 +194,20 @@ def checked(network: NoisyNetwork, points: Points, rows: np.ndarray) -> Facts:
     Raises:
         ValueError: it cannot be measured; the message says why.
     """
-    probe = inputs(points, rows[:: max(1, len(rows) // PROBES)][:PROBES])
+    probe = probes(points, rows)
     check(network.module, network.names, probe, classes=points.classes)
-    return Facts(tuple(network.levels), tuple(network.half_widths), tuple(network.cuts))
+    check_digits(network, probe)
+    return Facts(tuple(network.levels), tuple(network.half_widths), cuts(network, probe))
 
 
-def write_facts(facts: Facts, out: Path) -> None:
-    """Write network.json."""
+def probes(points: Points, rows: np.ndarray) -> torch.Tensor:
+    """Some points, evenly taken, that a network is tried with."""
+    return inputs(points, rows[:: max(1, len(rows) // PROBES)][:PROBES])
+
+
+def write_facts(facts: Facts, probe: torch.Tensor, out: Path) -> None:
+    """Write network.json, and probe.npy, the inputs that its connections were sought with."""
+    np.save(out / "probe.npy", probe.numpy())
     (out / "network.json").write_text(json.dumps(vars(facts), indent=1), encoding="utf-8")
 
 
@@ -217,7 +231,8 @@ def checkpoint(network: Network, epoch: int) -> NoisyNetwork:
     module, _ = untrained(network.design, network.seed)
     state = load_file(network.file(checkpoint_name(epoch)))
     module.load_state_dict({name: state[f"network.{name}"] for name in module.state_dict()})
-    return noisy(network, module, facts_of(network).levels)
+    facts, probe = facts_of(network), np.load(network.file("probe.npy"))
+    return noisy(network, module, facts.levels, probe, facts.cuts)
 
 
 def history_of(network: Network) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from tasks.engine.recipe import NOT_IDENTITY, Cost
 from tasks.points.weights import load_weights
 from tasks.store.parquet import write_table
 from tasks.sweep.data import Split, points_of
-from tasks.sweep.networks import Network, checked, checkpoint_name, levels_of, noisy, untrained, write_facts
+from tasks.sweep.networks import Network, checked, checkpoint_name, levels_of, noisy, probes, untrained, write_facts
 from tasks.sweep.training import judged
 
 
@@ -65,7 +65,7 @@ class Pretrained(Network):
         for each in reversed(self.weights[-1:]):
             _load(module, each)
         levels = levels_of(self, module, points, known)  # of the last checkpoint, for all of them
-        network = noisy(self, module, levels)
+        network = noisy(self, module, levels, probes(points, known).numpy())
         facts = checked(network, points, known)
         rows = []
         for k, epoch in enumerate(self.kept):
@@ -75,7 +75,7 @@ class Pretrained(Network):
             state = {f"network.{name}": value.clone().contiguous() for name, value in module.state_dict().items()}
             save_file(state, out / checkpoint_name(epoch))
         write_table(out / "history.parquet", pd.DataFrame(rows))
-        write_facts(facts, out)
+        write_facts(facts, probes(points, known), out)
 
 
 def weight_files(pattern: str) -> tuple[Weights, ...]:

@@ -25,6 +25,7 @@ from tasks.sweep.networks import (
     inputs,
     levels_of,
     noisy,
+    probes,
     untrained,
     write_facts,
 )
@@ -92,7 +93,7 @@ class Training(Network):
         train, test = self.split.rows(points)
         x, y = inputs(points, train), torch.from_numpy(points.y[train])
         module, _ = untrained(self.design, self.seed)
-        network = noisy(self, module, levels_of(self, module, points, train))
+        network = noisy(self, module, levels_of(self, module, points, train), probes(points, train).numpy())
         checked(network, points, train)
         descent = optimizer(
             plan.optimizer,
@@ -118,7 +119,7 @@ class Training(Network):
             rows.append(judged(network, points, {"train": train, "test": test}, self.seed, epoch))
             copy_file(scratch / checkpoint_name(epoch), out / checkpoint_name(epoch))
         write_table(out / "history.parquet", pd.DataFrame(rows))
-        write_facts(checked(network, points, train), out)
+        write_facts(checked(network, points, train), probes(points, train), out)
 
 
 def judged(network: NoisyNetwork, points: Points, parts: dict[str, np.ndarray], seed: int, epoch: int) -> dict:

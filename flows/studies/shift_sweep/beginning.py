@@ -103,10 +103,13 @@ def _stub(folder: Path, place: str, setting: str, text: str, **facts: object) ->
 def _module(folder: Path, network: str, weights: str | None) -> nn.Module:
     try:
         module = foreign_module(network)
-        if weights is not None:
-            load_weights(module, Path(weight_files(str(folder / weights))[-1].file))
     except ValueError as error:
         raise ConfigError(f"network.source ({network}): {error}") from error
+    if weights is not None:
+        try:
+            load_weights(module, Path(weight_files(str(folder / weights))[-1].file))
+        except ValueError as error:
+            raise ConfigError(f"network.weights ({weights}): {error}") from error
     return module
 
 

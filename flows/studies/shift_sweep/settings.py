@@ -249,7 +249,7 @@ class Estimator(Settings):
         20, description="noisy passes per atom that form the mixture of all atoms"
     )
     widest: Count = Field(
-        1024,
+        256,
         description="units of a layer up to which it is measured as a whole; of wider ones projections are, from "
         "below, and H(X) is the upper end; their signals are not stored",
     )

@@ -66,7 +66,7 @@ TOTAL_VARIATION = (
         form="capacity",
         label="TV: ε C + H(ε)",
         statement="|I(X';T_l) - I(X;T_l)| is at most eps C + H_b(min(eps, 1/2)) at TV(P, P') up to eps, C the smallest "
-        "capacity cap of the layers up to l; infinite where the activation has no bound.",
+        "capacity cap of the layers up to l; from measured power where the activation has no bound.",
         source=MASS,
         function=bounds.tv_capacity,
         bound=lambda case: Bound(bounds.tv_capacity(case.tv, case.capacity), f"C = {case.capacity:.4g} nats"),

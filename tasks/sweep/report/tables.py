@@ -126,7 +126,7 @@ def layer_table(arranged: Arranged) -> Table:
                          number(row.capacity), known, (passed, "" if row.cut else "bad")])  # fmt: skip
     head = ["noise", "layer", "module", "shape", "units", "noise, s.d.", "reach", "capacity, nats", "Lipschitz", ""]
     return Table(head, rows, "Where a connection passes a layer by, neither data processing nor its capacity is "
-                 "claimed for later layers. Power is the largest mean square of a coordinate that any atom gives, as "
+                 "claimed for later layers. Power is the largest mean square of a coordinate in any pass, as "
                  "measured. "
                  "Without a Lipschitz constant the coupled Wasserstein bound alone is held.")  # fmt: skip
 

@@ -90,3 +90,10 @@ def test_a_larger_subset_contains_a_smaller_one_where_no_share_is_rounded():
 def test_a_subset_is_of_the_points_there_are(count):
     with pytest.raises(ValueError, match=f"from 1 to the 6 points there are, got {count}"):
         stratified(Y, count, seed=0)
+
+
+def test_points_that_are_the_same_to_a_network_make_no_law():
+    points = Points(np.array([[1e8], [1e8 + 1]]), np.array([0, 1]))
+    with pytest.raises(ValueError, match=r"x must differ in float32.*1 of 2 different points coincide"):
+        points.law(np.arange(2))
+    assert len(Points(np.array([[0.1], [0.2]]), np.array([0, 1])).law(np.arange(2)).atoms) == 2

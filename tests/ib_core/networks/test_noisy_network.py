@@ -9,6 +9,7 @@ from torch.nn import functional
 from ib_core.estimators.sample_propagation import layer_information
 from ib_core.networks.architecture import Spec
 from ib_core.networks.architectures.mlp import build_mlp
+from ib_core.networks.checks import check_digits
 from ib_core.networks.hooks import NetworkError
 from ib_core.networks.levels import relative_levels
 from ib_core.networks.noisy_network import NoisyNetwork
@@ -252,3 +253,30 @@ def test_half_widths_are_known_where_the_module_bounds_its_outputs(module, expec
     if expected is not None:
         y = module.eval()(torch.linspace(-50, 50, 600).reshape(100, 6))
         assert y.max() - y.min() <= 2 * expected + 1e-6
+
+
+class Threshold(nn.Module):
+    """What is above 100 goes past the first layer, without a gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.act, self.last, self.out = nn.Linear(1, 2), nn.Tanh(), nn.Tanh(), nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.out(self.last(self.act(self.first(x / 100)) + (x > 100).float()))
+
+
+def test_a_connection_that_is_open_for_some_inputs_alone_is_found_with_those():
+    x = torch.tensor([[20.0], [90.0], [140.0], [230.0]])
+    assert NoisyNetwork(Threshold(), ["act", "last"], (1,), [0.1, 0.1], probe=x).cuts == (False, True)
+    assert NoisyNetwork(Threshold(), ["act", "last"], (1,), [0.1, 0.1], probe=x[:2]).cuts == (True, True)
+
+
+def test_signals_whose_digits_end_near_the_noise_are_refused():
+    module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 2))
+    with torch.no_grad():
+        module[0].bias.fill_(1e6)
+    network = NoisyNetwork(module, ["0"], (1,), [0.001])
+    with pytest.raises(NetworkError, match=r"layer '0' reaches 1e\+06.*not far below its noise 0.001"):
+        check_digits(network, torch.zeros(2, 1))
+    check_digits(NoisyNetwork(module, ["0"], (1,), [20.0]), torch.zeros(2, 1))

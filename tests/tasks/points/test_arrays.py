@@ -38,7 +38,10 @@ def test_two_parts_are_points_of_which_the_first_are_for_training(tmp_path):
         ({"x_train": X, "y_train": Y, "x_test": X[:, :1], "y_test": Y}, r"points of one shape, got \(2, 3\), \(1, 3\)"),
         ({"x_train": X, "y_train": Y}, "got x_train, y_train"),
         ({"x": np.where(X == 3, np.nan, X), "y": Y}, "1 of 24 are NaN"),
-        ({"x": np.array([[1], [None]]), "y": Y[:2]}, "must be an .npz file of arrays of numbers: .*allow_pickle"),
+        (
+            {"x": np.array([[1], [None]]), "y": Y[:2]},
+            "must be an .npz file of arrays of numbers: it holds something else",
+        ),
         ({"x": X, "y": np.array(["a", "b", "c", "d"])}, "y"),
         ({"x": X, "y": Y[:3]}, "got 4 and 3"),
         ({"x": X, "y": Y, "train": [0, 1, 2, 0]}, "train must be true or false"),
