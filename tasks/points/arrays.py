@@ -47,6 +47,6 @@ def _points(path: Path, *parts: np.ndarray | None) -> Points:
 
 
 def _first_line(error: BaseException) -> str:
-    if "pickled" in str(error):  # numpy takes whatever it does not know for that, and advises to trust it
+    if "pickle" in str(error):  # numpy takes whatever it does not know for that, and advises to trust it
         return "it holds something else"
     return str(error).partition("\n")[0] or type(error).__name__
