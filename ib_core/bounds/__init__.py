@@ -12,7 +12,7 @@ from ib_core.bounds.bias import (
     monte_carlo_mse,
     monte_carlo_mse_printed,
 )
-from ib_core.bounds.capacity import capacity, layer_capacity, power_capacity
+from ib_core.bounds.capacity import capacity, layer_capacity, power_capacity, reached_capacity
 from ib_core.bounds.directional import tv_directional, tv_directional_measured, tv_directional_sizes
 from ib_core.bounds.kl_tv import tv_from_kl
 from ib_core.bounds.passes import (
@@ -87,6 +87,7 @@ __all__ = [
     "passes_spread",
     "polyanskiy_wu",
     "power_capacity",
+    "reached_capacity",
     "risk_bounded_printed",
     "risk_subgaussian_printed",
     "sample_complexity",

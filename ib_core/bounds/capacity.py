@@ -46,6 +46,19 @@ def power_capacity(d: int, beta: float, power: float) -> float:
     return 0.5 * d * math.log1p(power / beta**2)
 
 
+def reached_capacity(d: int, beta: float, half_width: float | None, power: float) -> float:
+    """The capacity of a layer as far as it reaches: `capacity` where that is bounded, else `power_capacity`.
+
+    Args:
+        half_width: r; None where nothing bounds S.
+        power: the largest mean square of a coordinate in any pass that was seen: a measurement, not a proof. Where it
+            is 0, as before the first spike of a rare unit, nothing is known, and the capacity is infinite.
+    """
+    if half_width is not None:
+        return capacity(d, beta, half_width)
+    return power_capacity(d, beta, power) if power > 0 else math.inf
+
+
 def layer_capacity(capacities: Sequence[float], cuts: Sequence[bool]) -> float:
     """A cap on I(X;T_l) for every input law: the smallest among the layer's own capacity and those of earlier cuts.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ib_core.bounds.capacity import capacity, power_capacity
+from ib_core.bounds.capacity import reached_capacity
 from ib_core.estimate import Estimate, independent_difference, interval
 from ib_core.estimators.accuracy import accuracy
 from ib_core.estimators.layer_information import LayerInformation
@@ -61,7 +61,7 @@ class Measurement:
 
         shape, width: of one signal; noise: its standard deviation.
         half_width: every coordinate of the signal lies in an interval of twice this length; NaN where nothing says so.
-        power: the largest mean square of a coordinate that any of the inputs gives.
+        power: the largest mean square of a coordinate in any pass.
         capacity: what the layer can carry at most, by its half-width or else by its power, in nats.
         cut: whether all that is behind the layer depends on X through it alone. Where not, a connection passes it by,
         and I(X; T) of later layers may be larger than its own.
@@ -157,7 +157,7 @@ def _known(network: NoisyNetwork, cells: Sequence[Cells]) -> list[dict[str, Any]
     rows, lipschitz = [], network.lipschitz()
     for k, (half_width, level, d) in enumerate(zip(network.half_widths, network.levels, network.widths, strict=True)):
         power = float(max(each.power[k] for each in cells))
-        most = power_capacity(d, level, power) if half_width is None else capacity(d, level, half_width)
+        most = reached_capacity(d, level, half_width, power)
         rows.append(
             {
                 **{"layer": network.names[k], "shape": network.shapes[k], "width": d, "noise": level},

@@ -29,7 +29,8 @@ class Activations(Recipe):
         law: whose atoms are propagated.
         epoch: of the checkpoint.
         stored_passes: of each atom.
-        widest: layers of more units are not stored, but propagated anew where they are needed, with the same bits.
+        widest: layers of more units are not stored, but propagated anew where they are needed,
+            each time with the same bits.
     """
 
     stage: ClassVar[str] = "activations"

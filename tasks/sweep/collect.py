@@ -108,10 +108,7 @@ def layers_table(networks: Iterable[Network], activations: Iterable[Activations]
             for k, d in enumerate(network.hidden):
                 power = float(powers[network.label, epoch][k]) if (network.label, epoch) in powers else math.inf
                 half_width, noise = facts.half_widths[k], facts.levels[k]
-                # Where no pass gave anything but 0, as a rare spike of a ReLU may, nothing is known of the power.
-                capacity = bounds.power_capacity(d, noise, power) if power > 0 else math.inf
-                if half_width is not None:
-                    capacity = bounds.capacity(d, noise, half_width)
+                capacity = bounds.reached_capacity(d, noise, half_width, power)
                 rows.append(
                     {
                         **{**_network_place(network), "epoch": epoch, "layer": k + 1, "name": design.layers[k]},

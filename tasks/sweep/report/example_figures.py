@@ -54,8 +54,6 @@ def examples(arranged: Arranged, family: str) -> Figure:
             axes.grid(False)
             if row == 0:
                 axes.set_title(f"label {label}", fontsize=8)
-            if label not in here.index:
-                continue
             example = here.loc[label]
             if example["pixels"] is not None:
                 axes.imshow(_image(example, *limits), cmap="gray", vmin=0, vmax=1)

@@ -24,6 +24,9 @@ FAIR = np.full(2, 0.5)
         (lambda: bounds.capacity(2, 1.5, 0.5), 0.1053605157),  # mean power
         (lambda: bounds.layer_capacity([bounds.capacity(d, 0.3) for d in (5, 2, 4)], [True, True]), 1.9211037211),
         (lambda: bounds.layer_capacity([5.0, 2.0, 4.0], [True, False]), 4.0),
+        (lambda: bounds.reached_capacity(3, 0.5, None, 2.0), 3 * math.log(3)),
+        (lambda: bounds.reached_capacity(3, 0.5, 1.0, 2.0), bounds.capacity(3, 0.5)),
+        (lambda: bounds.reached_capacity(3, 0.5, None, 0.0), math.inf),
         (lambda: bounds.tv_seed(0.3, 10), 1.2700316753),
         (lambda: bounds.tv_capacity(0.3, 1.0), 0.9108643021),
         (lambda: bounds.tv_capacity(0.6, 1.0), 0.6 + math.log(2)),
