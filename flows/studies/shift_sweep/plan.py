@@ -95,6 +95,7 @@ def _rule(config: SweepConfig, found: Resolved) -> str | None:
     """The source whose authors' stochastic label is known for the atoms that are measured."""
     source = config.data.source
     whole = all(part.name == "all" and part.atoms is None for part, _ in found.parts.values())
+    whole = whole and config.data.shuffle_labels is None
     return source if source in SOURCES.names and SOURCES.find(source).soft_joint is not None and whole else None
 
 

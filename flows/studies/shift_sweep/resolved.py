@@ -116,7 +116,7 @@ def resolve(config: "SweepConfig") -> Resolved:
 def read_data(config: "SweepConfig") -> tuple[DataSet, Points]:
     """The points that the settings name, as a recipe and as they are."""
     try:
-        return data_set(config.data.source, config.data.path)
+        return data_set(config.data.source, config.data.path, config.data.shuffle_labels)
     except (ValueError, KeyError) as error:
         raise ConfigError(f"data.source ({config.data.source}): {error.args[0]}") from error
 

@@ -43,6 +43,9 @@ class Data(Settings):
         None, description="points that are measured; null: test where the data say which are for training, else all"
     )
     atoms: Count | None = Field(None, description="how many of them, a stratified subset; null: every one")
+    shuffle_labels: Seed | None = Field(
+        None, description="key of a random order that all labels are put into, a control; null: as they are"
+    )
     seed: Seed = Field(0, description="key of the subset, and of the parts where the data do not say them")
 
     @model_validator(mode="after")
@@ -309,7 +312,7 @@ class SweepConfig(StudyConfig):
     training: Annotated[Training | None, BeforeValidator(_no_training)] = Field(
         Training(), description="none: the network is measured as it is"
     )
-    shifts: list[Shifts] = Field(min_length=1)
+    shifts: list[Shifts] = Field([], description="none: the reference law alone")
     estimator: Estimator = Estimator()
     worst_case: WorstCase = WorstCase()
     measures: list[Annotated[str, named(MEASURES)]] = Field(
