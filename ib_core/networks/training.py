@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ib_core.networks.hooks import mode
+from ib_core.networks.losses import Loss, log_loss
 from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.streams import stream
 
@@ -78,8 +79,9 @@ def train_epoch(
     epoch: int,
     learning_rate: float | None = None,
     orthonormal: float = 0.0,
+    loss: Loss = log_loss,
 ) -> None:
-    """One epoch of minibatch gradient descent on the cross-entropy of noisy passes.
+    """One epoch of minibatch gradient descent on the mean loss of noisy passes.
 
     Batches, noise and what the module itself draws (dropout) depend on (seed, epoch) alone: resumed at a checkpoint of
     the state_dicts of module and optimizer, training gives the bits of an undisturbed one.
@@ -95,6 +97,7 @@ def train_epoch(
         learning_rate: of this epoch; None leaves that of the optimizer.
         orthonormal: a of W -= a (W W' W - W), which draws the rows or columns of every weight matrix (out, fan in) but
             the last towards orthonormal ones after every step.
+        loss: of the logits of each input.
     """
     rng = stream(seed, "epoch", epoch)
     noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -106,7 +109,7 @@ def train_epoch(
         for chosen in _batches(order, batch):
             optimizer.zero_grad()
             logits = network(x[chosen], noise, training=True)
-            cross_entropy(logits, y[chosen].to(logits.device)).backward()
+            loss(logits, y[chosen].to(logits.device)).mean().backward()
             optimizer.step()
             if orthonormal:
                 _draw_to_orthonormal(network.module, orthonormal)
