@@ -37,6 +37,12 @@ class Span(NamedTuple):
         """Whether the value lies in it, or within `slack` of it."""
         return self.low - slack <= value <= self.high + slack
 
+    def near(self, value: float, most: float) -> bool | None:
+        """Whether the number is at most `most` from `value`; None where the interval does not say."""
+        if self.low >= value - most and self.high <= value + most:
+            return True
+        return False if self.high < value - most or self.low > value + most else None
+
     def above(self, value: float) -> bool | None:
         """Whether the number is larger than `value`; None where the interval does not say."""
         return True if self.low > value else False if self.high < value else None
@@ -88,3 +94,14 @@ def mean(values: "pd.Series[float]") -> Span:
         return Span(-np.inf, np.inf)
     half = float(t.ppf(0.975, len(values) - 1) * values.std() / np.sqrt(len(values)))
     return Span(float(values.mean()) - half, float(values.mean()) + half)
+
+
+def peak(rows: pd.DataFrame) -> Span:
+    """The bracket at the epoch whose lower end is highest, over all seeds.
+
+    Its epoch is chosen by what is measured, which favours no side by more than the bracket.
+    """
+    found = [path.loc[path["lower"].idxmax()] for _, path in rows.groupby("seed")]
+    if not found:
+        return Span(-np.inf, np.inf)
+    return Span(min(float(row["lower"]) for row in found), max(float(row["upper"]) for row in found))
