@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from ib_core.calibration.known_laws import KNOWN_LAWS
 from ib_core.channels.closed_forms import noise_entropy
@@ -58,7 +59,10 @@ def over_samples(tables: CalibrationTables, law: str, widths: Sequence[int], bet
             most = max(most, min(known, 1.3 * math.log(float(n.max()))) if len(n) else known)
         grid = np.array(sorted(tables.config["entropy"]["samples"]), dtype=float)
         axes.plot(grid, np.log(grid), color=INK, lw=0.9, ls=(0, (1, 2)))
-        axes.set_xscale("log", base=2)
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(grid[style.apart(np.log(grid))])
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_ylim(0, 1.06 * most)
         axes.set_title(f"d = {d}")
         axes.set_xlabel("samples n")
@@ -67,9 +71,9 @@ def over_samples(tables: CalibrationTables, law: str, widths: Sequence[int], bet
         Line2D([], [], color=style.colour(k), marker=style.marker(k), ms=4, label=f"β = {beta:g}")
         for k, beta in enumerate(betas, start=1)
     ]
-    known = [
+    keys += [
         Line2D([], [], color=INK, lw=1, ls=DASHED, label="truth"),
         Line2D([], [], color=INK, ls=(0, (1, 2)), label="ln n"),
     ]
-    style.legend(figure, [*keys, *known])
+    style.legend(figure, keys)
     return figure

@@ -11,7 +11,7 @@ from tasks.page.page import pictured, render
 from tasks.page.tables import Table
 from tasks.reproduction.reproduction import Claim, Reproduction, Results
 
-MARKS = {True: "good", False: "bad", None: "faint"}
+MARKS = {True: "best", False: "bad", None: "faint"}
 
 
 def write_reproduction(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from tasks.page.tables import number
 from tasks.sweep.report.arranged import Arranged
@@ -27,6 +28,8 @@ class Span(NamedTuple):
         return Span(self.low - other.high, self.high - other.low)
 
     def __str__(self) -> str:
+        if self.low == -np.inf and self.high == np.inf:
+            return "unknown"
         return f"[{number(self.low)}, {number(self.high)}]"
 
     @property
@@ -52,7 +55,7 @@ class Span(NamedTuple):
         return True if self.high < value else False if self.low > value else None
 
 
-def every(verdicts: "list[bool | None]") -> bool | None:
+def every(verdicts: list[bool | None]) -> bool | None:
     """Whether all hold: one that does not decides, one that is open leaves it open, and so does having none."""
     if any(each is False for each in verdicts):
         return False
@@ -85,10 +88,8 @@ def at(rows: pd.DataFrame, epoch: int | None = None) -> Span:
     return Span(float(rows["lower"].min()), float(rows["upper"].max())) if len(rows) else Span(-np.inf, np.inf)
 
 
-def mean(values: "pd.Series[float]") -> Span:
+def mean(values: pd.Series) -> Span:
     """The mean over seeds with a 95 % interval by Student's t; of one seed the whole line."""
-    from scipy.stats import t
-
     values = values.dropna()
     if len(values) < 2:
         return Span(-np.inf, np.inf)

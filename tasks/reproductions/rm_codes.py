@@ -41,8 +41,8 @@ def plates(results: Results) -> Iterable[Plate]:
         "codes",
         "Information of the codes over the number of samples",
         "Mean plug-in I(S; S + Z) in nats over n samples (logarithmic), S uniform on the corners of the cube in 16 "
-        "(RM(4, 4)) and 32 dimensions (RM(5, 5)); bands are three standard errors over replications. Dashed: the truth. "
-        "Dotted: ln n, above which no plug-in of n samples can lie.",
+        "(RM(4, 4)) and 32 dimensions (RM(5, 5)); bands are three standard errors over replications. Dashed: "
+        "the truth. Dotted: ln n, above which no plug-in of n samples can lie.",
         over_samples(tables, LAW, (16, 32), BETAS),
     )
 
