@@ -1,18 +1,16 @@
-"""What binning of the stored passes would claim, as much of the field estimates it."""
-
-import numpy as np
+"""What binning of the deterministic twin would claim, as much of the field estimates it."""
 
 from ib_core.estimators.binning import bin_edges, binned_information
-from ib_core.estimators.measure import Measure
-from ib_core.laws.input_law import InputLaw
+from ib_core.estimators.measure import Measure, SeenLayer
 
 BINS = 30
 
 
-def binned(signals: np.ndarray, law: InputLaw, beta: float) -> dict[str, float]:
+def binned(layer: SeenLayer) -> dict[str, float]:
     """I(X; bins) and I(bins; Y) in nats, and how many vectors of bins occur: 30 even bins over the range of a layer."""
-    edges = bin_edges(signals, BINS, "range")
-    found = binned_information(signals, edges, weights=law.weights, labels=law.labels)
+    edges = bin_edges(layer.clean, BINS, "range")
+    law = layer.law
+    found = binned_information(layer.clean[:, None], edges, weights=law.weights, labels=law.labels)
     label_information = found.label_information
     assert label_information is not None  # labels were given
     return {"I_X_bins": found.information, "I_bins_Y": label_information, "occupied": float(found.occupied)}
