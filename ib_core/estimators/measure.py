@@ -1,8 +1,8 @@
 """A measure of a layer beside its information: numbers and curves made from its signals under a law."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,15 +27,6 @@ class SeenLayer:
     beta: float
     half_width: float | None
     passes: np.ndarray | None = None
-
-    def seen(self) -> Self:
-        """The same without atoms of probability 0."""
-        some = self.law.weights > 0
-        if some.all():
-            return self
-        law = InputLaw(self.law.atoms[some], self.law.weights[some], self.law.labels[some], self.law.shape)
-        passes = None if self.passes is None else self.passes[some]
-        return replace(self, clean=self.clean[some], law=law, passes=passes)
 
 
 class Measure(NamedTuple):
