@@ -62,7 +62,7 @@ def test_a_wrong_setting_of_one_network_is_named_with_its_place(training, expect
 
 
 def test_networks_that_share_what_is_measured_share_what_they_are_trained_on():
-    with pytest.raises(ConfigError, match="networks.1.training.train_fraction must be left out .* test .* got 0.5"):
+    with pytest.raises(ConfigError, match=r"networks.1.training.train_fraction must be left out .* test .* got 0.5"):
         sweep({"training": {"train_fraction": 0.5}}, data={"part": "test"})
     values = copy.deepcopy(LISTED) | {"training": "none", "network": {"training": {"epochs": 3}}}
     with pytest.raises(ConfigError, match=r"training must not be none for mlp"):
