@@ -75,6 +75,11 @@ def _as_name(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _no_training(value: Any) -> Any:
+    """`training: none`."""
+    return None if value == "none" else value
+
+
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
@@ -113,8 +118,10 @@ class Network(Settings):
         description="beta itself, or beta times the root mean square of the layer on training points, "
         "measured once: with the last weights that are given, or before training",
     )
-    training: dict[str, Any] = Field(
-        {}, description="settings of `training` that are other ones for these networks; the rest is as there"
+    training: Annotated[dict[str, Any] | None, BeforeValidator(_no_training)] = Field(
+        {},
+        description="settings of `training` that are other ones for these networks, the rest is as there; "
+        "none: they are measured as they are",
     )
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
@@ -273,11 +280,6 @@ class WorstCase(Settings):
         return None if values is None else distinct(values)
 
 
-def _no_training(value: Any) -> Any:
-    """`training: none`."""
-    return None if value == "none" else value
-
-
 class SweepConfig(StudyConfig):
     """A shift sweep: networks x epochs x layers x shifted laws."""
 
@@ -308,13 +310,13 @@ class SweepConfig(StudyConfig):
         if self.networks and self.network != Network():
             raise ValueError("network must be left out where networks are listed")
         for setting, network in self.each_network:
-            if self.training is None and network.source in ARCHITECTURES.names:
-                raise ValueError(f"training must not be none for {network.source}, whose weights come from training")
-            if self.training is not None and network.weights is not None:
+            where = "training" if self.training is None else f"{setting}.training"
+            if None in (self.training, network.training) and network.source in ARCHITECTURES.names:
+                raise ValueError(f"{where} must not be none for {network.source}, whose weights come from training")
+            if self.training_of(setting, network) is not None and network.weights is not None:
                 raise ValueError(
                     f"training must be none where {setting}.weights are given: they are measured as they are"
                 )
-            self.training_of(setting, network)
         return self
 
     @property
@@ -324,7 +326,7 @@ class SweepConfig(StudyConfig):
         return listed or [("network", self.network)]
 
     def training_of(self, setting: str, network: Network) -> Training | None:
-        """How a kind of networks is trained: as all are, but for what its own settings say.
+        """How a kind of networks is trained: as all are, but for what its own settings say; None where it is not.
 
         Args:
             setting: where it stands in the settings.
@@ -333,6 +335,8 @@ class SweepConfig(StudyConfig):
             ValueError: the whole is refused; the message says which setting of the network is to blame.
         """
         if self.training is None or not network.training:
+            if network.training is None:
+                return None
             if network.training:
                 raise ValueError(f"{setting}.training must be left out where training is none")
             return self.training
