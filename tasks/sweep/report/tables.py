@@ -6,7 +6,7 @@ import pandas as pd
 
 from ib_core.bounds.theorems import among, named
 from tasks.page.tables import Table, number, series, span
-from tasks.sweep.laws import name_in
+from tasks.sweep.laws import ROUNDING, name_in
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.schema import CELL, CHECKPOINT, DISTANCES, ESTIMATE, PARTS
 from tasks.sweep.sizes import METRICS, SEVERITIES, at_size, title
@@ -154,13 +154,16 @@ def law_table(arranged: Arranged) -> Table:
         name = "reference" if law.shift == "reference" else at_size(law.shift, law.size, law.metric)
         name = name_in(law.split, name).replace("/", ": ")
         row: list[Any] = [name, law.kind, number(law.parameter), str(law.n_atoms), number(law.entropy)]
-        row.append(number(law.p_label_1))
+        moves = abs(law.p_label - law.p_label_before) > ROUNDING
+        before, after = number(law.p_label_before), number(law.p_label)
+        row.append(f"{law.label}: {before} → {after}" if moves else "")
         for distance in DISTANCES:
             letter = ways.setdefault(getattr(law, f"{distance}_how"), chr(ord("a") + len(ways)))
             row.append((number(getattr(law, distance)), "mark", letter))
         rows.append(row)
-    head = ["law", "kind", "parameter", "atoms", "H(X′), nats", "P(label 1)", "TV", "KL, nats", "W₁", "W₂"]
-    return Table(head, rows, "; ".join(f"{letter}: {way}" for way, letter in ways.items()))
+    head = ["law", "kind", "parameter", "atoms", "H(X′), nats", "label: P → P′", "TV", "KL, nats", "W₁", "W₂"]
+    caption = "; ".join(f"{letter}: {way}" for way, letter in ways.items())
+    return Table(head, rows, f"{caption}. The label is the one whose probability rises most, where any does.")
 
 
 def risk_table(arranged: Arranged) -> Table:
