@@ -28,7 +28,8 @@ def sweep_path(sweep: str) -> Path:
         if not found:
             raise ConfigError(f"sweep must be a YAML file or a name, found no file {sweep}")
         return Path(sweep)
-    shipped = {path.stem: path for path in sorted((Path(deployments.__file__).parent / "sweeps").glob("*.yaml"))}
+    folder = Path(deployments.__file__).parent
+    shipped = {path.stem: path for room in ("sweeps", "reproduce") for path in sorted((folder / room).glob("*.yaml"))}
     if sweep not in shipped:
         raise ConfigError(
             f"sweep must be a path or one of {', '.join(shipped)}{did_you_mean(sweep, shipped)}, got {sweep!r}"

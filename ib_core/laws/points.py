@@ -1,6 +1,6 @@
 """A data set as it comes: points with labels, of which laws of the input are made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,10 @@ class Points:
     @property
     def classes(self) -> int:
         return int(self.y.max()) + 1
+
+    def with_shuffled_labels(self, seed: int) -> "Points":
+        """The same points with their labels in random order, so that these say nothing of the points."""
+        return replace(self, y=self.y[stream(seed, "labels").permutation(len(self.y))])
 
     def law(self, rows: np.ndarray) -> InputLaw:
         """The law of some of them (row numbers), with their weights made to sum to 1.

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from ib_core.laws.points import Points
 from ib_core.networks.epochs import log_spaced_epochs
+from ib_core.networks.losses import LOSSES, LossName
 from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.networks.training import evaluate, geometric, optimizer, train_epoch
 from ib_core.streams import stream
@@ -42,6 +43,8 @@ class Schedule:
     Attributes:
         epochs: passes over the training part.
         checkpoints: log-spaced epochs that are kept, the last among them.
+        untrained: whether the initial weights are kept, too, as epoch 0.
+        loss: "cross_entropy" or "squared".
         optimizer: "adam" or "sgd".
         learning_rate, final_learning_rate: of the first and the last epoch, falling geometrically between them.
         momentum: of "sgd".
@@ -52,6 +55,8 @@ class Schedule:
 
     epochs: int
     checkpoints: int
+    untrained: bool
+    loss: LossName
     optimizer: Literal["adam", "sgd"]
     learning_rate: float
     final_learning_rate: float | None
@@ -63,7 +68,7 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class Training(Network):
-    """A noisy network, trained on the cross-entropy of noisy passes.
+    """A noisy network, trained on the loss of noisy passes.
 
     Attributes:
         split: which points it is trained on.
@@ -75,7 +80,7 @@ class Training(Network):
 
     @property
     def kept(self) -> list[int]:
-        return log_spaced_epochs(self.schedule.epochs, self.schedule.checkpoints)
+        return [0] * self.schedule.untrained + log_spaced_epochs(self.schedule.epochs, self.schedule.checkpoints)
 
     def cost(self) -> Cost:
         fraction = self.split.fraction or (self.data.official or 0) / self.data.n
@@ -83,7 +88,7 @@ class Training(Network):
         seconds = SECONDS_PER_STEP * seen / self.schedule.batch_size + SECONDS_PER_PASS_VALUE * seen * sum(self.hidden)
         # The points as they are stored and read, and once more for the part that is trained on.
         memory = PROCESS_BYTES + 3 * 4.0 * self.data.n * self.data.width
-        return Cost(seconds, 1e4 * self.schedule.checkpoints, memory, "the number of points of data.source")
+        return Cost(seconds, 1e4 * len(self.kept), memory, "the number of points of data.source")
 
     def build(self, out: Path) -> None:
         """Write a safetensors checkpoint per kept epoch, history.parquet and network.json; go on from the last one in
@@ -109,8 +114,18 @@ class Training(Network):
                 for step in range(done + 1, epoch + 1):
                     ends = plan.learning_rate, plan.final_learning_rate or plan.learning_rate
                     rate = geometric(*ends, step, plan.epochs)
-                    where = plan.batch_size, self.seed, step
-                    train_epoch(network, descent, x, y, *where, learning_rate=rate, orthonormal=plan.orthonormal)
+                    train_epoch(
+                        network,
+                        descent,
+                        x,
+                        y,
+                        plan.batch_size,
+                        self.seed,
+                        step,
+                        learning_rate=rate,
+                        orthonormal=plan.orthonormal,
+                        loss=LOSSES[plan.loss],
+                    )
                 _save(path, network, descent)
             done = epoch
         rows = []

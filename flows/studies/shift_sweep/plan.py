@@ -36,7 +36,7 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     by_part = {name: _laws(config, found, part, len(rows)) for name, (part, rows) in found.parts.items()}
     laws = {name: law for part_laws in by_part.values() for name, law in part_laws.items()}
     networks = [
-        _network(config, found, kind, beta, seed)
+        _network(found, kind, beta, seed)
         for kind in found.networks
         for beta in kind.settings.betas
         for seed in kind.settings.seeds
@@ -57,11 +57,12 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
                     cells += [_cell(config, each, here[0], layer, part_laws) for each in here]
                     if not here[0].is_wide(layer):
                         searches += _searches(config, here[0], layer)
-                        measures += [
-                            Measured(each, layer, _columns(each, part_laws), name)
-                            for each in here
-                            for name in config.measures
-                        ]
+                    asked = [
+                        Measured(each, layer, _columns(each, part_laws), name)
+                        for each in here
+                        for name in config.measures
+                    ]
+                    measures += [measured for measured in asked if measured.possible]
     bounds = Bounds(
         sweep=config.name,
         # Where the work runs changes no number.
@@ -95,6 +96,7 @@ def _rule(config: SweepConfig, found: Resolved) -> str | None:
     """The source whose authors' stochastic label is known for the atoms that are measured."""
     source = config.data.source
     whole = all(part.name == "all" and part.atoms is None for part, _ in found.parts.values())
+    whole = whole and config.data.shuffle_labels is None
     return source if source in SOURCES.names and SOURCES.find(source).soft_joint is not None and whole else None
 
 
@@ -133,14 +135,14 @@ def _attacks(config: SweepConfig, network: Network, epoch: int, laws: Mapping[st
     ]
 
 
-def _network(config: SweepConfig, found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
+def _network(found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
     made = found.data, kind.design, beta, kind.settings.noise, seed
     several = len(found.networks) > 1
-    if config.training is None:
-        return Pretrained(*made, kind.weights, found.split(seed), title=kind.title, among_others=several)
-    split = found.split(seed)
+    split = found.split(kind, seed)
+    if kind.training is None:
+        return Pretrained(*made, kind.weights, split, title=kind.title, among_others=several)
     assert split is not None  # known wherever there is training
-    schedule = Schedule(**config.training.model_dump(exclude={"train_fraction"}))
+    schedule = Schedule(**kind.training.model_dump(exclude={"train_fraction"}))
     return Training(*made, split, schedule, title=kind.title, among_others=several)
 
 

@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from flows.settings.errors import one_line
 from flows.settings.settings import (
     ConfigError,
     Count,
@@ -22,6 +23,7 @@ from flows.settings.settings import (
     shown,
 )
 from flows.studies.shift_sweep.resolved import Resolved, resolve
+from flows.studies.shift_sweep.training import Training
 from ib_core.estimators.measure import MEASURES
 from ib_core.laws.family import FAMILIES, Unreachable, check_shift
 from ib_core.laws.family_parameters import check_parameters
@@ -43,6 +45,9 @@ class Data(Settings):
         None, description="points that are measured; null: test where the data say which are for training, else all"
     )
     atoms: Count | None = Field(None, description="how many of them, a stratified subset; null: every one")
+    shuffle_labels: Seed | None = Field(
+        None, description="key of a random order that all labels are put into, a control; null: as they are"
+    )
     seed: Seed = Field(0, description="key of the subset, and of the parts where the data do not say them")
 
     @model_validator(mode="after")
@@ -108,6 +113,9 @@ class Network(Settings):
         description="beta itself, or beta times the root mean square of the layer on training points, "
         "measured once: with the last weights that are given, or before training",
     )
+    training: dict[str, Any] = Field(
+        {}, description="settings of `training` that are other ones for these networks; the rest is as there"
+    )
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
@@ -143,33 +151,6 @@ class Network(Settings):
             object.__setattr__(
                 self, "weights", os.path.realpath((info.context or Path()) / Path(self.weights).expanduser())
             )
-        return self
-
-
-class Training(Settings):
-    """Gradient descent on the cross-entropy of noisy passes."""
-
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1000, description="passes over the training part")
-    checkpoints: Annotated[int, Field(ge=1, le=1000)] = Field(6, description="log-spaced epochs, the last among them")
-    optimizer: Literal["adam", "sgd"] = Field("adam", description="adam, or sgd")
-    learning_rate: Positive = Field(4e-4, description="step size of the first epoch")
-    final_learning_rate: Positive | None = Field(
-        None, description="step size of the last epoch, which it falls to geometrically; null: the first one's"
-    )
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="added to the gradient, times the weights")
-    orthonormal: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="a: after every step W -= a (W W' W - W) for all weight matrices but the last"
-    )
-    batch_size: Count = Field(256, description="inputs per step")
-    train_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="part of the points to train on; null: those that the data say, else .8"
-    )
-
-    @model_validator(mode="after")
-    def _check_momentum(self) -> "Training":
-        if self.momentum and self.optimizer != "sgd":
-            raise ValueError(f"momentum must be left out unless optimizer is sgd, got {self.momentum}")
         return self
 
 
@@ -309,7 +290,7 @@ class SweepConfig(StudyConfig):
     training: Annotated[Training | None, BeforeValidator(_no_training)] = Field(
         Training(), description="none: the network is measured as it is"
     )
-    shifts: list[Shifts] = Field(min_length=1)
+    shifts: list[Shifts] = Field([], description="none: the reference law alone")
     estimator: Estimator = Estimator()
     worst_case: WorstCase = WorstCase()
     measures: list[Annotated[str, named(MEASURES)]] = Field(
@@ -333,6 +314,7 @@ class SweepConfig(StudyConfig):
                 raise ValueError(
                     f"training must be none where {setting}.weights are given: they are measured as they are"
                 )
+            self.training_of(setting, network)
         return self
 
     @property
@@ -340,6 +322,27 @@ class SweepConfig(StudyConfig):
         """The kinds of networks, each with where it stands in the settings."""
         listed = [(f"networks.{k}", network) for k, network in enumerate(self.networks)]
         return listed or [("network", self.network)]
+
+    def training_of(self, setting: str, network: Network) -> Training | None:
+        """How a kind of networks is trained: as all are, but for what its own settings say.
+
+        Args:
+            setting: where it stands in the settings.
+
+        Raises:
+            ValueError: the whole is refused; the message says which setting of the network is to blame.
+        """
+        if self.training is None or not network.training:
+            if network.training:
+                raise ValueError(f"{setting}.training must be left out where training is none")
+            return self.training
+        common = self.training.model_dump(exclude_unset=True)
+        try:
+            return Training.model_validate(common | network.training)
+        except ValidationError as error:
+            raise ValueError(
+                f"{setting}.training{'.' if error.errors()[0]['loc'] else ': '}{one_line(error, Training)}"
+            ) from error
 
     @cached_property
     def resolved(self) -> Resolved:
@@ -357,7 +360,7 @@ class SweepConfig(StudyConfig):
         sizes = sum(len(shift.sizes) for shift in self.shifts)
         cells = 0
         for kind in found.networks:
-            epochs = len(kind.weights) or (self.training.checkpoints if self.training else 1)
+            epochs = len(kind.weights) or (kind.training.most_kept if kind.training else 1)
             per_network = epochs * len(kind.design.layers) * len(found.parts) * (1 + sizes)
             cells += len(kind.settings.betas) * len(kind.settings.seeds) * per_network
         if cells > self.resources.max_cells:

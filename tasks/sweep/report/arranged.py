@@ -94,8 +94,14 @@ class Arranged:
         return [str(part) for part in self.tables.laws["split"].unique()]
 
     @cached_property
-    def epoch(self) -> int:
-        return int(self.tables.information["epoch"].max())
+    def last(self) -> pd.Series:
+        """The last epoch of each network."""
+        return self.tables.information.groupby("network")["epoch"].max()
+
+    @cached_property
+    def epoch(self) -> str:
+        """The last epoch, in words where networks differ in it."""
+        return " or ".join(str(epoch) for epoch in np.unique(self.last))
 
     @cached_property
     def layers(self) -> list[int]:
@@ -281,12 +287,22 @@ class Arranged:
         return table.assign(margin=before - table["lower"]).dropna(subset="margin")
 
     @cached_property
+    def numbers(self) -> pd.DataFrame:
+        """The measures that are one number."""
+        return self.tables.measures[self.tables.measures["at"].isna()]
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """The measures that are curves, "at" saying where each is known."""
+        return self.tables.measures[self.tables.measures["at"].notna()]
+
+    @cached_property
     def wide(self) -> pd.DataFrame:
         """The layers of `information` whose lower end is that of a projection, and whose upper end is H(X)."""
         return self.information[self.information["form"].str.contains("direction")]
 
     def final(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[frame["epoch"] == self.epoch]
+        return frame[frame["epoch"] == frame["network"].map(self.last)]
 
 
 def _least(balls: pd.DataFrame, side: str) -> pd.Series:
