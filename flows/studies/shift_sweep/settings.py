@@ -17,18 +17,18 @@ from flows.settings.settings import (
     Seed,
     Settings,
     StudyConfig,
-    did_you_mean,
+    concerning,
     distinct,
     named,
     shown,
 )
-from flows.studies.shift_sweep.family_parameters import check_parameters
 from flows.studies.shift_sweep.resolved import Resolved, resolve
 from flows.studies.shift_sweep.training import Training
 from ib_core.estimators.measure import MEASURES
 from ib_core.laws.family import FAMILIES, Unreachable, check_shift
+from ib_core.laws.family_parameters import check_parameters
 from ib_core.laws.input_law import InputLaw
-from ib_core.members import own_place
+from ib_core.members import did_you_mean, own_place
 from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import ARCHITECTURES
 from tasks.points.mnist import VARIABLE
@@ -186,7 +186,7 @@ class Shifts(Settings):
     @model_validator(mode="after")
     def _check_family(self, info: ValidationInfo) -> "Shifts":
         family = FAMILIES.find(self.family)
-        check_parameters(self.family, family, self.parameters)
+        check_parameters(self.family, family, self.parameters, in_files=True, shown=shown)
         for key, value in self.parameters.items():
             if is_column(value):  # a file, which must mean the same wherever the work runs
                 self.parameters[key] = os.path.realpath((info.context or Path()) / value)
@@ -382,7 +382,7 @@ def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
     try:
         given = {key: read_column(value) if is_column(value) else value for key, value in shift.parameters.items()}
     except ValueError as error:
-        raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
+        raise concerning(f"shifts.{index}.parameters", shift.family, str(error)) from error
     try:
         if "." in shift.family or ":" in shift.family:
             family_place(shift.family)
@@ -391,4 +391,4 @@ def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
     except (Exception, SystemExit) as error:  # whatever a family of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
-        raise ConfigError(f"shifts.{index}.{blamed} ({shift.family}): {problem}") from error
+        raise concerning(f"shifts.{index}.{blamed}", shift.family, problem) from error
