@@ -59,8 +59,9 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
     bounds = read_table(tmp_path / "workspace/sweeps/tiny/bounds.parquet").to_pandas()
     assert (bounds.holds != False).all()  # noqa: E712 - null where nothing is measured
     measured = read_table(tmp_path / "workspace/sweeps/tiny/measures.parquet").to_pandas()
-    assert set(measured["quantity"]) == {"snr", "mean_square"} and (measured["value"] >= 0).all()
-    assert len(measured) == 2 * 2 * 2 * 3  # quantities, epochs, layers, laws
+    assert set(measured["quantity"]) == {"snr", "square"} and (measured["value"] >= 0).all()
+    assert len(measured) == (1 + 3) * 2 * 2 * 3  # a number and three places of a curve, epochs, layers, laws
+    assert set(measured["at"].dropna()) == {0.1, 0.5, 0.9} and set(measured["n_atoms"]) == {256}
     # The house has grown by five members: what was finished before is as it was.
     found = {state.state for state in survey(build_plan(config), Store(tmp_path / "workspace"))}
     assert found == {"ready"}

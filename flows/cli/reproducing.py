@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from flows.cli.app import WORKSPACE, Overrides, Workspace, app, console
 from flows.execution.results import sweep_folder
@@ -58,7 +59,7 @@ def reproduce(
     claims = write_reproduction(name, study, results, out, _command(name, overrides, small), small)
     table = Table("claim", "published", "found here", "verdict")
     for claim in claims:
-        table.add_row(*claim[:1], claim.published, claim.found, f"[{STYLES[claim.agrees]}]{claim.verdict}")
+        table.add_row(claim.statement, claim.published, claim.found, Text(claim.verdict, STYLES[claim.agrees]))
     console.print(table)
     console.say(f"{name}: {tally(claims)}{' (a first look, which judges nothing)' if small else ''}")
     console.say(f"  page         {out / 'report.html'}")

@@ -1,11 +1,15 @@
 """Mutual information of a binned layer, as much of the field estimates it."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from ib_core.checks import finite_array, label_indices, law_column
+from ib_core.checks import finite_array, label_indices, law_column, positive
+
+COLUMNS = 64  # units that are told apart at a time
+TWIN = "entropy of the binned deterministic layer: how it clusters its inputs, not I(X;T)"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,63 @@ def bin_edges(signals: Any, bins: int = 30, fit: Literal["tanh", "range", "quant
     return np.linspace(low, high, bins + 1)
 
 
+def activation_range(signals: Any, half_width: float | None) -> tuple[float, float]:
+    """Where the bins of a layer begin and end, as fits its activation.
+
+    A layer of reach h is binned over [-h, h], or over [0, 2h] where no signal is negative and h is not that of a tanh;
+    any other one over what its signals cover, from 0 where none is negative, as of a ReLU.
+
+    Args:
+        signals: of the layer, any shape.
+        half_width: every signal lies in an interval of twice this length; None where nothing bounds it.
+
+    Example:
+        >>> activation_range([0.2, 0.7], 1.0), activation_range([0.2, 0.7], 0.5), activation_range([0.2, 7.0], None)
+        ((-1.0, 1.0), (0.0, 1.0), (0.0, 7.0))
+    """
+    values = finite_array(signals, "signals", None)
+    low, high = float(values.min()), float(values.max())
+    if half_width is not None:
+        start = -half_width if low < 0 or half_width == 1 else 0.0
+        if start <= low and high <= start + 2 * half_width:
+            return start, start + 2 * half_width
+    return min(low, 0.0), high
+
+
+def binned_twin(
+    signals: Any, width: float, span: tuple[float, float], *, weights: Any = None, labels: Any = None
+) -> BinnedInformation:
+    """H(bins of S) = I(X; bins of S) of a deterministic layer, and I(bins of S; Y), for bins of one width in each unit.
+
+    Args:
+        signals: (N, d), one of each atom.
+        width: of a bin; the last one ends with the range.
+        span: where the bins begin and end, see `activation_range`; what lies outside counts to the outermost bins.
+        weights: (N,) law of the atoms; uniform by default.
+        labels: (N,) Y as a function of X.
+
+    Source: as of `binned_information`.
+    """
+    signals, width = finite_array(signals, "signals", "(N, d)"), positive(width, "width")
+    low, high = span
+    last = max(math.ceil((high - low) / width - 1e-9), 1) - 1
+    symbol = np.zeros(len(signals), np.int64)
+    for first in range(0, signals.shape[1], COLUMNS):  # of a wide layer all symbols at once would not fit
+        cells = np.clip(np.floor((signals[:, first : first + COLUMNS] - low) / width), 0, last).astype(np.int64)
+        _, symbol = np.unique(np.column_stack([symbol, cells]), axis=0, return_inverse=True)
+        symbol = symbol.reshape(-1)
+        if symbol.max() + 1 == len(symbol):
+            break  # all are told apart
+    mass = law_column(weights, len(signals))[:, 0]
+    label_information = None
+    if labels is not None:
+        label = label_indices(labels, len(signals))
+        joint = _entropy_of_groups(mass, symbol, label)
+        label_information = _entropy_of_groups(mass, symbol) + _entropy_of_groups(mass, label) - joint
+    occupied = len(np.unique(symbol[mass > 0]))
+    return BinnedInformation(_entropy_of_groups(mass, symbol), label_information, occupied, TWIN)
+
+
 def binned_information(passes: Any, edges: np.ndarray, *, weights: Any = None, labels: Any = None) -> BinnedInformation:
     """I(X; bins of S) and I(bins of S; Y): every unit is binned, and a vector of bins is one symbol.
 
@@ -81,9 +142,7 @@ def binned_information(passes: Any, edges: np.ndarray, *, weights: Any = None, l
         output - given_input if n_passes > 1 else output,
         label_information,
         len(occupied),
-        "entropy of the binned deterministic layer: how it clusters its inputs, not I(X;T)"
-        if n_passes == 1
-        else "information of the empirical law of the passes over bins, not I(X;T)",
+        TWIN if n_passes == 1 else "information of the empirical law of the passes over bins, not I(X;T)",
     )
 
 

@@ -11,7 +11,7 @@ from tasks.page.page import pictured, render
 from tasks.page.tables import Table
 from tasks.reproduction.reproduction import Claim, Reproduction, Results
 
-MARKS = {True: "good", False: "bad", None: "faint"}
+MARKS = {True: "best", False: "bad", None: "faint"}
 
 
 def write_reproduction(
@@ -61,6 +61,8 @@ def claim_table(claims: Sequence[Claim]) -> Table:
 
 def tally(claims: Sequence[Claim]) -> str:
     """How many claims came out how."""
-    verdicts = [claim.verdict for claim in claims]
-    counts = [f"{verdicts.count(word)} {word}" for word in ("agrees", "differs", "not decided") if word in verdicts]
-    return f"{len(claims)} claims: {', '.join(counts)}" if claims else "no claims"
+    verdicts = [claim.agrees for claim in claims]
+    said = [f"{verdicts.count(True)} of {len(claims)} claims are borne out"]
+    said += [f"{n} {'is' if n == 1 else 'are'} not" for n in [verdicts.count(False)] if n]
+    said += [f"{n} {'is' if n == 1 else 'are'} not decided" for n in [verdicts.count(None)] if n]
+    return ", ".join(said)

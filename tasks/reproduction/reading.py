@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from tasks.page.tables import number
 from tasks.sweep.report.arranged import Arranged
@@ -27,6 +28,8 @@ class Span(NamedTuple):
         return Span(self.low - other.high, self.high - other.low)
 
     def __str__(self) -> str:
+        if self.low == -np.inf and self.high == np.inf:
+            return "unknown"
         return f"[{number(self.low)}, {number(self.high)}]"
 
     @property
@@ -37,6 +40,12 @@ class Span(NamedTuple):
         """Whether the value lies in it, or within `slack` of it."""
         return self.low - slack <= value <= self.high + slack
 
+    def near(self, value: float, most: float) -> bool | None:
+        """Whether the number is at most `most` from `value`; None where the interval does not say."""
+        if self.low >= value - most and self.high <= value + most:
+            return True
+        return False if self.high < value - most or self.low > value + most else None
+
     def above(self, value: float) -> bool | None:
         """Whether the number is larger than `value`; None where the interval does not say."""
         return True if self.low > value else False if self.high < value else None
@@ -46,7 +55,7 @@ class Span(NamedTuple):
         return True if self.high < value else False if self.low > value else None
 
 
-def every(verdicts: "list[bool | None]") -> bool | None:
+def every(verdicts: list[bool | None]) -> bool | None:
     """Whether all hold: one that does not decides, one that is open leaves it open, and so does having none."""
     if any(each is False for each in verdicts):
         return False
@@ -79,12 +88,21 @@ def at(rows: pd.DataFrame, epoch: int | None = None) -> Span:
     return Span(float(rows["lower"].min()), float(rows["upper"].max())) if len(rows) else Span(-np.inf, np.inf)
 
 
-def mean(values: "pd.Series[float]") -> Span:
+def mean(values: pd.Series) -> Span:
     """The mean over seeds with a 95 % interval by Student's t; of one seed the whole line."""
-    from scipy.stats import t
-
     values = values.dropna()
     if len(values) < 2:
         return Span(-np.inf, np.inf)
     half = float(t.ppf(0.975, len(values) - 1) * values.std() / np.sqrt(len(values)))
     return Span(float(values.mean()) - half, float(values.mean()) + half)
+
+
+def peak(rows: pd.DataFrame) -> Span:
+    """The bracket at the epoch whose lower end is highest, over all seeds.
+
+    Its epoch is chosen by what is measured, which favours no side by more than the bracket.
+    """
+    found = [path.loc[path["lower"].idxmax()] for _, path in rows.groupby("seed")]
+    if not found:
+        return Span(-np.inf, np.inf)
+    return Span(min(float(row["lower"]) for row in found), max(float(row["upper"]) for row in found))

@@ -68,7 +68,10 @@ TABLES: Mapping[str, dict[str, Any]] = {
         **{"lower": float, "upper": float, "monte_carlo": float, "note": str},
     },
     "attribution": {"sweep": str, **KEYS, **dict.fromkeys(ATTRIBUTION, float)},
-    "measures": {"sweep": str, **KEYS, "measure": str, "quantity": str, "value": float},
+    # "at" is the place on a curve, NaN of a plain number; "n_atoms" how many stand for all in a wide layer.
+    "measures": {
+        **{"sweep": str, **KEYS, "measure": str, "quantity": str, "at": float, "value": float, "n_atoms": "Int64"},
+    },
     "bottleneck": {
         **{"rule": str, "multiplier": float, "compression": float, "relevance": float, "gap": float, "n_codes": int},
     },

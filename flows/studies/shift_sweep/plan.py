@@ -57,11 +57,12 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
                     cells += [_cell(config, each, here[0], layer, part_laws) for each in here]
                     if not here[0].is_wide(layer):
                         searches += _searches(config, here[0], layer)
-                        measures += [
-                            Measured(each, layer, _columns(each, part_laws), name)
-                            for each in here
-                            for name in config.measures
-                        ]
+                    asked = [
+                        Measured(each, layer, _columns(each, part_laws), name)
+                        for each in here
+                        for name in config.measures
+                    ]
+                    measures += [measured for measured in asked if measured.possible]
     bounds = Bounds(
         sweep=config.name,
         # Where the work runs changes no number.

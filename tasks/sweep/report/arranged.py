@@ -287,6 +287,16 @@ class Arranged:
         return table.assign(margin=before - table["lower"]).dropna(subset="margin")
 
     @cached_property
+    def numbers(self) -> pd.DataFrame:
+        """The measures that are one number."""
+        return self.tables.measures[self.tables.measures["at"].isna()]
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """The measures that are curves, "at" saying where each is known."""
+        return self.tables.measures[self.tables.measures["at"].notna()]
+
+    @cached_property
     def wide(self) -> pd.DataFrame:
         """The layers of `information` whose lower end is that of a projection, and whose upper end is H(X)."""
         return self.information[self.information["form"].str.contains("direction")]

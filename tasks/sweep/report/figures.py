@@ -198,6 +198,7 @@ def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
             for _, path in paths.groupby("seed"):
                 axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=0.7, alpha=0.7)
             path = paths.groupby("epoch").mean(numeric_only=True)
+            _crosses(axes, path, style.colour(layer))
             axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=1.8)
             axes.scatter(path["middle"], path["middle_y"], c=np.maximum(path.index, 1), norm=norm, cmap="Greys",
                          edgecolors=style.colour(layer), marker=style.marker(layer), s=36, zorder=3)  # fmt: skip
@@ -212,6 +213,13 @@ def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
     caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X) and H(Y)")
     style.legend(figure, [*style.layer_handles(arranged.layers), caps, *bottlenecks])
     return figure
+
+
+def _crosses(axes: Axes, path: pd.DataFrame, ink: str) -> None:
+    """The brackets of both coordinates, as bars at every point."""
+    look: dict[str, Any] = {"color": ink, "lw": 0.8, "alpha": 0.55, "zorder": 2}
+    axes.hlines(path["middle_y"], path["lower"], path["upper"], **look)
+    axes.vlines(path["middle"], path["lower_y"], path["upper_y"], **look)
 
 
 def information_by_epoch(arranged: Arranged, sheet: Sheet) -> Figure:

@@ -19,6 +19,7 @@ from tasks.sweep.report import tables as parts
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.report.example_figures import pictured_families, shown_part, slug
 from tasks.sweep.report.figures import draw
+from tasks.sweep.report.phases import phase_findings, phase_table
 from tasks.sweep.sizes import at_size, title
 from tasks.sweep.tables import READ_BY_PEOPLE, SweepTables, load_tables
 
@@ -90,6 +91,7 @@ def write_report(tables: SweepTables, out: Path) -> None:
         theorems=parts.theorem_table(arranged),
         networks=parts.network_table(arranged),
         accuracy=parts.accuracy_table(arranged),
+        phases=phase_table(arranged),
         measures=parts.measure_table(arranged),
         measures_by_law=parts.measures_by_law(arranged),
         shown_part=shown_part(arranged),
@@ -105,8 +107,12 @@ def findings(arranged: Arranged) -> list[tuple[str, list[str]]]:
     """What the numbers say: a heading and its sentences for the whole sweep and for each noise level."""
     said = [("Overall", overall_findings(arranged))]
     for case in arranged.cases:
-        said.append((case.label, clean_findings(arranged, case) + shift_findings(arranged, case)))
+        said.append((case.label, _said_of(arranged, case)))
     return said
+
+
+def _said_of(arranged: Arranged, case: Case) -> list[str]:
+    return clean_findings(arranged, case) + phase_findings(arranged, case) + shift_findings(arranged, case)
 
 
 def overall_findings(arranged: Arranged) -> list[str]:

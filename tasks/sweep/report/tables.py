@@ -215,7 +215,7 @@ def accuracy_table(arranged: Arranged) -> Table:
 
 def measure_table(arranged: Arranged) -> Table:
     """What else was measured of every layer under the reference law at the final epoch, the mean over seeds."""
-    table = arranged.final(arranged.tables.measures)
+    table = arranged.final(arranged.numbers)
     names = measured_names(table)
     rows = [
         [case.label, str(layer), *_measured(here, names)]
@@ -227,7 +227,7 @@ def measure_table(arranged: Arranged) -> Table:
 
 def measures_by_law(arranged: Arranged) -> list[Table]:
     """The same under every law that it was measured for, a table for each case."""
-    table = arranged.final(arranged.tables.measures)
+    table = arranged.final(arranged.numbers)
     names = measured_names(table)
     return [_law_measures(case, case.of(table[table["size"] > 0]), names) for case in arranged.cases if names]
 

@@ -85,11 +85,12 @@ def plan_runs(record: SweepRecord) -> list[RunRecord]:
     good = estimates[estimates["status"] == "ok"]
     final = at_final_epoch(tables.bounds)
     final = final[final["concerns"] == "deviation"]
-    points = cell_points(good, tables.bounds, tables.history, tables.measures)
+    numbers = tables.measures[tables.measures["at"].isna()]  # a curve's place is no step of MLflow's
+    points = cell_points(good, tables.bounds, tables.history, numbers)
     facts = _cell_facts(estimates, final, tables.laws, data_set)
     notes = _cell_notes(at_final_epoch(good), final)
     by_family = points[points["shift"] != "reference"].groupby([*NETWORK, "split", "shift"])
-    known = tables.measures[["measure", "quantity"]].drop_duplicates().itertuples(index=False)
+    known = numbers[["measure", "quantity"]].drop_duplicates().itertuples(index=False)
     measures = {measure_name(*name) for name in known}
     runs = [_curve(where, group, facts, data_set, measures) for where, group in by_family]
     by_cell = {cell: _triples(group) for cell, group in points.groupby(RUN)}
