@@ -23,6 +23,7 @@ from flows.settings.settings import (
     shown,
 )
 from flows.studies.shift_sweep.resolved import Resolved, resolve
+from flows.studies.shift_sweep.training import Shift as TrainingShift
 from flows.studies.shift_sweep.training import Training
 from ib_core.estimators.measure import MEASURES
 from ib_core.laws.family import FAMILIES, Unreachable, check_shift
@@ -34,6 +35,9 @@ from ib_core.networks.architecture import ARCHITECTURES
 from tasks.points.mnist import VARIABLE
 from tasks.points.source import FORMS, MNIST, built_in, is_file
 from tasks.sweep.laws import family_place, is_column, read_column
+from tasks.sweep.training import training_law
+
+TRIED = 256  # points that a shift of training is tried on, where it moves them
 
 
 class Data(Settings):
@@ -374,21 +378,34 @@ class SweepConfig(StudyConfig):
             )
         for index, shift in enumerate(self.shifts):
             for part in found.parts:
-                _check_shift(index, shift, found.law(part))
+                _check_shift(f"shifts.{index}", shift, shift.sizes, found.law(part), shift.metric)
+        for (setting, network), kind in zip(self.each_network, found.networks, strict=True):
+            if kind.training is None or kind.training.shift is None:
+                continue
+            seen = kind.training.shift
+            place = f"{setting}.training.shift" if "shift" in network.training else "training.shift"
+            for split in filter(None, {found.split(kind, seed) for seed in network.seeds}):
+                rows, _ = split.rows(found.points)
+                if FAMILIES.find(seen.family).moves_atoms:  # which it does to all of them alike
+                    rows = rows[:TRIED]
+                _check_shift(place, seen, [seen.size], training_law(found.points, rows))
 
 
-def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
-    """Refuse a shift that its family cannot make of this law."""
+def _check_shift(
+    place: str, shift: Shifts | TrainingShift, sizes: list[float], law: InputLaw, metric: str | None = None
+) -> None:
+    """Refuse a shift, which stands at this place in the settings, that its family cannot make of this law."""
     try:
         given = {key: read_column(value) if is_column(value) else value for key, value in shift.parameters.items()}
     except ValueError as error:
-        raise concerning(f"shifts.{index}.parameters", shift.family, str(error)) from error
+        raise concerning(f"{place}.parameters", shift.family, str(error)) from error
     try:
         if "." in shift.family or ":" in shift.family:
             family_place(shift.family)
-        for size in shift.sizes:
-            check_shift(shift.family, law, size, metric=shift.metric, **given)
+        for size in sizes:
+            check_shift(shift.family, law, size, metric=metric, **given)
     except (Exception, SystemExit) as error:  # whatever a family of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
-        raise concerning(f"shifts.{index}.{blamed}", shift.family, problem) from error
+        named_size = "sizes" if isinstance(shift, Shifts) else "size"
+        blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else named_size
+        raise concerning(f"{place}.{blamed}", shift.family, problem) from error

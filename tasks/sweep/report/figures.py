@@ -38,8 +38,8 @@ def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
     )
     for row, case in enumerate(sheet.cases):
         for column, family in enumerate(group.families):
-            _response_panel(panels[row, column], arranged, case, family)
-            _accuracy_strip(panels[row, column], arranged, case, family, first=column == 0)
+            response_panel(panels[row, column], arranged, case, family)
+            accuracy_strip(panels[row, column], arranged, case, family, first=column == 0)
             if row == 0:
                 panels[row, column].set_title(title(family))
         panels[row, 0].set_ylabel(f"{case.label}\nI(X; T) in nats")
@@ -56,7 +56,7 @@ def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
     return figure
 
 
-def _accuracy_strip(axes: Axes, arranged: Arranged, case: Case, family: str, first: bool) -> None:
+def accuracy_strip(axes: Axes, arranged: Arranged, case: Case, family: str, first: bool) -> None:
     """The accuracy of the noisy read-out under the same laws, below a panel and on its axis of sizes."""
     grid = _grid(arranged, case, family)
     strip = axes.inset_axes((0, -(STRIP + BETWEEN) / RESPONSE, 1, STRIP / RESPONSE))
@@ -82,7 +82,7 @@ def _grid(arranged: Arranged, case: Case, family: str) -> np.ndarray:
     return np.unique([0.0, *arranged.laws_of(family, case)["size"]])
 
 
-def _response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> None:
+def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> None:
     """The layers' lines from the reference on, brackets, projections, the entropy of the law and the vacuous sizes."""
     information = arranged.final(case.of(arranged.information))
     reference, shifted = (information[information["shift"] == name] for name in ("reference", family))
