@@ -17,6 +17,7 @@ from tasks.sweep.bounds import Bounds
 from tasks.sweep.report import audit
 from tasks.sweep.report import tables as parts
 from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.claims import claim_table
 from tasks.sweep.report.example_figures import pictured_families, shown_part, slug
 from tasks.sweep.report.figures import draw
 from tasks.sweep.sizes import at_size, title
@@ -28,6 +29,10 @@ TITLES = {
     "information_plane": "Information plane over training",
     "information_by_epoch": "Information, loss and accuracy by epoch",
     "signals": "Signals of the deepest layer by class",
+    "clustering": "Information, clustering and loss on one time axis",
+    "cosines": "Cosines between signals within and between classes",
+    "bin_widths": "Entropy of the binned layer against the width of the bins",
+    "claims": "What other estimators would have claimed",
     "tightness": "How tight the bounds are",
     "worst_case": "The worst law in a ball",
     "attribution": "Where the change comes from",
@@ -90,7 +95,8 @@ def write_report(tables: SweepTables, out: Path) -> None:
         theorems=parts.theorem_table(arranged),
         networks=parts.network_table(arranged),
         accuracy=parts.accuracy_table(arranged),
-        measures=parts.measure_table(arranged),
+        measures=parts.measure_tables(arranged),
+        claims=claim_table(arranged),
         measures_by_law=parts.measures_by_law(arranged),
         shown_part=shown_part(arranged),
         pictured=[f"examples_{slug(family)}" for family in pictured_families(arranged)],
