@@ -383,7 +383,7 @@ class SweepConfig(StudyConfig):
             if kind.training is None or kind.training.shift is None:
                 continue
             seen = kind.training.shift
-            place = f"{setting}.training.shift" if "shift" in network.training else "training.shift"
+            place = f"{setting}.training.shift" if "shift" in (network.training or {}) else "training.shift"
             for split in filter(None, {found.split(kind, seed) for seed in network.seeds}):
                 rows, _ = split.rows(found.points)
                 if FAMILIES.find(seen.family).moves_atoms:  # which it does to all of them alike
