@@ -89,7 +89,7 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
         for column, each in enumerate((pairs, pairs * distances, with_direction, with_direction * cosine)):
             within = float(each[same].sum())
             sums[:, column] += within, float(each.sum()) - within
-    near, far = sums
+    near, far = ([float(total) for total in kind] for kind in sums)
     histograms = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
     return Clustering(
         distance_within=_ratio(near[1], near[0]),

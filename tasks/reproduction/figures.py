@@ -38,9 +38,8 @@ def information_curves(
             axes.axhline(height, color=INK, lw=0.9, ls=DOTTED)
             axes.annotate(name, (1, height), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                           va="center", fontsize=8)  # fmt: skip
-        style.epoch_axis(
-            axes, np.sort(found.tables.history.loc[found.tables.history["network"] == title, "epoch"].unique())
-        )
+        history = found.tables.history
+        style.epoch_axis(axes, np.sort(history.loc[history["network"] == title, "epoch"].unique()))
         axes.set_xlabel("epoch")
         axes.set_title(title if len(titles) > 1 else "")
     panels[0, 0].set_ylabel(label)
