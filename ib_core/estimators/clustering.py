@@ -89,13 +89,13 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
         for column, each in enumerate((pairs, pairs * distances, with_direction, with_direction * cosine)):
             within = float(each[same].sum())
             sums[:, column] += within, float(each.sum()) - within
-    near, far = ([float(total) for total in kind] for kind in sums)
+    one, two = ([float(total) for total in kind] for kind in sums)
     histograms = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
     return Clustering(
-        distance_within=_ratio(near[1], near[0]),
-        distance_between=_ratio(far[1], far[0]),
-        cosine_within=_ratio(near[3], near[2]),
-        cosine_between=_ratio(far[3], far[2]),
+        distance_within=_ratio(one[1], near[0]),
+        distance_between=_ratio(two[1], far[0]),
+        cosine_within=_ratio(one[3], near[2]),
+        cosine_between=_ratio(two[3], far[2]),
         cosines_within=histograms[0],
         cosines_between=histograms[1],
         clusters=len(np.unique(cluster)),
