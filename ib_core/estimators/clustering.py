@@ -90,10 +90,14 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
             within = float(each[same].sum())
             sums[:, column] += within, float(each.sum()) - within
     within, between = sums
+    shares = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
     return Clustering(
-        *(_ratio(kind[1], kind[0]) for kind in (within, between)),
-        *(_ratio(kind[3], kind[2]) for kind in (within, between)),
-        *(counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines),
+        distance_within=_ratio(within[1], within[0]),
+        distance_between=_ratio(between[1], between[0]),
+        cosine_within=_ratio(within[3], within[2]),
+        cosine_between=_ratio(between[3], between[2]),
+        cosines_within=shares[0],
+        cosines_between=shares[1],
         clusters=len(np.unique(cluster)),
     )
 
