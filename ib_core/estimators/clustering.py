@@ -87,8 +87,8 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
         keys = (bins + COSINES * ~same).ravel()
         cosines += np.bincount(keys, with_direction.ravel(), 2 * COSINES).reshape(2, COSINES)
         for column, each in enumerate((pairs, pairs * distances, with_direction, with_direction * cosine)):
-            within = float(each[same].sum())
-            sums[:, column] += within, float(each.sum()) - within
+            of_one = float(each[same].sum())
+            sums[:, column] += of_one, float(each.sum()) - of_one
     within, between = sums
     shares = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
     return Clustering(
