@@ -2,7 +2,7 @@
 
 import sys
 
-from flows.cli import beginning, looking, running, serving
+from flows.cli import beginning, looking, reproducing, running, serving
 from flows.cli.app import app
 from flows.settings.settings import ConfigError
 from tasks.environment import WrongEnvironment
@@ -12,6 +12,7 @@ __all__ = [
     "beginning",
     "looking",
     "main",
+    "reproducing",
     "running",
     "serving",
 ]  # the commands enter the application as they are imported

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 import deployments
 from flows.settings.errors import one_line
 from flows.settings.overrides import override
-from flows.settings.settings import ConfigError, StudyConfig, did_you_mean, shown
+from flows.settings.settings import ConfigError, StudyConfig, shown
 from flows.settings.strict_yaml import read_yaml
 from flows.settings.study import study_named
+from ib_core.members import did_you_mean
 
 
 def sweep_path(sweep: str) -> Path:
@@ -27,7 +28,8 @@ def sweep_path(sweep: str) -> Path:
         if not found:
             raise ConfigError(f"sweep must be a YAML file or a name, found no file {sweep}")
         return Path(sweep)
-    shipped = {path.stem: path for path in sorted((Path(deployments.__file__).parent / "sweeps").glob("*.yaml"))}
+    folder = Path(deployments.__file__).parent
+    shipped = {path.stem: path for room in ("sweeps", "reproduce") for path in sorted((folder / room).glob("*.yaml"))}
     if sweep not in shipped:
         raise ConfigError(
             f"sweep must be a path or one of {', '.join(shipped)}{did_you_mean(sweep, shipped)}, got {sweep!r}"

@@ -14,6 +14,7 @@ from ib_core.bounds.checks import non_negative, total_variation_size
 from ib_core.bounds.kl_tv import tv_from_kl
 from ib_core.estimate import WIDTH
 from ib_core.laws.tilt import tilt
+from ib_core.laws.top_mass import top_mass
 from ib_core.streams import stream
 
 
@@ -159,15 +160,6 @@ def largest_mean_kl(values: np.ndarray, weights: np.ndarray, kappa: float) -> La
     """max of E_{P'} f over D(P' || P) <= kappa; `weights` (N,) positive. Rounding can only raise it."""
     found = tilt(values, weights, kappa)
     return LargestMean(found.largest_mean, found.law)
-
-
-def top_mass(values: np.ndarray, weights: np.ndarray, mass: float) -> np.ndarray:
-    """The part (N,) of the weights that is the `mass` of largest values."""
-    order = np.argsort(-values)
-    before = np.concatenate([[0.0], np.cumsum(weights[order])[:-1]])
-    taken = np.empty(len(weights))
-    taken[order] = np.clip(mass - before, 0, weights[order])
-    return taken
 
 
 def _least_kept(i: np.ndarray, w: np.ndarray, epsilon: float) -> LargestMean:

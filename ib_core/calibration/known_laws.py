@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import log_ndtr, ndtr
+from scipy.stats import truncnorm
 
 from ib_core.bounds.bias import bias_lower_bound_grid
 from ib_core.channels.closed_forms import finite_input_information, gaussian_information, noise_entropy
@@ -64,7 +66,54 @@ class GaussianLaw:
         return gaussian_information(self.d, 1.0, beta)
 
 
-KnownLaw = FiniteLaw | GaussianLaw
+@dataclass(frozen=True)
+class CornerMixture:
+    """A Gaussian of width `spread` around every corner of the cube [-1, 1]^d, truncated to the cube, all alike.
+
+    Its coordinates are independent: a fair sign times a half Gaussian below 1.
+
+    Attributes:
+        psi2: none; the law lies in the cube, which is the smaller class.
+    """
+
+    d: int
+    spread: float
+    n_atoms = None
+    psi2 = None
+
+    def draw(self, n: int, generator: np.random.Generator) -> np.ndarray:
+        """n samples, (n, d)."""
+        sign = generator.choice([-1.0, 1.0], size=(n, self.d))
+        most = 2 / self.spread  # from one corner to the other side of the cube
+        below = truncnorm.ppf(generator.random((n, self.d)), 0, most)
+        return sign * (1 - self.spread * below)
+
+    def information(self, beta: float) -> float:
+        """I(S; S + Z) in nats, by a trapezoid rule over each coordinate's density, which is known; within 1e-7 d.
+
+        At a corner 1 the density of S + Z is that of N(1, s^2 + beta^2), times the probability that the posterior
+        N(m, v) of S lies in [-1, 1], over that of the prior.
+        """
+        total, noise = self.spread**2 + beta**2, beta
+        step = min(self.spread, noise) / 16
+        grid = np.arange(-1 - 10 * noise - step, 1 + 10 * noise + step, step)
+        logs = []
+        for corner in (-1.0, 1.0):
+            mean = (grid * self.spread**2 + corner * noise**2) / total
+            width = self.spread * noise / math.sqrt(total)
+            high, low = (1 - mean) / width, (-1 - mean) / width
+            flip = low > 0  # both ends in the upper tail: what is left of it is seen from the other side
+            a, b = np.where(flip, -high, low), np.where(flip, -low, high)
+            inside = log_ndtr(b) + np.log1p(-np.exp(np.minimum(log_ndtr(a) - log_ndtr(b), -1e-300)))
+            prior = math.log(ndtr(0) - ndtr(-2 / self.spread))
+            logs.append(inside - prior - (grid - corner) ** 2 / (2 * total) - math.log(2 * math.pi * total) / 2)
+        log_density = np.logaddexp(*logs) - math.log(2)
+        entropy = -float(np.sum(np.exp(log_density) * log_density)) * step
+        return self.d * (entropy - noise_entropy(1, noise))
+
+
+KnownLaw = FiniteLaw | GaussianLaw | CornerMixture
+CORNER_SPREAD = 0.1
 GRID_EPSILON = 0.01
 MOST_POINTS = 10_000  # of a grid's axis
 
@@ -103,9 +152,18 @@ def gaussian(d: int, beta: float) -> GaussianLaw:
     return GaussianLaw(d)
 
 
+def corner_mixture(d: int, beta: float) -> CornerMixture:
+    """Gaussians of width `CORNER_SPREAD` around the corners of the cube, truncated to it.
+
+    Source: after Goldfeld, Greenewald and Polyanskiy, arXiv:1810.11589, section VI; the width is our choice.
+    """
+    return CornerMixture(d, CORNER_SPREAD)
+
+
 KNOWN_LAWS: dict[str, Callable[[int, float], KnownLaw]] = {
     "hypercube": hypercube,
     "skewed_hypercube": skewed_hypercube,
     "grid": grid,
     "gaussian": gaussian,
+    "corner_mixture": corner_mixture,
 }

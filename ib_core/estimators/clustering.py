@@ -87,17 +87,17 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
         keys = (bins + COSINES * ~same).ravel()
         cosines += np.bincount(keys, with_direction.ravel(), 2 * COSINES).reshape(2, COSINES)
         for column, each in enumerate((pairs, pairs * distances, with_direction, with_direction * cosine)):
-            of_one = float(each[same].sum())
-            sums[:, column] += of_one, float(each.sum()) - of_one
-    within, between = sums
-    shares = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
+            within = float(each[same].sum())
+            sums[:, column] += within, float(each.sum()) - within
+    near, far = sums
+    histograms = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
     return Clustering(
-        distance_within=_ratio(within[1], within[0]),
-        distance_between=_ratio(between[1], between[0]),
-        cosine_within=_ratio(within[3], within[2]),
-        cosine_between=_ratio(between[3], between[2]),
-        cosines_within=shares[0],
-        cosines_between=shares[1],
+        distance_within=_ratio(near[1], near[0]),
+        distance_between=_ratio(far[1], far[0]),
+        cosine_within=_ratio(near[3], near[2]),
+        cosine_between=_ratio(far[3], far[2]),
+        cosines_within=histograms[0],
+        cosines_between=histograms[1],
         clusters=len(np.unique(cluster)),
     )
 

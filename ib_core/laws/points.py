@@ -1,11 +1,11 @@
 """A data set as it comes: points with labels, of which laws of the input are made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ib_core.checks import finite_array, integer_array
+from ib_core.checks import array_of, finite_array, integer_array
 from ib_core.laws.input_law import InputLaw, places
 from ib_core.streams import stream
 
@@ -32,7 +32,7 @@ class Points:
 
     def __post_init__(self) -> None:
         x = _compact(self.x)
-        y = integer_array(_column(self.y), "y", "(N)")
+        y = _classes(self.y)
         if len(x) != len(y):
             raise ValueError(f"x and y must have a row for each point, got {len(x)} and {len(y)}")
         if y.min() < 0:
@@ -63,6 +63,10 @@ class Points:
     @property
     def classes(self) -> int:
         return int(self.y.max()) + 1
+
+    def with_shuffled_labels(self, seed: int) -> "Points":
+        """The same points with their labels in random order, so that these say nothing of the points."""
+        return replace(self, y=self.y[stream(seed, "labels").permutation(len(self.y))])
 
     def law(self, rows: np.ndarray) -> InputLaw:
         """The law of some of them (row numbers), with their weights made to sum to 1.
@@ -121,6 +125,23 @@ def _compact(x: Any) -> np.ndarray:
     if np.array_equal(single.astype(given.dtype), given):
         return single
     return finite_array(given, "x", None)
+
+
+def _classes(y: Any) -> np.ndarray:
+    """Labels as whole numbers (N,)."""
+    wanted = "y must be classes 0..C-1, a whole number for each point"
+    try:
+        given = _column(array_of(y))
+    except (TypeError, ValueError, RuntimeError):  # no array at all
+        return integer_array(y, "y", "(N)")
+    if given.dtype.kind not in "biuf" and given.size and isinstance(given.flat[0], str | bytes):
+        first = given.flat[:1].tolist()[0]
+        raise ValueError(f"{wanted}, got text, {first!r:.40}: np.unique(y, return_inverse=True)[1] numbers it")
+    if given.ndim > 1:
+        one_hot = given.ndim == 2 and np.isin(given, (0, 1)).all() and (given.sum(axis=1) == 1).all()
+        found = f"one-hot rows {given.shape}: y.argmax(axis=1) has the classes" if one_hot else f"shape {given.shape}"
+        raise ValueError(f"{wanted}, got {found}")
+    return integer_array(given, "y", "(N)")
 
 
 def _column(values: Any) -> Any:

@@ -1,6 +1,6 @@
 """Training of a noisy network, one epoch at a time, so that it can stop and go on with the same bits."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ib_core.networks.hooks import mode
+from ib_core.networks.losses import Loss, log_loss
 from ib_core.networks.noisy_network import NoisyNetwork
+from ib_core.networks.objective import Objective
+from ib_core.networks.objectives.erm import erm
 from ib_core.streams import stream
 
 EVALUATED_BYTES = 2**24  # of the signals of the widest layer at a time
@@ -78,8 +81,11 @@ def train_epoch(
     epoch: int,
     learning_rate: float | None = None,
     orthonormal: float = 0.0,
+    loss: Loss = log_loss,
+    objective: Objective = erm,
+    radius: float = 0.0,
 ) -> None:
-    """One epoch of minibatch gradient descent on the cross-entropy of noisy passes.
+    """One epoch of minibatch gradient descent on the losses of noisy passes, by default on their mean.
 
     Batches, noise and what the module itself draws (dropout) depend on (seed, epoch) alone: resumed at a checkpoint of
     the state_dicts of module and optimizer, training gives the bits of an undisturbed one.
@@ -95,6 +101,12 @@ def train_epoch(
         learning_rate: of this epoch; None leaves that of the optimizer.
         orthonormal: a of W -= a (W W' W - W), which draws the rows or columns of every weight matrix (out, fan in) but
             the last towards orthonormal ones after every step.
+        loss: of the logits of each input.
+        objective: what is descended on, of the losses of a batch.
+        radius: of its ball.
+
+    Raises:
+        ArithmeticError: a loss is not finite.
     """
     rng = stream(seed, "epoch", epoch)
     noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -104,12 +116,35 @@ def train_epoch(
     with torch.random.fork_rng(devices=[]), mode(network.module, training=True):
         torch.manual_seed(int(rng.integers(2**62)))
         for chosen in _batches(order, batch):
+            inputs, classes = x[chosen], y[chosen]
+            if objective.move is not None:
+                inputs = objective.move(_slope(network, noise, loss, classes), inputs, radius)
             optimizer.zero_grad()
-            logits = network(x[chosen], noise, training=True)
-            cross_entropy(logits, y[chosen].to(logits.device)).backward()
+            logits = network(inputs, noise, training=True)
+            losses = loss(logits, classes.to(logits.device))
+            found = losses.detach().double().cpu().numpy()
+            if not np.isfinite(found).all():
+                raise ArithmeticError(f"losses must be finite, in epoch {epoch} they are not: the steps are too large")
+            law = torch.from_numpy(objective.worst(found, classes.numpy(), radius))
+            (losses @ law.to(losses)).backward()
             optimizer.step()
             if orthonormal:
                 _draw_to_orthonormal(network.module, orthonormal)
+
+
+def _slope(network: NoisyNetwork, noise: torch.Generator, loss: Loss, classes: Tensor) -> Callable[[Tensor], Tensor]:
+    """The gradient of each input's loss of a noisy pass in train mode, which leaves the module as it was."""
+
+    def slope(x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        before = [each.clone() for each in network.module.buffers()]
+        logits = network(x, noise, training=True)
+        (gradient,) = torch.autograd.grad(loss(logits, classes.to(logits.device)).sum(), x)
+        for each, was in zip(network.module.buffers(), before, strict=True):
+            each.copy_(was)
+        return gradient
+
+    return slope
 
 
 def _batches(order: Tensor, batch: int) -> list[Tensor]:

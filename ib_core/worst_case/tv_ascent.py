@@ -10,7 +10,8 @@ the atoms depend on one another.
 import numpy as np
 from scipy.optimize import brentq
 
-from ib_core.bounds.pointwise import largest_mean_tv, top_mass
+from ib_core.bounds.pointwise import largest_mean_tv
+from ib_core.laws.top_mass import top_mass
 from ib_core.worst_case.quadratic import best_move
 
 WORST = 300  # atoms of the largest share of the gap, on either side; twice as many where those do not halve it

@@ -80,15 +80,23 @@ def facts(tables: CalibrationTables) -> list[tuple[str, str]]:
     entropy, chain = tables.config["entropy"], tables.config["chain"]
     laws = "; ".join(f"{law['law'].replace('_', ' ')} (β {series(law['betas'])})" for law in entropy["laws"])
     good = tables.calibration[tables.calibration["status"] == "ok"]
-    return [
+    said = [
         ("Laws with known entropy", laws),
         ("Dimensions d", series(entropy["dimensions"])),
         ("Samples n", series(entropy["samples"])),
-        ("Replications", f"{entropy['replications']} for each n, {chain['replications']} for each n_x"),
-        ("Chain", f"{len(chain['slopes'])} tanh neurons, β {series(chain['betas'])}, d {series(chain['dimensions'])}"),
-        ("Passes n_x", series(chain["passes"])),
+        ("Replications for each n", str(entropy["replications"])),
+    ]
+    if chain:
+        widths = f"d {series(chain['dimensions'])}"
+        said += [
+            ("Chain", f"{len(chain['slopes'])} tanh neurons, β {series(chain['betas'])}, {widths}"),
+            ("Passes n_x", series(chain["passes"])),
+            ("Replications for each n_x", str(chain["replications"])),
+        ]
+    return [
+        *said,
         ("Monte Carlo error of one plug-in", f"at most {number(good['mc_stderr'].max(), 4)} nats (root mean square)"),
-    ]  # fmt: skip
+    ]
 
 
 def findings(tables: CalibrationTables) -> list[str]:

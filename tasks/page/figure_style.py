@@ -120,7 +120,7 @@ def sheet(
     Margins are fixed, `top` holds the legend and the titles: matplotlib's own layouts draw every tick twice.
     """
     left, right = 0.8, 0.95 if bar else 0.12
-    width = min((PAGE - left - right - (columns - 1) * gaps[0]) / columns, 5.0)
+    width = (PAGE - left - right - (columns - 1) * gaps[0]) / columns
     height = top + bottom + rows * panel + (rows - 1) * gaps[1]
     figure = Figure(figsize=(PAGE, height), dpi=DPI)
     edge = left + columns * width + (columns - 1) * gaps[0]

@@ -30,6 +30,13 @@ def write_page(
         values: what page.html shows of every study (facts, findings, violated, failed, files, settings), and what the
             blocks of the template show.
     """
+    plates = pictured(out, figures, titles)
+    page = render(template, title=title, plates=plates, **values)
+    (out / "report.html").write_text(page, encoding="utf-8", newline="\n")
+
+
+def pictured(out: Path, figures: Iterable[tuple[str, Figure]], titles: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Write out/figures/*.png; number, title and source of each picture as the macros of base.html show them."""
     with figure_style.house_style():
         pictures = {name: figure_style.png(figure) for name, figure in figures}
     folder = out / "figures"
@@ -39,7 +46,7 @@ def write_page(
             stale.unlink()
     for name, content in pictures.items():
         (folder / f"{name}.png").write_bytes(content)
-    plates = {
+    return {
         name: {
             "number": k,
             "title": next(text for start, text in titles.items() if name.startswith(start)),
@@ -47,6 +54,10 @@ def write_page(
         }
         for k, (name, content) in enumerate(pictures.items(), start=1)
     }
+
+
+def render(template: Path, **values: Any) -> str:
+    """The page of a template that extends base.html, or page.html."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
@@ -55,5 +66,4 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.globals["standard_errors"] = IN_WORDS
-    page = environment.get_template(template.name).render(title=title, plates=plates, **values)
-    (out / "report.html").write_text(page, encoding="utf-8", newline="\n")
+    return environment.get_template(template.name).render(**values)

@@ -30,6 +30,7 @@ class DataSet(Recipe):
         classes: their number.
         official: how many of the points their authors meant to train on; None where they did not say.
         source, path: where the points come from, see `tasks.points.source.read_points`.
+        shuffled: seed of the order that their labels are put into; None leaves them with their points.
     """
 
     stage: ClassVar[str] = "data"
@@ -40,6 +41,7 @@ class DataSet(Recipe):
     official: int | None
     source: str = field(kw_only=True, metadata=NOT_IDENTITY)
     path: str | None = field(kw_only=True, metadata=NOT_IDENTITY)
+    shuffled: int | None = field(default=None, kw_only=True, metadata=NOT_IDENTITY)
 
     @property
     def label(self) -> str:
@@ -60,7 +62,7 @@ class DataSet(Recipe):
         Raises:
             RuntimeError: the source gives other points than it did when the run was planned.
         """
-        points = read_points(self.source, self.path)
+        points = _read(self.source, self.path, self.shuffled)
         if digest(points) != self.digest:
             raise RuntimeError(f"the points of {self.source} changed while the run was going on: start it again")
         with table_writer(out / "points.parquet") as append:
@@ -72,12 +74,17 @@ class DataSet(Recipe):
                 append(pa.table(columns))
 
 
-def data_set(source: str, path: str | None) -> tuple[DataSet, Points]:
-    """What a source gives now, as a recipe and as points."""
-    points = read_points(source, path)
+def data_set(source: str, path: str | None, shuffled: int | None = None) -> tuple[DataSet, Points]:
+    """What a source gives now, as a recipe and as points; with the seed of an order, with labels in that one."""
+    points = _read(source, path, shuffled)
     official = None if points.train is None else int(points.train.sum())
     known = digest(points), len(points.y), points.shape, points.classes, official
-    return DataSet(*known, source=source, path=path), points
+    return DataSet(*known, source=source, path=path, shuffled=shuffled), points
+
+
+def _read(source: str, path: str | None, shuffled: int | None) -> Points:
+    points = read_points(source, path)
+    return points if shuffled is None else points.with_shuffled_labels(shuffled)
 
 
 def digest(points: Points) -> str:

@@ -21,6 +21,7 @@ SHOWN = [
     "laws.wasserstein.wasserstein",
     "members.Registry",
     "networks.architectures.mlp.build_mlp",
+    "networks.losses.squared_loss",
     "networks.noisy.noisy",
     "networks.noisy_network.NoisyNetwork",
     "networks.passes.noisy_passes",

@@ -13,10 +13,10 @@ from flows.settings.settings import (
     Settings,
     StudyConfig,
     ascending,
-    did_you_mean,
     distinct,
 )
 from ib_core.calibration.known_laws import KNOWN_LAWS
+from ib_core.members import did_you_mean
 
 Dimension = Annotated[int, Field(ge=1, le=64)]
 Samples = Annotated[int, Field(ge=2, le=1_000_000)]
@@ -93,14 +93,16 @@ class CalibrationConfig(StudyConfig):
 
     study: Literal["calibration"] = Field("calibration", description="which study these settings are for")
     entropy: Entropy
-    chain: Chain
+    chain: Chain | None = Field(None, description="null: entropies alone")
     seed: Seed = Field(0, description="key of all samples and draws")
 
     @model_validator(mode="after")
     def _check_size(self) -> "CalibrationConfig":
         curves = len(self.entropy.dimensions) * sum(len(law.betas) for law in self.entropy.laws)
-        chains = len(self.chain.dimensions) * len(self.chain.betas)
-        cases = curves * len(self.entropy.samples) + chains * (len(self.chain.passes) + len(self.chain.sampled))
+        cases = curves * len(self.entropy.samples)
+        if self.chain:
+            chains = len(self.chain.dimensions) * len(self.chain.betas)
+            cases += chains * (len(self.chain.passes) + len(self.chain.sampled))
         if cases > self.resources.max_cells:
             raise ValueError(f"the grid has {cases:,} cases, resources.max_cells allows {self.resources.max_cells:,}")
         laws = [law.law for law in self.entropy.laws]

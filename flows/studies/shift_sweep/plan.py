@@ -22,7 +22,7 @@ from tasks.sweep.pretrained import Pretrained
 from tasks.sweep.report.report import Report
 from tasks.sweep.sampling import Sampling
 from tasks.sweep.slices import Slices
-from tasks.sweep.training import Schedule, Training
+from tasks.sweep.training import Schedule, Training, TrainingShift
 from tasks.sweep.worst_case import WorstCase
 
 EARLIER = 3.0  # times the standard error of the last checkpoint, at all before it
@@ -36,7 +36,7 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     by_part = {name: _laws(config, found, part, len(rows)) for name, (part, rows) in found.parts.items()}
     laws = {name: law for part_laws in by_part.values() for name, law in part_laws.items()}
     networks = [
-        _network(config, found, kind, beta, seed)
+        _network(found, kind, beta, seed)
         for kind in found.networks
         for beta in kind.settings.betas
         for seed in kind.settings.seeds
@@ -96,6 +96,7 @@ def _rule(config: SweepConfig, found: Resolved) -> str | None:
     """The source whose authors' stochastic label is known for the atoms that are measured."""
     source = config.data.source
     whole = all(part.name == "all" and part.atoms is None for part, _ in found.parts.values())
+    whole = whole and config.data.shuffle_labels is None
     return source if source in SOURCES.names and SOURCES.find(source).soft_joint is not None and whole else None
 
 
@@ -134,14 +135,15 @@ def _attacks(config: SweepConfig, network: Network, epoch: int, laws: Mapping[st
     ]
 
 
-def _network(config: SweepConfig, found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
+def _network(found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
     made = found.data, kind.design, beta, kind.settings.noise, seed
     several = len(found.networks) > 1
-    if config.training is None:
-        return Pretrained(*made, kind.weights, found.split(seed), title=kind.title, among_others=several)
-    split = found.split(seed)
+    split = found.split(kind, seed)
+    if kind.training is None:
+        return Pretrained(*made, kind.weights, split, title=kind.title, among_others=several)
     assert split is not None  # known wherever there is training
-    schedule = Schedule(**config.training.model_dump(exclude={"train_fraction"}))
+    shift = None if kind.training.shift is None else TrainingShift(**kind.training.shift.model_dump())
+    schedule = Schedule(**kind.training.model_dump(exclude={"train_fraction", "shift"}), shift=shift)
     return Training(*made, split, schedule, title=kind.title, among_others=several)
 
 

@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from flows.settings.errors import one_line
 from flows.settings.settings import (
     ConfigError,
     Count,
@@ -16,22 +17,27 @@ from flows.settings.settings import (
     Seed,
     Settings,
     StudyConfig,
-    did_you_mean,
+    concerning,
     distinct,
     named,
     shown,
 )
-from flows.studies.shift_sweep.family_parameters import check_parameters
 from flows.studies.shift_sweep.resolved import Resolved, resolve
+from flows.studies.shift_sweep.training import Shift as TrainingShift
+from flows.studies.shift_sweep.training import Training
 from ib_core.estimators.measure import MEASURES
 from ib_core.laws.family import FAMILIES, Unreachable, check_shift
+from ib_core.laws.family_parameters import check_parameters
 from ib_core.laws.input_law import InputLaw
-from ib_core.members import own_place
+from ib_core.members import did_you_mean, own_place
 from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import ARCHITECTURES
 from tasks.points.mnist import VARIABLE
 from tasks.points.source import FORMS, MNIST, built_in, is_file
 from tasks.sweep.laws import family_place, is_column, read_column
+from tasks.sweep.training import training_law
+
+TRIED = 256  # points that a shift of training is tried on, where it moves them
 
 
 class Data(Settings):
@@ -43,6 +49,9 @@ class Data(Settings):
         None, description="points that are measured; null: test where the data say which are for training, else all"
     )
     atoms: Count | None = Field(None, description="how many of them, a stratified subset; null: every one")
+    shuffle_labels: Seed | None = Field(
+        None, description="key of a random order that all labels are put into, a control; null: as they are"
+    )
     seed: Seed = Field(0, description="key of the subset, and of the parts where the data do not say them")
 
     @model_validator(mode="after")
@@ -68,6 +77,11 @@ class Data(Settings):
 def _as_name(value: Any) -> Any:
     """Modules of a Sequential are named by numbers."""
     return str(value) if type(value) is int else value
+
+
+def _no_training(value: Any) -> Any:
+    """`training: none`."""
+    return None if value == "none" else value
 
 
 class Network(Settings):
@@ -108,6 +122,11 @@ class Network(Settings):
         description="beta itself, or beta times the root mean square of the layer on training points, "
         "measured once: with the last weights that are given, or before training",
     )
+    training: Annotated[dict[str, Any] | None, BeforeValidator(_no_training)] = Field(
+        {},
+        description="settings of `training` that are other ones for these networks, the rest is as there; "
+        "none: they are measured as they are",
+    )
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
 
@@ -146,33 +165,6 @@ class Network(Settings):
         return self
 
 
-class Training(Settings):
-    """Gradient descent on the cross-entropy of noisy passes."""
-
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1000, description="passes over the training part")
-    checkpoints: Annotated[int, Field(ge=1, le=1000)] = Field(6, description="log-spaced epochs, the last among them")
-    optimizer: Literal["adam", "sgd"] = Field("adam", description="adam, or sgd")
-    learning_rate: Positive = Field(4e-4, description="step size of the first epoch")
-    final_learning_rate: Positive | None = Field(
-        None, description="step size of the last epoch, which it falls to geometrically; null: the first one's"
-    )
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="added to the gradient, times the weights")
-    orthonormal: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="a: after every step W -= a (W W' W - W) for all weight matrices but the last"
-    )
-    batch_size: Count = Field(256, description="inputs per step")
-    train_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="part of the points to train on; null: those that the data say, else .8"
-    )
-
-    @model_validator(mode="after")
-    def _check_momentum(self) -> "Training":
-        if self.momentum and self.optimizer != "sgd":
-            raise ValueError(f"momentum must be left out unless optimizer is sgd, got {self.momentum}")
-        return self
-
-
 class Shifts(Settings):
     """One family of shifts and its sizes."""
 
@@ -198,7 +190,7 @@ class Shifts(Settings):
     @model_validator(mode="after")
     def _check_family(self, info: ValidationInfo) -> "Shifts":
         family = FAMILIES.find(self.family)
-        check_parameters(self.family, family, self.parameters)
+        check_parameters(self.family, family, self.parameters, in_files=True, shown=shown)
         for key, value in self.parameters.items():
             if is_column(value):  # a file, which must mean the same wherever the work runs
                 self.parameters[key] = os.path.realpath((info.context or Path()) / value)
@@ -292,11 +284,6 @@ class WorstCase(Settings):
         return None if values is None else distinct(values)
 
 
-def _no_training(value: Any) -> Any:
-    """`training: none`."""
-    return None if value == "none" else value
-
-
 class SweepConfig(StudyConfig):
     """A shift sweep: networks x epochs x layers x shifted laws."""
 
@@ -309,7 +296,7 @@ class SweepConfig(StudyConfig):
     training: Annotated[Training | None, BeforeValidator(_no_training)] = Field(
         Training(), description="none: the network is measured as it is"
     )
-    shifts: list[Shifts] = Field(min_length=1)
+    shifts: list[Shifts] = Field([], description="none: the reference law alone")
     estimator: Estimator = Estimator()
     worst_case: WorstCase = WorstCase()
     measures: list[Annotated[str, named(MEASURES)]] = Field(
@@ -327,9 +314,10 @@ class SweepConfig(StudyConfig):
         if self.networks and self.network != Network():
             raise ValueError("network must be left out where networks are listed")
         for setting, network in self.each_network:
-            if self.training is None and network.source in ARCHITECTURES.names:
-                raise ValueError(f"training must not be none for {network.source}, whose weights come from training")
-            if self.training is not None and network.weights is not None:
+            where = "training" if self.training is None else f"{setting}.training"
+            if None in (self.training, network.training) and network.source in ARCHITECTURES.names:
+                raise ValueError(f"{where} must not be none for {network.source}, whose weights come from training")
+            if self.training_of(setting, network) is not None and network.weights is not None:
                 raise ValueError(
                     f"training must be none where {setting}.weights are given: they are measured as they are"
                 )
@@ -340,6 +328,29 @@ class SweepConfig(StudyConfig):
         """The kinds of networks, each with where it stands in the settings."""
         listed = [(f"networks.{k}", network) for k, network in enumerate(self.networks)]
         return listed or [("network", self.network)]
+
+    def training_of(self, setting: str, network: Network) -> Training | None:
+        """How a kind of networks is trained: as all are, but for what its own settings say; None where it is not.
+
+        Args:
+            setting: where it stands in the settings.
+
+        Raises:
+            ValueError: the whole is refused; the message says which setting of the network is to blame.
+        """
+        if self.training is None or not network.training:
+            if network.training is None:
+                return None
+            if network.training:
+                raise ValueError(f"{setting}.training must be left out where training is none")
+            return self.training
+        common = self.training.model_dump(exclude_unset=True)
+        try:
+            return Training.model_validate(common | network.training)
+        except ValidationError as error:
+            raise ValueError(
+                f"{setting}.training{'.' if error.errors()[0]['loc'] else ': '}{one_line(error, Training)}"
+            ) from error
 
     @cached_property
     def resolved(self) -> Resolved:
@@ -357,7 +368,7 @@ class SweepConfig(StudyConfig):
         sizes = sum(len(shift.sizes) for shift in self.shifts)
         cells = 0
         for kind in found.networks:
-            epochs = len(kind.weights) or (self.training.checkpoints if self.training else 1)
+            epochs = len(kind.weights) or (kind.training.most_kept if kind.training else 1)
             per_network = epochs * len(kind.design.layers) * len(found.parts) * (1 + sizes)
             cells += len(kind.settings.betas) * len(kind.settings.seeds) * per_network
         if cells > self.resources.max_cells:
@@ -367,21 +378,34 @@ class SweepConfig(StudyConfig):
             )
         for index, shift in enumerate(self.shifts):
             for part in found.parts:
-                _check_shift(index, shift, found.law(part))
+                _check_shift(f"shifts.{index}", shift, shift.sizes, found.law(part), shift.metric)
+        for (setting, network), kind in zip(self.each_network, found.networks, strict=True):
+            if kind.training is None or kind.training.shift is None:
+                continue
+            seen = kind.training.shift
+            place = f"{setting}.training.shift" if "shift" in (network.training or {}) else "training.shift"
+            for split in filter(None, {found.split(kind, seed) for seed in network.seeds}):
+                rows, _ = split.rows(found.points)
+                if FAMILIES.find(seen.family).moves_atoms:  # which it does to all of them alike
+                    rows = rows[:TRIED]
+                _check_shift(place, seen, [seen.size], training_law(found.points, rows))
 
 
-def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
-    """Refuse a shift that its family cannot make of this law."""
+def _check_shift(
+    place: str, shift: Shifts | TrainingShift, sizes: list[float], law: InputLaw, metric: str | None = None
+) -> None:
+    """Refuse a shift, which stands at this place in the settings, that its family cannot make of this law."""
     try:
         given = {key: read_column(value) if is_column(value) else value for key, value in shift.parameters.items()}
     except ValueError as error:
-        raise ConfigError(f"shifts.{index}.parameters ({shift.family}): {error}") from error
+        raise concerning(f"{place}.parameters", shift.family, str(error)) from error
     try:
         if "." in shift.family or ":" in shift.family:
             family_place(shift.family)
-        for size in shift.sizes:
-            check_shift(shift.family, law, size, metric=shift.metric, **given)
+        for size in sizes:
+            check_shift(shift.family, law, size, metric=metric, **given)
     except (Exception, SystemExit) as error:  # whatever a family of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
-        raise ConfigError(f"shifts.{index}.{blamed} ({shift.family}): {problem}") from error
+        named_size = "sizes" if isinstance(shift, Shifts) else "size"
+        blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else named_size
+        raise concerning(f"{place}.{blamed}", shift.family, problem) from error

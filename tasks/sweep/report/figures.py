@@ -40,8 +40,8 @@ def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
     )
     for row, case in enumerate(sheet.cases):
         for column, family in enumerate(group.families):
-            _response_panel(panels[row, column], arranged, case, family)
-            _accuracy_strip(panels[row, column], arranged, case, family, first=column == 0)
+            response_panel(panels[row, column], arranged, case, family)
+            accuracy_strip(panels[row, column], arranged, case, family, first=column == 0)
             if row == 0:
                 panels[row, column].set_title(title(family))
         panels[row, 0].set_ylabel(f"{case.label}\nI(X; T) in nats")
@@ -58,7 +58,7 @@ def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
     return figure
 
 
-def _accuracy_strip(axes: Axes, arranged: Arranged, case: Case, family: str, first: bool) -> None:
+def accuracy_strip(axes: Axes, arranged: Arranged, case: Case, family: str, first: bool) -> None:
     """The accuracy of the noisy read-out under the same laws, below a panel and on its axis of sizes."""
     grid = _grid(arranged, case, family)
     strip = axes.inset_axes((0, -(STRIP + BETWEEN) / RESPONSE, 1, STRIP / RESPONSE))
@@ -84,7 +84,7 @@ def _grid(arranged: Arranged, case: Case, family: str) -> np.ndarray:
     return np.unique([0.0, *arranged.laws_of(family, case)["size"]])
 
 
-def _response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> None:
+def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> None:
     """The layers' lines from the reference on, brackets, projections, the entropy of the law and the vacuous sizes."""
     information = arranged.final(case.of(arranged.information))
     reference, shifted = (information[information["shift"] == name] for name in ("reference", family))
@@ -192,6 +192,7 @@ def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
             for _, path in paths.groupby("seed"):
                 axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=0.7, alpha=0.7)
             path = paths.groupby("epoch").mean(numeric_only=True)
+            _crosses(axes, path, style.colour(layer))
             axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=1.8)
             axes.scatter(path["middle"], path["middle_y"], c=np.maximum(path.index, 1), norm=norm, cmap="Greys",
                          edgecolors=style.colour(layer), marker=style.marker(layer), s=36, zorder=3)  # fmt: skip
@@ -206,6 +207,13 @@ def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
     caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X) and H(Y)")
     style.legend(figure, [*style.layer_handles(arranged.layers), caps, *bottlenecks])
     return figure
+
+
+def _crosses(axes: Axes, path: pd.DataFrame, ink: str) -> None:
+    """The brackets of both coordinates, as bars at every point."""
+    look: dict[str, Any] = {"color": ink, "lw": 0.8, "alpha": 0.55, "zorder": 2}
+    axes.hlines(path["middle_y"], path["lower"], path["upper"], **look)
+    axes.vlines(path["middle"], path["lower_y"], path["upper_y"], **look)
 
 
 def information_by_epoch(arranged: Arranged, sheet: Sheet) -> Figure:

@@ -10,6 +10,7 @@ from torch import nn
 from ib_core.networks.architecture import Spec
 from ib_core.networks.architectures.cnn import build_cnn
 from ib_core.networks.architectures.mlp import build_mlp
+from ib_core.networks.losses import log_loss, squared_loss
 from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.networks.passes import noisy_passes
 from ib_core.networks.training import evaluate, geometric, optimizer, split, train_epoch
@@ -201,3 +202,19 @@ def test_noise_costs_a_network_that_was_trained_without_it():
 def test_other_optimizers_are_refused(name, momentum):
     with pytest.raises(ValueError, match=f"sgd, or adam without momentum, got '{name}' with momentum {momentum}"):
         optimizer(name, network().module.parameters(), 0.1, momentum)
+
+
+def test_the_squared_loss_is_a_mean_over_classes():
+    logits, y = torch.tensor([[1.0, -1.0, -1.0], [0.0, 2.0, 0.5]]), torch.tensor([0, 2])
+    assert squared_loss(logits, y).tolist() == [0.0, pytest.approx((1 + 9 + 0.25) / 3)]
+    assert log_loss(logits, y).mean() == pytest.approx(float(nn.functional.cross_entropy(logits, y)))
+
+
+def test_training_descends_on_the_loss_that_is_asked_for():
+    x, y = torch.from_numpy(LAW.atoms[::40]).float(), torch.from_numpy(LAW.labels[::40])
+    net = network(beta=0.0)
+    before = [each.detach().clone() for each in net.module.parameters()]
+    slopes = torch.autograd.grad(squared_loss(net.clean(x), y).mean(), list(net.module.parameters()))
+    train_epoch(net, optimizer("sgd", net.module.parameters(), 0.2), x, y, len(x), 0, 1, loss=squared_loss)
+    for old, slope, new in zip(before, slopes, net.module.parameters(), strict=True):
+        torch.testing.assert_close(new.detach(), old - 0.2 * slope, rtol=1e-4, atol=1e-6)

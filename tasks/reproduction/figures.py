@@ -1,0 +1,55 @@
+"""What several reproductions draw: brackets by epoch."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tasks.page import figure_style as style
+from tasks.page.figure_style import DOTTED, INK
+from tasks.reproduction.reading import brackets
+from tasks.sweep.report.arranged import Arranged
+
+PANEL = 3.0  # inches
+
+
+def information_curves(
+    found: Arranged,
+    layers: Sequence[int],
+    *,
+    networks: Sequence[str] | None = None,
+    levels: Mapping[str, float] | None = None,
+    quantity: str = "I_X_T",
+    label: str = "I(X; T) in nats",
+) -> Figure:
+    """Brackets by epoch: a panel for each network, a colour for each layer, a line for each seed.
+
+    Args:
+        levels: heights that are marked, by their names.
+    """
+    titles = list(dict.fromkeys(case.network for case in found.cases)) if networks is None else list(networks)
+    figure, panels = style.sheet(1, len(titles), PANEL, (0.25, 0), sharey=True)
+    for axes, title in zip(panels[0], titles, strict=True):
+        for layer in layers:
+            for _, path in brackets(found, layer, quantity, network=title).groupby("seed"):
+                curve(axes, path, layer)
+        for name, height in (levels or {}).items():
+            axes.axhline(height, color=INK, lw=0.9, ls=DOTTED)
+            axes.annotate(name, (1, height), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                          va="center", fontsize=8)  # fmt: skip
+        style.epoch_axis(
+            axes, np.sort(found.tables.history.loc[found.tables.history["network"] == title, "epoch"].unique())
+        )
+        axes.set_xlabel("epoch")
+        axes.set_title(title if len(titles) > 1 else "")
+    panels[0, 0].set_ylabel(label)
+    style.legend(figure, style.layer_handles(list(layers)))
+    return figure
+
+
+def curve(axes: Axes, path: object, layer: int) -> None:
+    """The bracket of one layer of one seed by epoch."""
+    ink = style.colour(layer)
+    axes.fill_between(path["epoch"], path["lower"], path["upper"], color=ink, alpha=0.25, lw=0)  # type: ignore[index]
+    axes.plot(path["epoch"], path["middle"], color=ink, lw=1.2, marker=style.marker(layer), ms=3)  # type: ignore[index]

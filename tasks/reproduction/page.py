@@ -1,0 +1,68 @@
+"""The page of a reproduction: every claim beside what is found, with a verdict, figures, and how to repeat it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from tasks.page import figure_style
+from tasks.page.page import pictured, render
+from tasks.page.tables import Table
+from tasks.reproduction.reproduction import Claim, Reproduction, Results
+
+MARKS = {True: "best", False: "bad", None: "faint"}
+
+
+def write_reproduction(
+    name: str, study: Reproduction, results: Results, out: Path, command: str, small: bool
+) -> list[Claim]:
+    """Write out/report.html, out/claims.csv and out/figures/*.png; the claims, with their verdicts.
+
+    Args:
+        name: of the study.
+        results: folders of its sweeps.
+        command: what repeats it.
+        small: whether it is the first look, that judges nothing.
+    """
+    claims = list(study.claims(results))
+    with figure_style.house_style():
+        plates = list(study.plates(results))
+    out.mkdir(parents=True, exist_ok=True)
+    shown = pictured(out, [(plate.name, plate.figure) for plate in plates], {p.name: p.title for p in plates})
+    columns = ["statement", "source", "published", "found", "verdict"]
+    rows = [[*claim[:4], claim.verdict] for claim in claims]
+    pd.DataFrame(rows, columns=columns).to_csv(out / "claims.csv", index=False)
+    page = render(
+        Path(__file__).with_name("reproduction.html"),
+        title=name,
+        study=study,
+        small=small,
+        command=command,
+        plates=shown,
+        captions={plate.name: plate.caption for plate in plates},
+        claims=claim_table(claims),
+        tally=tally(claims),
+        reports={sweep: os.path.relpath(folder / "report.html", out) for sweep, folder in results.items()},
+    )
+    (out / "report.html").write_text(page, encoding="utf-8", newline="\n")
+    return claims
+
+
+def claim_table(claims: Sequence[Claim]) -> Table:
+    """A row for each claim."""
+    head = ["claim", "published", "found here", "verdict", "source"]
+    rows = [
+        [claim.statement, claim.published, claim.found, (claim.verdict, MARKS[claim.agrees]), claim.source]
+        for claim in claims
+    ]
+    return Table(head, rows)
+
+
+def tally(claims: Sequence[Claim]) -> str:
+    """How many claims came out how."""
+    verdicts = [claim.agrees for claim in claims]
+    said = [f"{verdicts.count(True)} of {len(claims)} claims are borne out"]
+    said += [f"{n} {'is' if n == 1 else 'are'} not" for n in [verdicts.count(False)] if n]
+    said += [f"{n} {'is' if n == 1 else 'are'} not decided" for n in [verdicts.count(None)] if n]
+    return ", ".join(said)

@@ -1,0 +1,108 @@
+"""What claims are read off: brackets of a sweep by epoch, and how intervals are compared and said."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from tasks.page.tables import number
+from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.tables import load_tables
+
+
+class Span(NamedTuple):
+    """An interval that a number is known to lie in.
+
+    Example:
+        >>> Span(0.5, 0.6).holds(0.562), Span(0.5, 0.6) - Span(0.1, 0.2), str(Span(0.5, 0.6))
+        (True, Span(low=0.3, high=0.5), '[0.500, 0.600]')
+    """
+
+    low: float
+    high: float
+
+    def __sub__(self, other: "Span") -> "Span":  # type: ignore[override]
+        """What a difference can be."""
+        return Span(self.low - other.high, self.high - other.low)
+
+    def __str__(self) -> str:
+        if self.low == -np.inf and self.high == np.inf:
+            return "unknown"
+        return f"[{number(self.low)}, {number(self.high)}]"
+
+    @property
+    def width(self) -> float:
+        return self.high - self.low
+
+    def holds(self, value: float, slack: float = 0.0) -> bool:
+        """Whether the value lies in it, or within `slack` of it."""
+        return self.low - slack <= value <= self.high + slack
+
+    def near(self, value: float, most: float) -> bool | None:
+        """Whether the number is at most `most` from `value`; None where the interval does not say."""
+        if self.low >= value - most and self.high <= value + most:
+            return True
+        return False if self.high < value - most or self.low > value + most else None
+
+    def above(self, value: float) -> bool | None:
+        """Whether the number is larger than `value`; None where the interval does not say."""
+        return True if self.low > value else False if self.high < value else None
+
+    def below(self, value: float) -> bool | None:
+        """Whether the number is smaller than `value`; None where the interval does not say."""
+        return True if self.high < value else False if self.low > value else None
+
+
+def every(verdicts: list[bool | None]) -> bool | None:
+    """Whether all hold: one that does not decides, one that is open leaves it open, and so does having none."""
+    if any(each is False for each in verdicts):
+        return False
+    return None if not verdicts or any(each is None for each in verdicts) else True
+
+
+def sweep(folder: Path) -> Arranged:
+    """The tables of a sweep."""
+    return Arranged(load_tables(folder))
+
+
+def brackets(found: Arranged, layer: int, quantity: str = "I_X_T", **place: object) -> pd.DataFrame:
+    """Brackets `lower` to `upper` of a layer under the reference law, by seed and epoch.
+
+    Args:
+        place: values of columns, as network="tanh".
+    """
+    table = found.brackets(quantity)
+    here = (table["layer"] == layer) & (table["shift"] == "reference")
+    for name, value in place.items():
+        here &= table[name] == value
+    return table[here].sort_values(["seed", "epoch"], ignore_index=True)
+
+
+def at(rows: pd.DataFrame, epoch: int | None = None) -> Span:
+    """The bracket at one epoch, the last one by default, over all seeds."""
+    if rows.empty:
+        return Span(-np.inf, np.inf)
+    rows = rows[rows["epoch"] == (rows["epoch"].max() if epoch is None else epoch)]
+    return Span(float(rows["lower"].min()), float(rows["upper"].max())) if len(rows) else Span(-np.inf, np.inf)
+
+
+def mean(values: pd.Series) -> Span:
+    """The mean over seeds with a 95 % interval by Student's t; of one seed the whole line."""
+    values = values.dropna()
+    if len(values) < 2:
+        return Span(-np.inf, np.inf)
+    half = float(t.ppf(0.975, len(values) - 1) * values.std() / np.sqrt(len(values)))
+    return Span(float(values.mean()) - half, float(values.mean()) + half)
+
+
+def peak(rows: pd.DataFrame) -> Span:
+    """The bracket at the epoch whose lower end is highest, over all seeds.
+
+    Its epoch is chosen by what is measured, which favours no side by more than the bracket.
+    """
+    found = [path.loc[path["lower"].idxmax()] for _, path in rows.groupby("seed")]
+    if not found:
+        return Span(-np.inf, np.inf)
+    return Span(min(float(row["lower"]) for row in found), max(float(row["upper"]) for row in found))

@@ -1,0 +1,55 @@
+"""Two leaky ReLUs: information is lost while they are trained, though nothing saturates."""
+
+import math
+from collections.abc import Iterable
+
+from tasks.reproduction.figures import information_curves
+from tasks.reproduction.reading import at, brackets, peak, sweep
+from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
+
+SOURCE = "after Goldfeld et al., ICML 2019 (arXiv:1810.05728)"
+
+
+def claims(results: Results) -> Iterable[Claim]:
+    found = sweep(results["two-neurons"])
+    for layer, name in ((1, "first"), (2, "second")):
+        rows = brackets(found, layer)
+        highest, last = peak(rows), at(rows)
+        yield Claim(
+            f"The information of the {name} neuron rises from its value before training.",
+            SOURCE,
+            "a rise",
+            f"{at(rows, 0)} before training, highest {highest}",
+            (highest - at(rows, 0)).above(0.0),
+        )
+        lost = highest - last
+        yield Claim(
+            f"Then the {name} neuron loses information, though a leaky ReLU does not saturate: inputs move to its "
+            "shallow side and come closer than the noise.",
+            SOURCE,
+            "a fall",
+            f"{lost} nats lost, last {last} of ln 8 = {math.log(8):.3f}",
+            lost.above(0.0),
+        )
+
+
+def plates(results: Results) -> Iterable[Plate]:
+    yield Plate(
+        "information",
+        "Information of both neurons while they are trained",
+        "I(X; T) in nats over epochs, one step each; bands are brackets, a line for each seed. Dotted: ln 8 of eight "
+        "separate outputs.",
+        information_curves(sweep(results["two-neurons"]), [1, 2], levels={"ln 8": math.log(8)}),
+    )
+
+
+two_neurons = Reproduction(
+    "does a neuron that cannot saturate compress?",
+    "Two leaky ReLUs of slope .1 in a row on X uniform on 1, ..., 8 with targets 0 and 1/4, from w1 = 0, b1 = 4.5, "
+    f"w2 = -1, b2 = 0, beta = .05, squared loss and gradient descent, {SOURCE}.",
+    ("two-neurons",),
+    claims,
+    plates,
+    differs=("Which inputs have which target, the noise and the step size are our choice.",),
+    small={"two-neurons": {"training.epochs": 300, "training.checkpoints": 5, "network.seeds": [0]}},
+)

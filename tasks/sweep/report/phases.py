@@ -1,0 +1,117 @@
+"""Phases of training: when the information of a layer was highest, what it rose before and lost since."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from tasks.page.tables import Table, number
+from tasks.sweep.report.arranged import Arranged, Case
+
+KEYS = ["network", "beta", "seed", "split", "layer"]
+LEAST = 3  # epochs that make phases
+
+
+def phases(arranged: Arranged, quantity: str = "I_X_T") -> pd.DataFrame:
+    """One row for each layer of each network, under the reference law.
+
+    Columns: `first`, `last` and `peak`, the first and the last epoch and that with the highest bracket; `earliest` to
+    `latest`, the epochs between which the highest information may lie, as far as brackets say; `rise` and `lost`, what
+    the peak is above the first and the last epoch, each from `_low` to `_high` in nats. The peak is chosen by the
+    brackets that it is published from: a rise or a loss is a finding where its low end is above 0.
+
+    Args:
+        arranged: the tables.
+        quantity: "I_X_T" or "I_T_Y".
+    """
+    table = arranged.brackets(quantity)
+    rows = []
+    for key, path in table[table["shift"] == "reference"].groupby(KEYS, sort=False):
+        path = path.sort_values("epoch")
+        if len(path) < LEAST:
+            continue
+        low, high, epoch = (path[name].to_numpy() for name in ("lower", "upper", "epoch"))
+        peak = int(np.argmax(low))
+        could = epoch[high >= low[peak]]
+        rows.append(
+            {
+                **dict(zip(KEYS, key, strict=True)),
+                **{"first": epoch[0], "peak": epoch[peak], "last": epoch[-1]},
+                **{"earliest": could.min(), "latest": could.max()},
+                **{"rise_low": low[peak] - high[0], "rise_high": high[peak] - low[0]},
+                **{"lost_low": low[peak] - high[-1], "lost_high": high[peak] - low[-1]},
+            }
+        )
+    numbers = ["first", "peak", "last", "earliest", "latest", "rise_low", "rise_high", "lost_low", "lost_high"]
+    return pd.DataFrame(rows, columns=[*KEYS, *numbers])
+
+
+def phase_table(arranged: Arranged) -> Table:
+    """Phases by case and layer: spans over seeds, the mean loss with its interval, and in words what is beyond the
+    brackets in every seed."""
+    found = phases(arranged)
+    rows = []
+    for case in arranged.cases:
+        for layer, mine in case.of(found).groupby("layer"):
+            when = (
+                f"{mine['peak'].min()} to {mine['peak'].max()}"
+                if mine["peak"].nunique() > 1
+                else f"{mine['peak'].iloc[0]}"
+            )
+            could = f"{mine['earliest'].min()} … {mine['latest'].max()}"
+            rows.append(
+                [case.label, str(layer), (when, "", could), _ends(mine, "rise"), _ends(mine, "lost"),
+                 mean_loss(mine), verdict(mine)]
+            )  # fmt: skip
+    head = ["case", "layer", "epoch of the highest", "rise before, nats", "lost since, nats", "mean loss", "in words"]
+    caption = (
+        "I(X; T) under the reference law. Small print: the epochs between which the highest may lie, as far as "
+        "brackets say. Brackets are unions over seeds; the mean loss is over seeds, with its 95 % interval by "
+        "Student's t."
+    )
+    return Table(head, rows, caption)
+
+
+def _ends(rows: pd.DataFrame, name: str) -> str:
+    return f"[{number(rows[f'{name}_low'].min())}, {number(rows[f'{name}_high'].max())}]"
+
+
+def mean_loss(rows: pd.DataFrame) -> str:
+    """The mean over seeds of the middle of what was lost; its interval where there are two or more."""
+    middle = (rows["lost_low"] + rows["lost_high"]) / 2
+    if len(middle) < 2:
+        return number(float(middle.iloc[0]))
+    half = float(t.ppf(0.975, len(middle) - 1) * middle.std() / np.sqrt(len(middle)))
+    return f"{number(float(middle.mean()))} ± {number(half)}"
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """What is beyond the brackets in every seed."""
+    rises, falls = ((rows[f"{name}_low"] > 0).all() for name in ("rise", "lost"))
+    if rises and falls:
+        return "rises, then compresses"
+    if falls:
+        return "compresses from the start"
+    return "rises" if rises else "no change beyond the brackets"
+
+
+def phase_findings(arranged: Arranged, case: Case) -> list[str]:
+    """Which layers compressed beyond the brackets, and by how much."""
+    found = case.of(phases(arranged))
+    if found.empty:
+        return []
+    said = []
+    for layer, mine in found.groupby("layer"):
+        if (mine["lost_low"] > 0).all():
+            said.append(
+                f"layer {layer} ({number(float(mine['lost_low'].min()))} nats or more since epoch {_when(mine)})"
+            )
+    if not said:
+        return ["No layer lost information since its highest epoch beyond the brackets."]
+    return [
+        f"Compression beyond the brackets{' in every seed' if found['seed'].nunique() > 1 else ''}: {', '.join(said)}."
+    ]
+
+
+def _when(rows: pd.DataFrame) -> str:
+    ends = rows["peak"].min(), rows["peak"].max()
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
