@@ -11,6 +11,7 @@ import pandas as pd
 
 from ib_core.bounds.theorems import named
 from ib_core.estimate import IN_WORDS, WIDTH
+from ib_core.estimators.measure import MEASURES
 from tasks.engine.recipe import Cost, Recipe
 from tasks.page.page import write_page
 from tasks.page.tables import number, span
@@ -113,6 +114,7 @@ def write_report(tables: SweepTables, out: Path) -> None:
         accuracy=parts.accuracy_table(arranged),
         phases=phase_table(arranged),
         measures=parts.measure_tables(arranged),
+        described={name: MEASURES.find(name).description for name in MEASURES.names},
         claims=claim_table(arranged),
         measures_by_law=parts.measures_by_law(arranged),
         projected_from=partial(parts.projected_from, arranged),
