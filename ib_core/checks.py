@@ -91,7 +91,7 @@ def _exact(values: Any, name: str) -> np.ndarray:
     """As float64 bit for bit, or refused in one line."""
     wanted = f"{name} must be real numbers that float64 holds exactly"
     try:
-        array = _array(values)
+        array = array_of(values)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         problem = str(error).split("\n")[0]
         raise ValueError(f"{wanted}, got {type(values).__name__}: {problem:.120}") from error
@@ -112,14 +112,14 @@ def _exact(values: Any, name: str) -> np.ndarray:
     return rounded
 
 
-def _array(values: Any) -> np.ndarray:
+def array_of(values: Any) -> np.ndarray:
     """A numpy array of what was given, tensors inside lists included."""
     if isinstance(values, torch.Tensor):
         dense = (values.to_dense() if values.layout != torch.strided else values).detach().cpu()
         small = dense.dtype.is_floating_point and dense.dtype.itemsize < 4  # numpy has no bfloat16, nor float8
         return (dense.double() if small else dense.resolve_conj().resolve_neg()).numpy()
     if isinstance(values, list | tuple):
-        return np.asarray([_array(value) if _holds_tensors(value) else value for value in values])
+        return np.asarray([array_of(value) if _holds_tensors(value) else value for value in values])
     return np.asanyarray(values) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
 
 

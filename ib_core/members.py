@@ -48,7 +48,7 @@ class Registry(Generic[Kind]):
         """
         if not _is_own(name):
             if name not in self.names:
-                raise KeyError(f"{self.choice}, got {name!r}")
+                raise KeyError(f"{self.choice}, got {name!r}{did_you_mean(name, self.names)}")
             return f"{self.room}.{name}", name
         return own_place(name)
 
@@ -97,6 +97,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What to say behind a name that there is not: the one that is close to it, if there is one."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def listed(names: Iterable[Any], most: int = 8) -> str:
+    """Names as an error shows them, the first of many."""
+    every = [str(name) for name in names]
+    return (", ".join(every[:most]) or "nothing") + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def _is_own(name: str) -> bool:

@@ -40,9 +40,13 @@ def plan(
         return
     console.say(sweep)
     console.print(stage_table(planned, states))
-    reasons = Counter((state.unit.stage, state.state, state.reason) for state in states if state.state != "ready")
-    for (stage, name, reason), count in list(reasons.items())[:20]:
-        console.say(f"  {count:5} x {stage} {name}: {reason}")
+    reasons: dict[tuple[str, str], Counter[str]] = {}
+    for state in states:
+        if state.state != "ready":
+            reasons.setdefault((state.state, state.reason), Counter())[state.unit.stage] += 1
+    for (name, reason), stages in list(reasons.items())[:20]:
+        where = "of all stages" if len(stages) == len(planned.stages) > 1 else ", ".join(stages)
+        console.say(f"  {stages.total():5} x {where} {name}: {reason}")
     if len(reasons) > 20:
         console.say(f"  and {len(reasons) - 20} more reasons: --json lists every unit")
     check_affordable(planned.config, states, workspace, planned.config.resources.workers or os.cpu_count() or 1)

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from flows.settings.settings import Settings, did_you_mean, shown
+from flows.settings.settings import Settings, shown
+from ib_core.members import did_you_mean
 
 
 def one_line(error: ValidationError, model: type[BaseModel]) -> str:

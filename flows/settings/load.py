@@ -12,9 +12,10 @@ from pydantic import ValidationError
 import deployments
 from flows.settings.errors import one_line
 from flows.settings.overrides import override
-from flows.settings.settings import ConfigError, StudyConfig, did_you_mean, shown
+from flows.settings.settings import ConfigError, StudyConfig, shown
 from flows.settings.strict_yaml import read_yaml
 from flows.settings.study import study_named
+from ib_core.members import did_you_mean
 
 
 def sweep_path(sweep: str) -> Path:

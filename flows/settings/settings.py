@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
-from ib_core.members import Registry, did_you_mean
+from ib_core.members import Registry
 
 MAX_CELLS = 100_000
 LONGEST = 1000  # characters of an error
@@ -88,10 +88,16 @@ def named(registry: Registry[Any]) -> AfterValidator:
         try:
             registry.find(name)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"must be {error.args[0]}{did_you_mean(name, registry.names)}") from error
+            raise ValueError(f"must be {error.args[0]}") from error
         return name
 
     return AfterValidator(check)
+
+
+def concerning(setting: str, value: str, problem: str) -> ConfigError:
+    """What is wrong with what a setting names, which is said once."""
+    named = "" if value in problem else f" ({value})"
+    return ConfigError(f"{setting}{named}: {problem}")
 
 
 def shown(value: Any) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flows.settings.settings import ConfigError, StudyConfig, did_you_mean, shown
+from flows.settings.settings import ConfigError, StudyConfig, shown
 from ib_core.members import Registry
 from tasks.engine.recipe import Recipe
 from tasks.tracking.record import StudyRecord
@@ -55,10 +55,8 @@ def study_named(name: Any, setting: str = "study") -> Study:
     try:
         return STUDIES.find(name if isinstance(name, str) else "")
     except (KeyError, TypeError) as error:
-        if isinstance(name, str) and "." in name:
-            raise ConfigError(f"{setting} must be {error.args[0]}") from error
-        close = did_you_mean(str(name), STUDIES.names)
-        raise ConfigError(f"{setting} must be {STUDIES.choice}{close}, got {shown(name)}") from error
+        found = error.args[0] if isinstance(name, str) else f"{STUDIES.choice}, got {shown(name)}"
+        raise ConfigError(f"{setting} must be {found}") from error
 
 
 def entrypoint(name: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ib_core.checks import finite_array, integer_array
+from ib_core.checks import array_of, finite_array, integer_array
 from ib_core.laws.input_law import InputLaw, places
 from ib_core.streams import stream
 
@@ -32,7 +32,7 @@ class Points:
 
     def __post_init__(self) -> None:
         x = _compact(self.x)
-        y = integer_array(_column(self.y), "y", "(N)")
+        y = _classes(self.y)
         if len(x) != len(y):
             raise ValueError(f"x and y must have a row for each point, got {len(x)} and {len(y)}")
         if y.min() < 0:
@@ -125,6 +125,23 @@ def _compact(x: Any) -> np.ndarray:
     if np.array_equal(single.astype(given.dtype), given):
         return single
     return finite_array(given, "x", None)
+
+
+def _classes(y: Any) -> np.ndarray:
+    """Labels as whole numbers (N,)."""
+    wanted = "y must be classes 0..C-1, a whole number for each point"
+    try:
+        given = _column(array_of(y))
+    except (TypeError, ValueError, RuntimeError):  # no array at all
+        return integer_array(y, "y", "(N)")
+    if given.dtype.kind not in "biuf" and given.size and isinstance(given.flat[0], str | bytes):
+        first = given.flat[:1].tolist()[0]
+        raise ValueError(f"{wanted}, got text, {first!r:.40}: np.unique(y, return_inverse=True)[1] numbers it")
+    if given.ndim > 1:
+        one_hot = given.ndim == 2 and np.isin(given, (0, 1)).all() and (given.sum(axis=1) == 1).all()
+        found = f"one-hot rows {given.shape}: y.argmax(axis=1) has the classes" if one_hot else f"shape {given.shape}"
+        raise ValueError(f"{wanted}, got {found}")
+    return integer_array(given, "y", "(N)")
 
 
 def _column(values: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ib_core.networks.hooks import NetworkError, Tap, as_inputs, mode, taps, tensor_of
+from ib_core.networks.hooks import LayerError, NetworkError, Tap, as_inputs, mode, taps, tensor_of
 from ib_core.networks.noisy_network import NoisyNetwork
 
 FLOAT32_STEP = 2.0**-23
@@ -100,15 +100,15 @@ def _check_calls(places: list[Tap], calls: list[int]) -> None:
     for layer, tap in enumerate(places):
         count = calls.count(layer)
         if count == 0:
-            raise NetworkError(f"layer {tap.name!r} is not called in a pass, so that there is nothing to noise")
+            raise LayerError(f"layer {tap.name!r} is not called in a pass, so that there is nothing to noise")
         if count > 1:
-            raise NetworkError(
+            raise LayerError(
                 f"layer {tap.name!r} must be called once in a pass, got {count} calls: give each place a submodule of "
                 "its own"
             )
     if calls != sorted(calls):
         order = ", ".join(places[layer].name for layer in calls)
-        raise NetworkError(f"layers must be in the order of the forward pass, {order}")
+        raise LayerError(f"layers must be in the order of the forward pass, {order}")
 
 
 def _tensors(places: list[Tap], found: _Pass, n: int) -> list[tuple[str, Tensor]]:
@@ -119,18 +119,21 @@ def _tensors(places: list[Tap], found: _Pass, n: int) -> list[tuple[str, Tensor]
     named = [(f"layer {tap.name!r}", tensor_of(tap, each)) for tap, each in zip(places, found.outputs, strict=True)]
     named.append(("the read-out", found.logits))
     for name, tensor in named:
+        fault = NetworkError if tensor is found.logits else LayerError
         if tensor.dtype not in (torch.float32, torch.float64):
-            raise NetworkError(f"{name} must be float32 or float64 to be noised, got {tensor.dtype}")
+            raise fault(f"{name} must be float32 or float64 to be noised, got {tensor.dtype}")
         if tensor.ndim == 0 or len(tensor) != n:
-            raise NetworkError(f"{name} must have the batch as its first dimension, got {tuple(tensor.shape)} for {n}")
+            raise fault(f"{name} must have the batch as its first dimension, got {tuple(tensor.shape)} for {n}")
         if not tensor.isfinite().all():
-            raise NetworkError(f"{name} must be finite, got NaN or infinity")
+            raise fault(f"{name} must be finite, got NaN or infinity")
     return named
 
 
 def _check_classes(logits: Tensor, classes: int | None) -> None:
     if classes is not None and logits.shape[1] < classes:
-        raise NetworkError(f"the read-out must have a class for each of {classes} labels, got {logits.shape[1]}")
+        raise NetworkError(
+            f"the network must have an output for each of the {classes} classes of the labels, got {logits.shape[1]}"
+        )
 
 
 def _check_repeated(outputs: list[tuple[str, Tensor]], again: _Pass, places: list[Tap]) -> None:

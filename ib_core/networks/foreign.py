@@ -1,12 +1,12 @@
 """A user's own network: a function of theirs that builds a module, and weights that fit it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ib_core.members import own_member
+from ib_core.members import listed, own_member
 from ib_core.networks.hooks import NetworkError
 
 # What other tools put before the names of a state_dict.
@@ -64,18 +64,14 @@ def fitted(module: nn.Module, state: Mapping[str, Tensor], origin: str = "the we
     missing = [name for name in own if name not in found and own[name].data_ptr() not in stored]
     unexpected = [name for name in found if name not in own]
     if missing or unexpected:
-        parts = [f"{what} {_some(names)}" for what, names in (("lack", missing), ("have besides", unexpected)) if names]
+        sides = ("lack", missing), ("have besides", unexpected)
+        parts = [f"{what} {listed(names, 5)}" for what, names in sides if names]
         raise NetworkError(f"{origin} must fit the network, but {' and '.join(parts)}")
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
             wanted, got = tuple(own[name].shape), tuple(tensor.shape)
             raise NetworkError(f"{origin} must fit the network: {name} must have shape {wanted}, got {got}")
     return found
-
-
-def _some(names: Iterable[str], most: int = 5) -> str:
-    listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
 def _line(error: BaseException) -> str:

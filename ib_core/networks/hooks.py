@@ -11,9 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ib_core.members import listed
+
 
 class NetworkError(ValueError):
     """A network whose layers cannot be noised or measured as asked; the message is one line."""
+
+
+class LayerError(NetworkError):
+    """What stands against the layers that are named, and not against the network."""
 
 
 class Tap(NamedTuple):
@@ -37,17 +43,17 @@ def taps(module: nn.Module, names: Sequence[str]) -> list[Tap]:
         NetworkError: there are none, one is named twice, or has no module.
     """
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise NetworkError(f"layers must be a list of names of submodules, got {names!r}")
+        raise LayerError(f"layers must be a list of names of submodules, got {names!r}")
     if not names:
-        raise NetworkError("layers must name at least one submodule, got none")
+        raise LayerError("layers must name at least one submodule, got none")
     known = dict(module.named_modules(remove_duplicate=False))
     found = []
     for name in names:
         if list(names).count(name) > 1:
-            raise NetworkError(f"layers must be distinct, got {name!r} twice")
+            raise LayerError(f"layers must be distinct, got {name!r} twice")
         path, index = _parsed(name)
         if path not in known or not path:
-            raise NetworkError(f"layers must name submodules, got {name!r}{_hint(path, list(known))}")
+            raise LayerError(f"layers must name submodules, got {name!r}{_hint(path, list(known))}")
         found.append(Tap(name, known[path], index))
     return found
 
@@ -63,7 +69,7 @@ def _parsed(name: str) -> tuple[str, int | str | None]:
 
 def _hint(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, [each for each in known if each], 1)
-    return f": did you mean {close[0]}?" if close else f"; there are {', '.join(filter(None, known))[:200] or 'none'}"
+    return f": did you mean {close[0]}?" if close else f"; it has {listed(filter(None, known))}"
 
 
 def tensor_of(tap: Tap, output: Any) -> Tensor:
@@ -78,15 +84,15 @@ def tensor_of(tap: Tap, output: Any) -> Tensor:
         example = f"{tap.name}[{parts[0]}]" if parts else "none"
         kind = f"a {type(output).__name__} of {len(parts)}"
         if tap.part is None:
-            raise NetworkError(f"layer {tap.name!r} gives {kind}: name one of its tensors, as {example}")
+            raise LayerError(f"layer {tap.name!r} gives {kind}: name one of its tensors, as {example}")
         try:
             found = output[tap.part]  # type: ignore[index]
         except (KeyError, IndexError, TypeError) as error:
-            raise NetworkError(f"layer {tap.name!r} gives {kind}, whose tensors are {parts}") from error
+            raise LayerError(f"layer {tap.name!r} gives {kind}, whose tensors are {parts}") from error
     elif tap.part is not None:
-        raise NetworkError(f"layer {tap.name!r} has an index, but its module gives one {type(output).__name__}")
+        raise LayerError(f"layer {tap.name!r} has an index, but its module gives one {type(output).__name__}")
     if not isinstance(found, Tensor):
-        raise NetworkError(f"layer {tap.name!r} must give a tensor, got {type(found).__name__}")
+        raise LayerError(f"layer {tap.name!r} must give a tensor, got {type(found).__name__}")
     return found
 
 

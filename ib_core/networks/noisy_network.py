@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ib_core.networks.cuts import cuts
 from ib_core.networks.half_width import half_width
-from ib_core.networks.hooks import NetworkError, as_inputs, hooked, mode, taps
+from ib_core.networks.hooks import LayerError, NetworkError, as_inputs, hooked, mode, taps
 from ib_core.networks.lipschitz import lipschitz
 from ib_core.streams import stream
 
@@ -140,14 +140,14 @@ class NoisyNetwork:
         def seen(layer: int, signal: Tensor) -> Tensor:
             nonlocal reached
             if layer != reached + 1:
-                raise NetworkError(self._disorder(layer, reached))
+                raise LayerError(self._disorder(layer, reached))
             reached = layer
             return noisy(layer, signal)
 
         with mode(self.module, training), hooked(self.module, self.places, seen):
             logits = self.module(self.inputs(x))
         if reached < self.hidden:
-            raise NetworkError(f"layer {self.names[reached]!r} is not called in a pass")
+            raise LayerError(f"layer {self.names[reached]!r} is not called in a pass")
         return logits
 
     def _disorder(self, layer: int, reached: int) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ib_core.checks import finite_array
 from ib_core.laws.family import FAMILIES, shifted
+from ib_core.laws.family_parameters import check_parameters
 from ib_core.laws.input_law import InputLaw
 from ib_core.networks.noisy_network import NoisyNetwork
 
@@ -57,6 +58,7 @@ def _of_family(reference: InputLaw, given: Any, network: NoisyNetwork) -> InputL
         family = FAMILIES.find(name)
     except KeyError as error:
         raise ValueError(f"a family must be {error.args[0]}") from error
+    check_parameters(name, family, {key: value for key, value in parameters.items() if key != "metric"})
     sees = {"network": network} if family.sees_network else {}
     return shifted(name, reference, float(size), **{**sees, **parameters}).law
 

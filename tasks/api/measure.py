@@ -80,8 +80,8 @@ def measure(
         1     1       rare  0.32  0.33   True
     """
     inputs = finite_array(x, "x", None)
-    labels = np.zeros(len(inputs), np.int64) if y is None else finite_array(y, "y", None)
-    points = Points(inputs, labels, None if weights is None else finite_array(weights, "weights", None))
+    given_weights = None if weights is None else finite_array(weights, "weights", None)
+    points = Points(inputs, np.zeros(len(inputs), np.int64) if y is None else y, given_weights)
     reference = points.law(np.arange(len(inputs)))
     sampling = Sampling(
         _at_least(1, passes, "passes"),

@@ -6,6 +6,9 @@ through the files of `ib_core` and `tasks` and of a user's own modules. What sta
 for nothing, nor do docstrings, comments and layout, nor a method `cost`, which estimates. A registry finds its members
 by name: nothing mentions them, so that one more makes no result stale.
 
+Of the libraries that the house uses those count that the definitions mention, of other people's packages all that a
+module of a user's imports, wherever in it: what they change by being imported is not seen.
+
 The store, the engine and this file move bytes and cannot change a number, so they are left out; so are the readers of
 data sets, as what they read is known by its digest.
 """
@@ -17,12 +20,13 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import NamedTuple
 
 _ROOT = Path(__file__).parent.parent.parent
 _HOUSE = ("ib_core", "tasks")
+_ABOVE = ("flows", "deployments", "ibshift")  # make no numbers
 _MACHINERY = (
     "tasks.store.store",
     "tasks.engine.recipe",
@@ -42,7 +46,8 @@ class Fingerprint(NamedTuple):
 
     Attributes:
         code: hash of what is reached in each module, by its name; of a page template beside it, by "module.html".
-        libraries: version of each library that the reached code mentions.
+        libraries: version of each library that the reached code mentions, and of each distribution that a user's module
+            imports.
     """
 
     code: dict[str, str]
@@ -76,6 +81,8 @@ def read_fingerprint(kind: type, members: tuple[Definition, ...]) -> Fingerprint
         if path is None:
             continue
         contents = _contents(module, path.read_text(encoding="utf-8"))
+        if module.partition(".")[0] not in _HOUSE:
+            libraries.update(*map(_distributions, contents.imports))
         if name != _WHOLE and name not in contents.definitions and name not in contents.aliases:
             # `from package import module`, or a name that is made in some other way: then all of it counts.
             inner = f"{module}.{name}"
@@ -107,6 +114,7 @@ class _Contents(NamedTuple):
     definitions: dict[str, list[tuple[str, list[Definition]]]]
     aliases: dict[str, Definition]
     effects: list[tuple[str, list[Definition]]]  # statements that bind nothing
+    imports: set[str]  # packages that any statement imports
 
 
 @cache
@@ -115,7 +123,8 @@ def _contents(module: str, text: str) -> _Contents:
     aliases = dict(_imported(module, tree.body))
     bound = [(list(_bound(node)), node) for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
     own = {name for names, _ in bound for name in names}
-    contents = _Contents({}, {name: place for name, place in aliases.items() if name not in own}, [])
+    imports = {origin.partition(".")[0] for _, (origin, _) in _imported(module, [tree])}
+    contents = _Contents({}, {name: place for name, place in aliases.items() if name not in own}, [], imports)
     for names, node in bound:
         if _is_prose(node):
             continue
@@ -255,6 +264,21 @@ def _source(module: str) -> Path | None:
     path = Path(spec.origin).resolve()
     libraries = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")]
     return None if any(path.is_relative_to(folder) for folder in libraries) else path
+
+
+def _distributions(package: str) -> tuple[str, ...]:
+    """The distributions that a package of other people's comes from; none for the house, Python's own and a user's."""
+    if package in _LIBRARIES:
+        return (_LIBRARIES[package],)
+    if package in (*_HOUSE, *_ABOVE) or package in sys.stdlib_module_names or _source(package) is not None:
+        return ()
+    return tuple(_owners().get(package, ()))
+
+
+@cache
+def _owners() -> dict[str, list[str]]:
+    """Distributions by the packages that they install."""
+    return {package: sorted(set(names)) for package, names in packages_distributions().items()}
 
 
 def _version(library: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ib_core.laws.points import Points
+from ib_core.members import listed
+from tasks.store.errors import said
 
 WANTED = "x and y, with weights and train (true where a point is for training) if there are, or x_train, y_train, "
 WANTED += "x_test and y_test"
@@ -35,7 +37,7 @@ def read_arrays(path: Path) -> Points:
         return _points(path, x, y, None, train)
     others = arrays.keys() - {"x", "y", "weights", "train"}
     if others or not {"x", "y"} <= arrays.keys():
-        raise ValueError(f"{path} must hold {WANTED}, got {', '.join(sorted(arrays)) or 'nothing'}")
+        raise ValueError(f"{path} must hold {WANTED}, got {listed(sorted(arrays))}")
     return _points(path, arrays["x"], arrays["y"], arrays.get("weights"), arrays.get("train"))
 
 
@@ -49,4 +51,4 @@ def _points(path: Path, *parts: np.ndarray | None) -> Points:
 def _first_line(error: BaseException) -> str:
     if "pickle" in str(error):  # numpy takes whatever it does not know for that, and advises to trust it
         return "it holds something else"
-    return str(error).partition("\n")[0] or type(error).__name__
+    return said(error)

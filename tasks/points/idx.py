@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ib_core.laws.points import Points
+from ib_core.members import listed
+from tasks.store.errors import said
 
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 # Parts of a data set by how their files begin; what begins in no such way is all there is.
@@ -33,7 +35,7 @@ def read_idx_folder(folder: Path, checksums: dict[str, str] | None = None) -> Po
         stems = list(checksums)
     pairs = [(stem, stem.replace("images", "labels").replace("idx3", "idx1")) for stem in stems if "images" in stem]
     if not pairs or any(labels not in stems for _, labels in pairs):
-        found = ", ".join(path.name for path in sorted(folder.iterdir())[:8]) or "nothing"
+        found = listed(path.name for path in sorted(folder.iterdir()))
         raise ValueError(f"{folder} must hold IDX files *images-idx3-ubyte and *labels-idx1-ubyte, got {found}")
     x, y, train = [], [], list[list[bool | None]]()
     for images, labels in pairs:
@@ -76,7 +78,7 @@ def _read(folder: Path, name: str, checksum: str | None) -> np.ndarray:
     try:
         data = plain.read_bytes() if plain.exists() else gzip.decompress(zipped.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{folder / name} cannot be read: {error}") from error
+        raise ValueError(f"{folder / name} cannot be read: {said(error)}") from error
     if checksum is not None and hashlib.sha256(data).hexdigest() != checksum:
         raise ValueError(
             f"{folder / name} is not the official file: its SHA-256 differs; if it is meant, name the folder as source"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ib_core.laws.points import Points
 from ib_core.laws.source import SOURCES, Source
-from ib_core.members import own_member
+from ib_core.members import listed, own_member
 from tasks.points.arrays import read_arrays
 from tasks.points.idx import read_idx_folder
 from tasks.points.mnist import mnist_folder, read_mnist
@@ -108,9 +108,7 @@ def _from_function(function: Callable[[], Any], source: str) -> Points:
     names = ("x", "y", "weights", "train")
     if isinstance(given, Mapping):
         if not ({"x", "y"} <= given.keys() <= set(names)):
-            raise ValueError(
-                f"{source} must return x and y, perhaps weights and train, got {', '.join(map(str, given))}"
-            )
+            raise ValueError(f"{source} must return x and y, perhaps weights and train, got {listed(given)}")
         parts = [given.get(name) for name in names]
     elif isinstance(given, tuple | list) and 2 <= len(given) <= 4:
         parts = list(given)

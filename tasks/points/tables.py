@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ib_core.laws.points import Points
+from ib_core.members import listed
 from tasks.store.parquet import read_frame
 
 LABEL, WEIGHT, TRAIN = "y", "weight", "train"
@@ -21,17 +22,23 @@ def read_points_table(path: Path) -> Points:
     """
     table = read_frame(path)
     if LABEL not in table or table.columns.duplicated().any():
-        names = ", ".join(map(str, table.columns))
-        raise ValueError(f"{path} must have a column {LABEL!r} of classes, and every name once, got {names:.300}")
+        twice = [str(name) for name in table.columns[table.columns.duplicated()]]
+        found = f"{listed(twice)} more than once" if twice else listed(table.columns)
+        raise ValueError(f"{path} must have a column {LABEL!r} of classes, and every name once, got {found}")
     inputs = [name for name in table.columns if name not in (LABEL, WEIGHT, TRAIN)]
     if not inputs or table.empty:
         raise ValueError(f"{path} must have rows and columns of inputs beside {LABEL!r}, got {table.shape}")
     try:
         x = np.concatenate([_numbers(table[name]) for name in inputs], axis=1)
-        given = (_numbers(table[name])[:, 0] if name in table else None for name in (LABEL, WEIGHT, TRAIN))
-        return Points(x, *given)  # type: ignore[arg-type]
+        given = (_numbers(table[name]) if name in table else None for name in (WEIGHT, TRAIN))
+        return Points(x, _labels(table[LABEL]), *given)  # type: ignore[arg-type]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _labels(column: pd.Series) -> np.ndarray:
+    """The column as it is where it holds text, of which `Points` says what becomes of it."""
+    return column.to_numpy(object) if isinstance(column.iloc[0], str) else _numbers(column)
 
 
 def _numbers(column: pd.Series) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ib_core.networks.foreign import fitted
 from ib_core.networks.hooks import NetworkError
+from tasks.store.errors import said
 
 WRAPPERS = ("state_dict", "model_state_dict")  # what other tools put around a state_dict
 
@@ -41,7 +42,8 @@ def weights_from(path: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # a torn file raises all kinds
         hint = "" if path.suffix == ".safetensors" else "; save module.state_dict(), which needs no code to be read"
-        raise NetworkError(f"weights cannot be read from {path}: {_line(error)}{hint}") from error
+        problem = f"{type(error).__name__}: {said(error)}"
+        raise NetworkError(f"weights cannot be read from {path}: {problem}{hint}") from error
     raise NetworkError(f"weights must be a .safetensors, .pt or .pth file, got {path}")
 
 
@@ -57,7 +59,3 @@ def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
             f"got a {kind} in {path}"
         )
     return dict(found)
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".split("\n")[0][:200]

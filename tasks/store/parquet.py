@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from tasks.store.errors import said
+
 
 def write_table(path: Path, table: pa.Table | pd.DataFrame, compression: str = "zstd") -> None:
     """Write a Parquet file with page checksums: a flipped bit is silent without them."""
@@ -85,8 +87,7 @@ def read_frame(path: Path) -> pd.DataFrame:
         table = csv.read_csv(path) if path.suffix == ".csv" else read_table(path)
         return table.to_pandas()
     except Exception as error:  # readers raise their own types for what is no table
-        problem = str(error).partition("\n")[0]
-        raise ValueError(f"{path} must be a Parquet or CSV file: {problem}") from error
+        raise ValueError(f"{path} must be a Parquet or CSV file: {said(error)}") from error
 
 
 def to_rows(column: pa.ChunkedArray) -> np.ndarray:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from ib_core.laws.divergences import divergences, n_union
 from ib_core.laws.family import FAMILIES, shifted
 from ib_core.laws.input_law import InputLaw, entropy
+from ib_core.members import did_you_mean, listed
 from tasks.engine.fingerprint import Definition, has_source
 from tasks.engine.recipe import NOT_IDENTITY, Cost, Recipe
 from tasks.store.laws import read_law, write_law
@@ -23,6 +24,7 @@ from tasks.store.parquet import read_frame, read_table, write_table
 from tasks.sweep.data import DataSet, Part, points_of
 
 REFERENCE = "reference"
+ROUNDING = 1e-12  # of sums of weights
 
 
 @dataclass(frozen=True)
@@ -178,13 +180,23 @@ def _write_facts(out: Path, reference: InputLaw, law: InputLaw, parameter: float
         "n_union": n_union(reference, law),
         "entropy": law.entropy,
         "label_entropy": entropy(np.bincount(law.labels, law.weights)),
-        "p_label_1": float(law.weights @ (law.labels == 1)),
+        **moving_label(reference, law),
     }
     for name, distance in divergences(reference, law)._asdict().items():
         # JSON has no infinity; null stands for it and the tables turn it back.
         facts[name] = distance.value if distance.value < float("inf") else None
         facts[f"{name}_how"] = distance.how
     (out / "law.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def moving_label(reference: InputLaw, law: InputLaw) -> dict[str, Any]:
+    """The label whose probability rises most, `p_label` after and `p_label_before` the shift; the commonest one where
+    none rises by more than rounding does."""
+    n = 1 + int(max(reference.labels.max(), law.labels.max()))
+    before, after = (np.bincount(each.labels, each.weights, minlength=n) for each in (reference, law))
+    rise = np.where(after - before > ROUNDING, after - before, 0.0)
+    label = int((rise if rise.any() else before).argmax())
+    return {"label": label, "p_label": float(after[label]), "p_label_before": float(before[label])}
 
 
 def law_name(family: str, size: float) -> str:
@@ -251,7 +263,8 @@ def read_column(place: str) -> np.ndarray:
         raise ValueError(f"a file must be given as path#column, got {place!r}")
     table = read_frame(Path(path))
     if column not in table:
-        raise ValueError(f"{path} has no column {column!r}, only {', '.join(map(str, table))}")
+        close = did_you_mean(column, map(str, table))
+        raise ValueError(f"{path} has no column {column!r}{close}, only {listed(table)}")
     values = table[column]
     found = values.dtype if values.ndim == 1 else "several columns of that name"
     if values.ndim != 1 or values.dtype.kind not in "iuf":

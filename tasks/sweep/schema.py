@@ -77,7 +77,8 @@ TABLES: Mapping[str, dict[str, Any]] = {
     },
     "laws": {
         **{"law": str, "split": str, "shift": str, "size": float, "metric": str, "kind": str, "parameter": float},
-        **{"n_atoms": int, "n_union": int, "entropy": float, "label_entropy": float, "p_label_1": float},
+        **{"n_atoms": int, "n_union": int, "entropy": float, "label_entropy": float},
+        **{"label": int, "p_label": float, "p_label_before": float},
         **{f"{name}{end}": kind for name in DISTANCES for end, kind in (("", float), ("_how", str))},
     },
     "examples": {

@@ -178,7 +178,7 @@ def _law(shift: str, metric: str, size: float) -> dict:
             "n_union": N_ATOMS if kind != "moved" else 2 * N_ATOMS,
             "label_entropy": _binary_entropy(2118 / 4096),
             "entropy": math.log(N_ATOMS) * (1 - 0.1 * tv),
-            "p_label_1": 2118 / 4096,
+            **{"label": 1, "p_label": 2118 / 4096, "p_label_before": 2118 / 4096},
         },
         **{
             "tv": tv,

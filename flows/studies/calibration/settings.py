@@ -13,10 +13,10 @@ from flows.settings.settings import (
     Settings,
     StudyConfig,
     ascending,
-    did_you_mean,
     distinct,
 )
 from ib_core.calibration.known_laws import KNOWN_LAWS
+from ib_core.members import did_you_mean
 
 Dimension = Annotated[int, Field(ge=1, le=64)]
 Samples = Annotated[int, Field(ge=2, le=1_000_000)]

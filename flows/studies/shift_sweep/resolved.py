@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
-from flows.settings.settings import ConfigError
+from flows.settings.settings import ConfigError, concerning
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.points import Points
 from ib_core.networks.checks import check
+from ib_core.networks.hooks import LayerError
 from ib_core.networks.noisy_network import NoisyNetwork
 from tasks.points.weights import load_weights
 from tasks.sweep.data import DataSet, Part, PartName, Split, data_set
@@ -105,7 +106,8 @@ def resolve(config: "SweepConfig") -> Resolved:
     kinds = []
     for setting, network in config.each_network:
         own = config.training_of(setting, network)
-        share = _fraction(f"{setting}.training", own, data, chosen.source)
+        # A network that is not trained here is judged on the parts of those that are.
+        share = fraction if own is None else _fraction(f"{setting}.training", own, data, chosen.source)
         if share != fraction and part != "all":
             raise ConfigError(
                 f"{setting}.training.train_fraction must be left out unless data.part is all, as what is measured as "
@@ -142,7 +144,7 @@ def read_data(config: "SweepConfig") -> tuple[DataSet, Points]:
     try:
         return data_set(config.data.source, config.data.path, config.data.shuffle_labels)
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"data.source ({config.data.source}): {error.args[0]}") from error
+        raise concerning("data.source", config.data.source, str(error.args[0])) from error
 
 
 def _weights(setting: str, network: "Network") -> tuple[Weights, ...]:
@@ -176,7 +178,7 @@ def built(setting: str, network: "Network", data: DataSet) -> tuple[Design, nn.M
     try:
         module, names = untrained(design, network.seeds[0])
     except ValueError as error:
-        raise ConfigError(f"{setting}.{'source' if design.own else 'widths'} ({network.source}): {error}") from error
+        raise concerning(f"{setting}.{'source' if design.own else 'widths'}", network.source, str(error)) from error
     if weights:
         try:
             load_weights(module, Path(weights[0].file))
@@ -206,7 +208,7 @@ def _kind(
         noised = NoisyNetwork(module, layers, data.shape, [1.0] * len(layers))
     except Exception as error:  # whatever a module of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        blamed = "layers" if design.own else "widths"
-        raise ConfigError(f"{setting}.{blamed} ({network.source}): {problem}") from error
+        blamed = "widths" if not design.own else "layers" if isinstance(error, LayerError) else "source"
+        raise concerning(f"{setting}.{blamed}", network.source, problem) from error
     design = replace(design, layers=tuple(layers), shapes=tuple(map(tuple, noised.shapes)))
     return Kind(network, design, _weights(setting, network), network.name or design.title, training, fraction)

@@ -17,19 +17,19 @@ from flows.settings.settings import (
     Seed,
     Settings,
     StudyConfig,
-    did_you_mean,
+    concerning,
     distinct,
     named,
     shown,
 )
-from flows.studies.shift_sweep.family_parameters import check_parameters
 from flows.studies.shift_sweep.resolved import Resolved, resolve
 from flows.studies.shift_sweep.training import Shift as TrainingShift
 from flows.studies.shift_sweep.training import Training
 from ib_core.estimators.measure import MEASURES
 from ib_core.laws.family import FAMILIES, Unreachable, check_shift
+from ib_core.laws.family_parameters import check_parameters
 from ib_core.laws.input_law import InputLaw
-from ib_core.members import own_place
+from ib_core.members import did_you_mean, own_place
 from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import ARCHITECTURES
 from tasks.points.mnist import VARIABLE
@@ -79,6 +79,11 @@ def _as_name(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _no_training(value: Any) -> Any:
+    """`training: none`."""
+    return None if value == "none" else value
+
+
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
@@ -117,8 +122,10 @@ class Network(Settings):
         description="beta itself, or beta times the root mean square of the layer on training points, "
         "measured once: with the last weights that are given, or before training",
     )
-    training: dict[str, Any] = Field(
-        {}, description="settings of `training` that are other ones for these networks; the rest is as there"
+    training: Annotated[dict[str, Any] | None, BeforeValidator(_no_training)] = Field(
+        {},
+        description="settings of `training` that are other ones for these networks, the rest is as there; "
+        "none: they are measured as they are",
     )
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
@@ -183,7 +190,7 @@ class Shifts(Settings):
     @model_validator(mode="after")
     def _check_family(self, info: ValidationInfo) -> "Shifts":
         family = FAMILIES.find(self.family)
-        check_parameters(self.family, family, self.parameters)
+        check_parameters(self.family, family, self.parameters, in_files=True, shown=shown)
         for key, value in self.parameters.items():
             if is_column(value):  # a file, which must mean the same wherever the work runs
                 self.parameters[key] = os.path.realpath((info.context or Path()) / value)
@@ -277,11 +284,6 @@ class WorstCase(Settings):
         return None if values is None else distinct(values)
 
 
-def _no_training(value: Any) -> Any:
-    """`training: none`."""
-    return None if value == "none" else value
-
-
 class SweepConfig(StudyConfig):
     """A shift sweep: networks x epochs x layers x shifted laws."""
 
@@ -312,13 +314,13 @@ class SweepConfig(StudyConfig):
         if self.networks and self.network != Network():
             raise ValueError("network must be left out where networks are listed")
         for setting, network in self.each_network:
-            if self.training is None and network.source in ARCHITECTURES.names:
-                raise ValueError(f"training must not be none for {network.source}, whose weights come from training")
-            if self.training is not None and network.weights is not None:
+            where = "training" if self.training is None else f"{setting}.training"
+            if None in (self.training, network.training) and network.source in ARCHITECTURES.names:
+                raise ValueError(f"{where} must not be none for {network.source}, whose weights come from training")
+            if self.training_of(setting, network) is not None and network.weights is not None:
                 raise ValueError(
                     f"training must be none where {setting}.weights are given: they are measured as they are"
                 )
-            self.training_of(setting, network)
         return self
 
     @property
@@ -328,7 +330,7 @@ class SweepConfig(StudyConfig):
         return listed or [("network", self.network)]
 
     def training_of(self, setting: str, network: Network) -> Training | None:
-        """How a kind of networks is trained: as all are, but for what its own settings say.
+        """How a kind of networks is trained: as all are, but for what its own settings say; None where it is not.
 
         Args:
             setting: where it stands in the settings.
@@ -337,6 +339,8 @@ class SweepConfig(StudyConfig):
             ValueError: the whole is refused; the message says which setting of the network is to blame.
         """
         if self.training is None or not network.training:
+            if network.training is None:
+                return None
             if network.training:
                 raise ValueError(f"{setting}.training must be left out where training is none")
             return self.training
@@ -379,7 +383,7 @@ class SweepConfig(StudyConfig):
             if kind.training is None or kind.training.shift is None:
                 continue
             seen = kind.training.shift
-            place = f"{setting}.training.shift" if "shift" in network.training else "training.shift"
+            place = f"{setting}.training.shift" if "shift" in (network.training or {}) else "training.shift"
             for split in filter(None, {found.split(kind, seed) for seed in network.seeds}):
                 rows, _ = split.rows(found.points)
                 if FAMILIES.find(seen.family).moves_atoms:  # which it does to all of them alike
@@ -394,7 +398,7 @@ def _check_shift(
     try:
         given = {key: read_column(value) if is_column(value) else value for key, value in shift.parameters.items()}
     except ValueError as error:
-        raise ConfigError(f"{place}.parameters ({shift.family}): {error}") from error
+        raise concerning(f"{place}.parameters", shift.family, str(error)) from error
     try:
         if "." in shift.family or ":" in shift.family:
             family_place(shift.family)
@@ -404,4 +408,4 @@ def _check_shift(
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         named_size = "sizes" if isinstance(shift, Shifts) else "size"
         blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else named_size
-        raise ConfigError(f"{place}.{blamed} ({shift.family}): {problem}") from error
+        raise concerning(f"{place}.{blamed}", shift.family, problem) from error

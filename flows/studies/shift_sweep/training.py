@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from flows.settings.settings import Count, Positive, Settings, named
-from flows.studies.shift_sweep.family_parameters import check_parameters
+from flows.settings.settings import Count, Positive, Settings, named, shown
 from ib_core.laws.family import FAMILIES
+from ib_core.laws.family_parameters import check_parameters
 from ib_core.networks.objective import OBJECTIVES, check_radius
 from tasks.sweep.laws import is_column
 
@@ -30,7 +30,7 @@ class Shift(Settings):
             raise ValueError(
                 f"family must not see the network, got {self.family}: objective wasserstein_dro trains on such inputs"
             )
-        check_parameters(self.family, family, self.parameters)
+        check_parameters(self.family, family, self.parameters, shown=shown)
         for name, value in self.parameters.items():
             if is_column(value):
                 raise ValueError(

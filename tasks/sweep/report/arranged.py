@@ -52,6 +52,26 @@ class Group:
     slug: str
 
 
+def grouped(families: dict[str, str]) -> list[Group]:
+    """Families, with their metrics, as they fit side by side: together while they are few, else metric by metric."""
+    if len(families) <= WIDEST:
+        return [Group(families, "", "")]
+    groups = []
+    for metric in dict.fromkeys(families.values()):
+        names = [name for name, other in families.items() if other == metric]
+        parts = [names[start : start + WIDEST] for start in range(0, len(names), WIDEST)]
+        for k, part in enumerate(parts, start=1):
+            count = f" {k}" if len(parts) > 1 else ""
+            label = f"{KINDS.get(metric, metric)}{count}"
+            groups.append(Group(dict.fromkeys(part, metric), label, f"_{metric}{count.strip()}"))
+    return groups
+
+
+def rows_together(cases: int, parts: int) -> int:
+    """How many cases fit below each other in one figure, the parts of the data of one network together."""
+    return cases if cases <= MOST_ROWS else max(1, MOST_ROWS // parts) * parts
+
+
 @dataclass(frozen=True)
 class Arranged:
     """The tables of a sweep, arranged as figures and page look at them; failed cells are absent from the numbers."""
@@ -81,9 +101,9 @@ class Arranged:
     @cached_property
     def sheets(self) -> list[Sheet]:
         """The cases as they fit below each other."""
-        if len(self.cases) <= MOST_ROWS:
+        step = rows_together(len(self.cases), len(self.parts))
+        if len(self.cases) <= step:
             return [Sheet(self.cases, "", "")]
-        step = max(1, MOST_ROWS // len(self.parts)) * len(self.parts)
         chunks = [self.cases[start : start + step] for start in range(0, len(self.cases), step)]
         names = [", ".join(dict.fromkeys(case.network_label for case in chunk)) for chunk in chunks]
         return [Sheet(*each, f"_{k}") for k, each in enumerate(zip(chunks, names, strict=True), start=1)]
@@ -120,18 +140,7 @@ class Arranged:
 
     @cached_property
     def groups(self) -> list[Group]:
-        """The families as they fit side by side: together while they are few, else metric by metric."""
-        if len(self.families) <= WIDEST:
-            return [Group(self.families, "", "")]
-        groups = []
-        for metric in dict.fromkeys(self.families.values()):
-            names = [name for name, other in self.families.items() if other == metric]
-            parts = [names[start : start + WIDEST] for start in range(0, len(names), WIDEST)]
-            for k, part in enumerate(parts, start=1):
-                count = f" {k}" if len(parts) > 1 else ""
-                label = f"{KINDS.get(metric, metric)}{count}"
-                groups.append(Group(dict.fromkeys(part, metric), label, f"_{metric}{count.strip()}"))
-        return groups
+        return grouped(self.families)
 
     @cached_property
     def reference(self) -> dict[str, Any]:

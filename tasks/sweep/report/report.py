@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,12 +17,14 @@ from tasks.page.tables import number, span
 from tasks.sweep.bounds import Bounds
 from tasks.sweep.report import audit
 from tasks.sweep.report import tables as parts
-from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.arranged import Arranged, Case, grouped, rows_together
+from tasks.sweep.report.claims import claim_table
 from tasks.sweep.report.example_figures import pictured_families, shown_part, slug
 from tasks.sweep.report.figures import draw
 from tasks.sweep.report.phases import phase_findings, phase_table
 from tasks.sweep.sizes import at_size, title
 from tasks.sweep.tables import READ_BY_PEOPLE, SweepTables, load_tables
+from tasks.sweep.training import JUDGED
 
 TITLES = {
     "shift_response": "Information and accuracy against the size of the shift",
@@ -29,6 +32,10 @@ TITLES = {
     "information_plane": "Information plane over training",
     "information_by_epoch": "Information, loss and accuracy by epoch",
     "signals": "Signals of the deepest layer by class",
+    "clustering": "Information, clustering and loss on one time axis",
+    "cosines": "Cosines between signals within and between classes",
+    "bin_widths": "Entropy of the binned layer against the width of the bins",
+    "claims": "What other estimators would have claimed",
     "tightness": "How tight the bounds are",
     "worst_case": "The worst law in a ball",
     "attribution": "Where the change comes from",
@@ -36,6 +43,7 @@ TITLES = {
     "examples": "What the shift looks like",
     "reference_brackets": "Brackets, caps and data processing under the reference law",
 }
+SECONDS_PER_FIGURE, BYTES_PER_FIGURE = 0.8, 2.5e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +62,8 @@ class Report(Recipe):
         return self.tables.label
 
     def cost(self) -> Cost:
-        return Cost(8.0, 4e6)
+        figures = number_of_figures(self.tables)
+        return Cost(2.0 + SECONDS_PER_FIGURE * figures, 1e6 + BYTES_PER_FIGURE * figures)
 
     def without(self, lost: frozenset[str]) -> Self:
         return replace(self, tables=self.tables.without(lost)) if lost else self
@@ -63,6 +72,17 @@ class Report(Recipe):
         """Write report.html and figures/*.png."""
         self.tables.result.verify()
         write_report(load_tables(self.tables.result.folder), out)
+
+
+def number_of_figures(made: Bounds) -> int:
+    """How many figures a report has, if none is left out for want of numbers."""
+    families = {shifts.family: shifts.unit for shifts in made.shifts}
+    cases = {(each.network.title, each.network.beta, each.law.part.name) for each in made.activations}
+    parts = len({part for _, _, part in cases})
+    sheets = -(-len(cases) // max(1, rows_together(len(cases), parts)))
+    groups = len(grouped(families)) if families else 0
+    pictured = len(families) if any(len(law.shape) > 1 for law in made.laws.values()) else 0
+    return sheets * (4 + 2 * groups) + len(cases) * (2 + groups + bool(made.worst_cases)) + pictured
 
 
 def write_report(tables: SweepTables, out: Path) -> None:
@@ -93,8 +113,13 @@ def write_report(tables: SweepTables, out: Path) -> None:
         networks=parts.network_table(arranged),
         accuracy=parts.accuracy_table(arranged),
         phases=phase_table(arranged),
-        measures=parts.measure_table(arranged),
+        measures=parts.measure_tables(arranged),
+        claims=claim_table(arranged),
         measures_by_law=parts.measures_by_law(arranged),
+        projected_from=partial(parts.projected_from, arranged),
+        slices=arranged.tables.config.get("estimator", {}).get("slices", {}).get("kind", "auto"),
+        saturated=f"{100 * parts.SATURATED:g}",
+        judged=f"{JUDGED:,}".replace(",", "\u202f"),
         shown_part=shown_part(arranged),
         pictured=[f"examples_{slug(family)}" for family in pictured_families(arranged)],
         curves=set(arranged.tables.bottleneck["rule"]),
@@ -176,7 +201,7 @@ def clean_findings(arranged: Arranged, case: Case) -> list[str]:
         )
     correct = arranged.accuracy_at(case, "reference")
     if len(correct):
-        said.append(f"The noisy network reads {span(correct, 1)} % of these inputs correctly.")
+        said.append(f"The noisy network reads {span(correct, 1)} % of these atoms correctly.")
     return said
 
 

@@ -1,5 +1,6 @@
 """The tables of the report: numbers as people read them, in nats, with their doubt."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pandas as pd
 from ib_core.bounds.theorems import among, named
 from ib_core.estimate import WIDTH
 from tasks.page.tables import Table, number, series, span
-from tasks.sweep.laws import name_in
+from tasks.sweep.laws import ROUNDING, name_in
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.schema import CELL, CHECKPOINT, DISTANCES, ESTIMATE, PARTS
 from tasks.sweep.sizes import METRICS, SEVERITIES, at_size, title
@@ -45,12 +46,46 @@ def facts(arranged: Arranged) -> list[tuple[str, str]]:
             f"{'' if law['split'] == 'all' else law['split'] + ': '}{int(law['n_atoms'])} atoms, "
             f"H(X) = {number(law['entropy'])} nats, H(Y) = {number(law['label_entropy'])} nats" for law in measured)),
         ("Shifts", shifts or "none"),
-        ("Passes for each atom", series(table.loc[table["layer"] > 0, "n_passes"])),
+        ("Stored passes for each atom", _passes(table)),
         ("Monte Carlo draws", series(table.loc[table["layer"] > 0, "draws"])),
         ("Estimates (layer, law, epoch)", f"{(states == 'ok').sum()} computed, {(states != 'ok').sum()} failed"),
         ("Device", series(table["device"])),
         ("Code", series(table["code"])),
     ]  # fmt: skip
+
+
+def _passes(table: pd.DataFrame) -> str:
+    """How many, and why the first layer has but one."""
+    first, later = (series(table.loc[here, "n_passes"]) for here in (table["layer"] == 1, table["layer"] > 1))
+    reason = "in layer 1, whose signal is a function of the input: every further pass would be the same"
+    return f"{later}; {first} {reason}" if later != "–" else f"{first} {reason}"
+
+
+def projected_from(arranged: Arranged, cases: list[Case], families: Iterable[str]) -> str:
+    """From which epoch and size on layers have projections, where they have none before: only then are they saturated.
+
+    Args:
+        arranged: the tables.
+        cases: of the figure.
+        families: of the figure.
+    """
+    found = []
+    for case in cases:
+        where = f"{case.label}: " if len(arranged.cases) > 1 else ""
+        for layer, rows in case.of(arranged.projected).groupby("layer"):
+            every = case.of(arranged.information)
+            every = every[every["layer"] == layer]
+            known, first = (set(each.loc[each["shift"] == "reference", "epoch"]) for each in (every, rows))
+            if first and min(first) > min(known):
+                found.append(f"{where}layer {layer} from epoch {min(first)} on")
+            rows, every = arranged.final(rows), arranged.final(every)
+            for family in families:
+                here, sizes = (set(each.loc[each["shift"] == family, "size"]) for each in (rows, every))
+                if here and here != sizes:
+                    upwards = here == {size for size in sizes if size >= min(here)}
+                    on = f"from {min(here):g} on" if upwards else f"at {series(here)}"
+                    found.append(f"{where}layer {layer} under {title(family)} {on}")
+    return "; ".join(dict.fromkeys(found))
 
 
 def _swept(arranged: Arranged, family: str, metric: str) -> str:
@@ -155,13 +190,16 @@ def law_table(arranged: Arranged) -> Table:
         name = "reference" if law.shift == "reference" else at_size(law.shift, law.size, law.metric)
         name = name_in(law.split, name).replace("/", ": ")
         row: list[Any] = [name, law.kind, number(law.parameter), str(law.n_atoms), number(law.entropy)]
-        row.append(number(law.p_label_1))
+        moves = abs(law.p_label - law.p_label_before) > ROUNDING
+        before, after = number(law.p_label_before), number(law.p_label)
+        row.append(f"{law.label}: {before} → {after}" if moves else "")
         for distance in DISTANCES:
             letter = ways.setdefault(getattr(law, f"{distance}_how"), chr(ord("a") + len(ways)))
             row.append((number(getattr(law, distance)), "mark", letter))
         rows.append(row)
-    head = ["law", "kind", "parameter", "atoms", "H(X′), nats", "P(label 1)", "TV", "KL, nats", "W₁", "W₂"]
-    return Table(head, rows, "; ".join(f"{letter}: {way}" for way, letter in ways.items()))
+    head = ["law", "kind", "parameter", "atoms", "H(X′), nats", "label: P → P′", "TV", "KL, nats", "W₁", "W₂"]
+    caption = "; ".join(f"{letter}: {way}" for way, letter in ways.items())
+    return Table(head, rows, f"{caption}. The label is the one whose probability rises most, where any does.")
 
 
 def risk_table(arranged: Arranged) -> Table:
@@ -231,38 +269,54 @@ def accuracy_table(arranged: Arranged) -> Table:
     return Table(["law", *(f"{case.label}, %" for case in arranged.cases)], rows)
 
 
-def measure_table(arranged: Arranged) -> Table:
-    """What else was measured of every layer under the reference law at the final epoch, the mean over seeds."""
+def measure_tables(arranged: Arranged) -> list[Table]:
+    """What else was measured of every layer under the reference law at the final epoch: a table for each measure, the
+    mean over seeds."""
     table = arranged.final(arranged.numbers)
-    names = measured_names(table)
-    rows = [
-        [case.label, str(layer), *_measured(here, names)]
-        for case in arranged.cases
-        for layer, here in case.of(table[table["shift"] == "reference"]).groupby("layer")
+    return [
+        Table(
+            ["noise", "layer", *quantities],
+            [
+                [case.label, _layer(arranged, case, layer, here), *_measured(here, quantities)]
+                for case in arranged.cases
+                for layer, here in case.of(rows[rows["shift"] == "reference"]).groupby("layer")
+            ],
+            str(measure),
+        )
+        for measure, rows, quantities in _by_measure(table)
     ]
-    return Table(["noise", "layer", *(f"{measure}: {quantity}" for measure, quantity in names)], rows)
 
 
 def measures_by_law(arranged: Arranged) -> list[Table]:
-    """The same under every law that it was measured for, a table for each case."""
+    """The same under every law that it was measured for, a table for each measure and case."""
     table = arranged.final(arranged.numbers)
-    names = measured_names(table)
-    return [_law_measures(case, case.of(table[table["size"] > 0]), names) for case in arranged.cases if names]
+    return [
+        _law_measures(arranged, case, str(measure), case.of(rows[rows["size"] > 0]), quantities)
+        for measure, rows, quantities in _by_measure(table)
+        for case in arranged.cases
+    ]
 
 
-def _law_measures(case: Case, table: pd.DataFrame, names: list[tuple[str, str]]) -> Table:
+def _law_measures(arranged: Arranged, case: Case, measure: str, table: pd.DataFrame, quantities: list[str]) -> Table:
     rows = [
-        [at_size(shift, size, metric), str(layer), *_measured(here, names)]
+        [at_size(shift, size, metric), _layer(arranged, case, layer, here), *_measured(here, quantities)]
         for (shift, size, metric, layer), here in table.groupby(["shift", "size", "metric", "layer"], sort=False)
     ]
-    return Table(["law", "layer", *(f"{measure}: {quantity}" for measure, quantity in names)], rows, case.label)
+    return Table(["law", "layer", *quantities], rows, f"{measure}, {case.label}")
 
 
-def measured_names(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Every measure and quantity, in the order of the table."""
-    return list(table[["measure", "quantity"]].drop_duplicates().itertuples(index=False, name=None))
+def _by_measure(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
+    """Every measure with its rows and quantities, in the order of the table."""
+    for measure, rows in table.groupby("measure", sort=False):
+        yield str(measure), rows, [str(quantity) for quantity in rows["quantity"].unique()]
 
 
-def _measured(here: pd.DataFrame, names: list[tuple[str, str]]) -> list[str]:
-    means = here.groupby(["measure", "quantity"])["value"].mean()
-    return [number(means.get(name)) for name in names]
+def _layer(arranged: Arranged, case: Case, layer: int, here: pd.DataFrame) -> str:
+    """The layer, and how many atoms stand for all where they are fewer."""
+    seen, whole = here["n_atoms"].min(), int(arranged.reference_of(case)["n_atoms"])
+    return f"{layer}" if pd.isna(seen) or seen >= whole else f"{layer} (from {seen} of {whole} atoms)"
+
+
+def _measured(here: pd.DataFrame, quantities: list[str]) -> list[str]:
+    means = here.groupby("quantity")["value"].mean()
+    return [number(means.get(name)) for name in quantities]

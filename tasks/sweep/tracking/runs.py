@@ -73,7 +73,7 @@ class SweepRecord(StudyRecord):
         profile = {
             "n_atoms": int(row["n_atoms"]),
             "entropy": float(row["entropy"]),
-            "p_label_1": float(row["p_label_1"]),
+            f"p_label_{row['label']}": float(row["p_label"]),
         }
         return DataSet(f"{self.data_set} {law}", self.law_digests[law], f"law {law}", profile, str(row["kind"]))
 

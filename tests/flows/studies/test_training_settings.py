@@ -56,7 +56,8 @@ def test_the_initial_weights_are_a_checkpoint_of_their_own():
         ({"momentum": 0.5}, r"networks.1.training: momentum must be left out unless optimizer is sgd, got 0.5$"),
         ({"loss": "absolute"}, r"networks.1.training.loss: must be 'cross_entropy' or 'squared', got 'absolute'$"),
         (["epochs"], r"networks.1.training: must be a mapping of settings, got \['epochs'\]$"),
-        ("none", r"networks.1.training: must be a mapping of settings, got 'none'$"),
+        ("nothing", r"networks.1.training: must be a mapping of settings, got 'nothing'$"),
+        ("none", r"networks.1.training must not be none for mlp, whose weights come from training$"),
     ],
 )
 def test_a_wrong_setting_of_one_network_is_named_with_its_place(training, expected):

@@ -89,7 +89,11 @@ FAULTS = {
     ),
     "tuple logits": (Net(last=lambda logits: (logits, 1)), ["act"], "logits \\(n, classes\\), got a tuple for 8"),
     "flat logits": (Net(last=lambda logits: logits[:, 0]), ["act"], "logits \\(n, classes\\), got \\(8,\\)"),
-    "few classes": (Net(last=lambda logits: logits[:, :1]), ["act"], "a class for each of 2 labels, got 1"),
+    "few classes": (
+        Net(last=lambda logits: logits[:, :1]),
+        ["act"],
+        "an output for each of the 2 classes of .*, got 1",
+    ),
     "fails": (Net(lambda self, h: h @ h), ["act"], "fails on inputs of shape \\(8, 6\\): RuntimeError: mat1 and mat2"),
     "fails alone": (Net(lambda self, h: h.squeeze()[:, :]), ["act"], "fails on inputs of shape \\(1, 6\\): IndexError"),
     "no module": (functional.relu, ["act"], "a network must be a torch.nn.Module, got function"),

@@ -144,6 +144,33 @@ def test_a_module_of_ones_own_counts_with_what_it_imports(house, tmp_path_factor
     assert fingerprint(Shifted, members) != before
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import yaml\n\n\ndef mine(law, size):\n    return yaml\n",
+        "from yaml.nodes import Node as N\n\n\ndef mine(law, size):\n    return N\n",
+        "def mine(law, size):\n    import yaml.nodes as inner\n    return inner\n",
+        "try:\n    from yaml import *\nexcept ImportError:\n    pass\n\n\ndef mine(law, size):\n    return load\n",
+        "import yaml  # for what it does\n\n\ndef mine(law, size):\n    return 1\n",
+        "from my_inner import found\n\n\ndef mine(law, size):\n    return found\n",
+    ],
+    ids=["module", "name", "inside", "star", "unmentioned", "through another of one's own"],
+)
+@pytest.mark.usefixtures("house")
+def test_other_peoples_packages_count_that_a_module_of_ones_own_imports(tmp_path_factory, monkeypatch, text):
+    place = tmp_path_factory.mktemp("own")
+    (place / "my_families.py").write_text(f"import json\nfrom ib_core.laws.family import Shift\n{text}")
+    (place / "my_inner.py").write_text("import yaml\n\nfound = yaml\n")
+    monkeypatch.syspath_prepend(str(place))
+    members = (("my_families", "mine"),)
+    before = fingerprint(Shifted, members)
+    assert set(before.libraries) == {*fingerprint(Shifted).libraries, "PyYAML"}
+    real = module._version
+    monkeypatch.setattr(module, "_version", lambda name: "9.9" if name == "PyYAML" else real(name))
+    after = fingerprint(Shifted, members)
+    assert after.libraries == {**before.libraries, "PyYAML": "9.9"} and after.code == before.code
+
+
 def test_libraries_that_make_the_numbers_count(house, monkeypatch):
     _, forget = house
     of_laws = fingerprint(Shifted).libraries
