@@ -11,7 +11,8 @@ from flows.cli.app import WORKSPACE, Overrides, Workspace, app, console
 from flows.execution.results import sweep_folder
 from flows.settings.load import load_config
 from flows.settings.overrides import parse_overrides
-from flows.settings.settings import ConfigError, StudyConfig, did_you_mean
+from flows.settings.settings import ConfigError, StudyConfig
+from ib_core.members import did_you_mean
 from tasks.reproduction.reproduction import REPRODUCTIONS, Reproduction
 
 STYLES = {True: "green", False: "red", None: "dim"}
