@@ -89,11 +89,15 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
         for column, each in enumerate((pairs, pairs * distances, with_direction, with_direction * cosine)):
             within = float(each[same].sum())
             sums[:, column] += within, float(each.sum()) - within
-    within, between = sums
+    near, far = ([float(total) for total in kind] for kind in sums)
+    histograms = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
     return Clustering(
-        *(_ratio(kind[1], kind[0]) for kind in (within, between)),
-        *(_ratio(kind[3], kind[2]) for kind in (within, between)),
-        *(counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines),
+        distance_within=_ratio(near[1], near[0]),
+        distance_between=_ratio(far[1], far[0]),
+        cosine_within=_ratio(near[3], near[2]),
+        cosine_between=_ratio(far[3], far[2]),
+        cosines_within=histograms[0],
+        cosines_between=histograms[1],
         clusters=len(np.unique(cluster)),
     )
 

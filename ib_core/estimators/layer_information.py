@@ -26,7 +26,8 @@ class LayerInformation:
             "smoothed", see `layer_information`; None without one.
         label_upper, label_lower: I(T_l; Y) likewise. None without `labels`.
         plug_in: I_SP, the information of the channel made of `passes`, at least I(X; T_l) in expectation.
-        bracket: lower - WIDTH stderr and upper + WIDTH stderr, within 0 and H(X), WIDTH = 3. It holds the truth of
+        bracket: lower - WIDTH stderr and upper + WIDTH stderr, WIDTH = 3, within 0 and H(X), and of a deterministic
+            layer within d/2 ln(1 + P / (d beta^2)) of its power P around the mean. It holds the truth of
             every law by itself as often as so many standard errors of a normal variable do.
         label_bracket: likewise for I(T_l; Y). None without `labels`.
         entropy, conditional_entropy: h(T_l) and h(T_l | X), whose difference is `upper`.
@@ -117,7 +118,7 @@ class PublishedEnds(NamedTuple):
     lower: Estimate | None
     errors: np.ndarray  # (K,) of the upper end
     pooled_error: np.ndarray  # (K,) the part of them that the pooled passes have
-    entropy: np.ndarray  # (K,) H(X)
+    entropy: np.ndarray  # (K,) the most that is known of I(X; T): H(X), or less
     column: np.ndarray  # which distinct law each of the caller's columns is
     exact: bool
     shared: Shared | None

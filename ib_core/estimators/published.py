@@ -55,7 +55,8 @@ def published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, determ
         deterministic: whether the passes are the channel.
     """
     columns, entropies = _Columns(column, scalar), layer.entropies
-    upper, lower = _bounded_ends(layer, ends, deterministic)
+    most = np.minimum(entropies, _most_of_power(layer)) if deterministic else entropies
+    upper, lower = _bounded_ends(layer, ends, deterministic, most)
     constant = layer.atoms.log_constant + math.log(layer.atoms.n_passes)
     surprise = row(ends.upper, SURPRISE)
     pointwise, errors, low = _by_atom(layer, ends, scalar, column)
@@ -66,7 +67,7 @@ def published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, determ
         conditional = columns.estimate(row(ends.upper, OWN_SURPRISE), constant)
     label_bracket = None
     if ends.label_upper is not None:
-        label_bracket = columns.bracket(ends.label_lower, ends.label_upper, layer.label_entropies)
+        label_bracket = columns.bracket(ends.label_lower, ends.label_upper, np.minimum(layer.label_entropies, most))
     return LayerInformation(
         upper=columns.estimate(upper),
         lower=None if lower is None else columns.estimate(lower),
@@ -74,7 +75,7 @@ def published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, determ
         label_upper=None if ends.label_upper is None else columns.estimate(ends.label_upper),
         label_lower=None if ends.label_lower is None else columns.estimate(ends.label_lower),
         plug_in=columns.estimate(ends.plug_in),
-        bracket=columns.bracket(lower, upper, entropies),
+        bracket=columns.bracket(lower, upper, most),
         label_bracket=label_bracket,
         entropy=columns.estimate(Estimate(surprise.value, np.hypot(surprise.stderr, ends.pooled_error)), constant),
         conditional_entropy=conditional,
@@ -87,20 +88,28 @@ def published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, determ
         remainder=ends.remainder,
         reached=columns.number(_reached(layer, upper, lower, ends.label_upper, ends.label_lower)),
         _ends=PublishedEnds(
-            ends.upper, lower, upper.stderr, ends.pooled_error, entropies, column, deterministic, ends.shared
+            ends.upper, lower, upper.stderr, ends.pooled_error, most, column, deterministic, ends.shared
         ),
     )
 
 
-def _bounded_ends(layer: Layer, ends: Ends, deterministic: bool) -> tuple[Estimate, Estimate | None]:
-    """Both ends with all of their errors, which need not be larger than all there is to know."""
+def _most_of_power(layer: Layer) -> np.ndarray:
+    """(K,) d/2 ln(1 + P/d) with P the power of the signals around their mean, in units of beta^2: the most that a
+    deterministic layer of this power tells, and 0 where all signals are equal."""
+    signals = layer.atoms.centres[:, 0].astype(np.float64)
+    signals -= signals[:1]
+    power = (layer.laws.T @ (signals**2).sum(1)) - ((layer.laws.T @ signals) ** 2).sum(1)
+    return layer.atoms.d / 2 * np.log1p(np.maximum(power, 0.0) * (1 + 1e-9) / layer.atoms.d)
+
+
+def _bounded_ends(layer: Layer, ends: Ends, deterministic: bool, most: np.ndarray) -> tuple[Estimate, Estimate | None]:
+    """Both ends with all of their errors, which need not be larger than all there is to know, `most` (K,)."""
     upper = Estimate(ends.upper.means[INFORMATION], np.hypot(ends.upper.errors[INFORMATION], ends.pooled_error))
     lower = ends.lower
     if layer.proven and not deterministic:
         upper, lower = _proven(layer, ends, upper)
-    most = layer.entropies / WIDTH
-    upper = Estimate(upper.value, np.minimum(upper.stderr, most))
-    return upper, None if lower is None else Estimate(lower.value, np.minimum(lower.stderr, most))
+    upper = Estimate(upper.value, np.minimum(upper.stderr, most / WIDTH))
+    return upper, None if lower is None else Estimate(lower.value, np.minimum(lower.stderr, most / WIDTH))
 
 
 def _reached(layer: Layer, *ends: Estimate | None) -> np.ndarray:

@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullFormatter, NullLocator
 from PIL import Image
 
 from ib_core.bounds.theorem import Theorem
@@ -185,6 +185,15 @@ def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, label: str, room: 
     shown = apart(positions, 0.3 / width)
     axes.set_xticks(positions[shown], [f"{grid[index]:g}" for index in shown])
     axes.set_xlabel(label)
+
+
+def epoch_axis(axes: Axes, epochs: np.ndarray, gap: float = 0.07) -> None:
+    """Logarithmic epochs with ticks at those that were kept, `gap` of the axis apart; epoch 0, when it is there, left
+    of epoch 1."""
+    axes.set_xscale("symlog", linthresh=1) if (epochs == 0).any() else axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(epochs[apart(np.log1p(epochs), gap)])
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def apart(positions: np.ndarray, gap: float = 0.07) -> list[int]:

@@ -10,7 +10,6 @@ from tasks.page import figure_style as style
 from tasks.page.figure_style import DOTTED, INK
 from tasks.reproduction.reading import brackets
 from tasks.sweep.report.arranged import Arranged
-from tasks.sweep.report.figures import epoch_axis
 
 PANEL = 3.0  # inches
 
@@ -39,7 +38,8 @@ def information_curves(
             axes.axhline(height, color=INK, lw=0.9, ls=DOTTED)
             axes.annotate(name, (1, height), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                           va="center", fontsize=8)  # fmt: skip
-        epoch_axis(axes, np.sort(found.tables.history.loc[found.tables.history["network"] == title, "epoch"].unique()))
+        history = found.tables.history
+        style.epoch_axis(axes, np.sort(history.loc[history["network"] == title, "epoch"].unique()))
         axes.set_xlabel("epoch")
         axes.set_title(title if len(titles) > 1 else "")
     panels[0, 0].set_ylabel(label)

@@ -274,8 +274,13 @@ def measures_table(sweep: str, units: Iterable[Measured], places: Mapping[str, d
     return shaped("measures", rows, sweep=sweep)
 
 
+def pictured(epochs: list[int]) -> list[int]:
+    """The first, the last and two epochs between them, as far as there are so many."""
+    return [epochs[k] for k in sorted({round(share * (len(epochs) - 1) / 3) for share in range(4)})]
+
+
 def signals_table(activations: Iterable[Activations], labels: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """One stored pass per atom of the deepest layer at the last epoch, under the reference law: the scatter of S_L.
+    """One stored pass per atom of the deepest layer at up to four epochs, under the reference law: the scatter of S_L.
 
     Args:
         labels: of the atoms of each part.
@@ -283,7 +288,7 @@ def signals_table(activations: Iterable[Activations], labels: Mapping[str, np.nd
     frames = []
     for each in activations:
         deepest = len(each.network.hidden)
-        if each.law.kind == "reference" and each.epoch == each.network.last and not each.is_wide(deepest):
+        if each.law.kind == "reference" and each.epoch in pictured(each.network.kept) and not each.is_wide(deepest):
             labels_here = labels[each.law.part.name]
             points = {"layer": deepest, "atom": np.arange(len(labels_here)), "label": labels_here}
             stored = list(signals_of(each, deepest)[:, 0])

@@ -20,7 +20,7 @@ from tasks.sweep.laws import Law, law_of
 from tasks.sweep.networks import checkpoint, facts_of
 
 SECONDS_PER_VALUE = 50e-9  # one signal value under one law; a measure may take any time
-SECONDS_PER_PAIR = 30e-9  # of atoms under one law, and as much again for every 64 units
+SECONDS_PER_PAIR = 50e-9  # of atoms under one law, and as much again for every 300 units
 CLEAN_BYTES = 2**28  # of the signals of the deterministic twin, at most
 COLUMNS = ["law", "quantity", "at", "value", "n_atoms"]
 
@@ -61,7 +61,7 @@ class Measured(Recipe):
         values = n * width * (1 + (passes if measure.needs_passes else 0))
         seconds = SECONDS_PER_VALUE * values
         if measure.of_pairs:
-            seconds += SECONDS_PER_PAIR * n * n / 2 * (1 + width / 64)
+            seconds += SECONDS_PER_PAIR * n * n / 2 * (1 + width / 300)
         return Cost(seconds * len(self.laws), 5e3, 3e8 + 12.0 * values, "data.atoms")
 
     def build(self, out: Path) -> None:

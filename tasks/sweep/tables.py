@@ -27,7 +27,7 @@ class SweepTables:
         examples: what the laws look like: the probability of classes, an atom of each, and its picture.
         history: loss and accuracy by network and epoch.
         layers: what the theorems know of every layer: width, noise, reach, and whether a connection passes it by.
-        signals: deepest layer's signals at the final epoch, one pass per atom.
+        signals: deepest layer's signals at the first, the last and two epochs between, one pass per atom.
     """
 
     sweep: str

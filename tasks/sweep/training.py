@@ -1,24 +1,30 @@
 """Stage `training`: one noisy network for each beta and seed, with checkpoints at log-spaced epochs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
+from ib_core.laws.input_law import InputLaw
 from ib_core.laws.points import Points
+from ib_core.networks.deformation import KEPT_BYTES, Deformation
 from ib_core.networks.epochs import log_spaced_epochs
 from ib_core.networks.losses import LOSSES, LossName
 from ib_core.networks.noisy_network import NoisyNetwork
+from ib_core.networks.objective import OBJECTIVES
 from ib_core.networks.training import evaluate, geometric, optimizer, train_epoch
 from ib_core.streams import stream
+from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost
 from tasks.store.parquet import write_table
 from tasks.store.store import copy_file
 from tasks.sweep.data import Split, points_of
+from tasks.sweep.laws import family_place
 from tasks.sweep.networks import (
     Network,
     checked,
@@ -32,8 +38,19 @@ from tasks.sweep.networks import (
 )
 
 SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 0.8e-3, 2e-9  # one minibatch, and one hidden value of one input
+SECONDS_OF_A_MOVE = 3.0  # of moving the inputs of a batch, in units of a step
 PROCESS_BYTES = 4e8
 JUDGED = 10_000  # points of a part, at most, that loss and accuracy are measured on
+
+
+@dataclass(frozen=True)
+class TrainingShift:
+    """A shift that training sees, see `Deformation`."""
+
+    family: str
+    size: float
+    parameters: Mapping[str, Any]
+    share: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,8 @@ class Schedule:
         checkpoints: log-spaced epochs that are kept, the last among them.
         untrained: whether the initial weights are kept, too, as epoch 0.
         loss: "cross_entropy" or "squared".
+        objective, radius: what is descended on, of the losses of a batch, and the radius of its ball.
+        shift: that training sees.
         optimizer: "adam" or "sgd".
         learning_rate, final_learning_rate: of the first and the last epoch, falling geometrically between them.
         momentum: of "sgd".
@@ -57,6 +76,9 @@ class Schedule:
     checkpoints: int
     untrained: bool
     loss: LossName
+    objective: str
+    radius: float | None
+    shift: TrainingShift | None
     optimizer: Literal["adam", "sgd"]
     learning_rate: float
     final_learning_rate: float | None
@@ -79,6 +101,12 @@ class Training(Network):
     schedule: Schedule
 
     @property
+    def members(self) -> tuple[Definition, ...]:
+        shift = self.schedule.shift
+        families = () if shift is None else (family_place(shift.family),)
+        return *super().members, OBJECTIVES.place(self.schedule.objective), *families
+
+    @property
     def kept(self) -> list[int]:
         return [0] * self.schedule.untrained + log_spaced_epochs(self.schedule.epochs, self.schedule.checkpoints)
 
@@ -86,8 +114,12 @@ class Training(Network):
         fraction = self.split.fraction or (self.data.official or 0) / self.data.n
         seen = self.schedule.epochs * fraction * self.data.n
         seconds = SECONDS_PER_STEP * seen / self.schedule.batch_size + SECONDS_PER_PASS_VALUE * seen * sum(self.hidden)
+        moves = OBJECTIVES.find(self.schedule.objective).move is not None
+        seconds *= 1 + moves * SECONDS_OF_A_MOVE
         # The points as they are stored and read, and once more for the part that is trained on.
         memory = PROCESS_BYTES + 3 * 4.0 * self.data.n * self.data.width
+        if self.schedule.shift is not None:  # in float64: the law, its shift, and the points of an epoch
+            memory += 2 * KEPT_BYTES + 6 * 8.0 * self.data.n * self.data.width
         return Cost(seconds, 1e4 * len(self.kept), memory, "the number of points of data.source")
 
     def build(self, out: Path) -> None:
@@ -97,6 +129,9 @@ class Training(Network):
         points, plan = points_of(self.data), self.schedule
         train, test = self.split.rows(points)
         x, y = inputs(points, train), torch.from_numpy(points.y[train])
+        seen = None
+        if plan.shift is not None:
+            seen = Deformation(training_law(points, train), **vars(plan.shift), seed=self.seed)
         module, _ = untrained(self.design, self.seed)
         network = noisy(self, module, levels_of(self, module, points, train), probes(points, train).numpy())
         checked(network, points, train)
@@ -114,6 +149,9 @@ class Training(Network):
                 for step in range(done + 1, epoch + 1):
                     ends = plan.learning_rate, plan.final_learning_rate or plan.learning_rate
                     rate = geometric(*ends, step, plan.epochs)
+                    if seen is not None:
+                        atoms, classes = seen.points(step)
+                        x, y = torch.from_numpy(atoms.astype(np.float32)), torch.from_numpy(classes)
                     train_epoch(
                         network,
                         descent,
@@ -125,6 +163,8 @@ class Training(Network):
                         learning_rate=rate,
                         orthonormal=plan.orthonormal,
                         loss=LOSSES[plan.loss],
+                        objective=OBJECTIVES.find(plan.objective),
+                        radius=plan.radius or 0.0,
                     )
                 _save(path, network, descent)
             done = epoch
@@ -135,6 +175,12 @@ class Training(Network):
             copy_file(scratch / checkpoint_name(epoch), out / checkpoint_name(epoch))
         write_table(out / "history.parquet", pd.DataFrame(rows))
         write_facts(checked(network, points, train), probes(points, train), out)
+
+
+def training_law(points: Points, rows: np.ndarray) -> InputLaw:
+    """The points for training as training takes them, all alike."""
+    x = points.x[rows].reshape(len(rows), -1)
+    return InputLaw(x, np.full(len(rows), 1 / len(rows)), points.y[rows], points.shape)
 
 
 def judged(network: NoisyNetwork, points: Points, parts: dict[str, np.ndarray], seed: int, epoch: int) -> dict:

@@ -22,7 +22,7 @@ from tasks.sweep.pretrained import Pretrained
 from tasks.sweep.report.report import Report
 from tasks.sweep.sampling import Sampling
 from tasks.sweep.slices import Slices
-from tasks.sweep.training import Schedule, Training
+from tasks.sweep.training import Schedule, Training, TrainingShift
 from tasks.sweep.worst_case import WorstCase
 
 EARLIER = 3.0  # times the standard error of the last checkpoint, at all before it
@@ -142,7 +142,8 @@ def _network(found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
     if kind.training is None:
         return Pretrained(*made, kind.weights, split, title=kind.title, among_others=several)
     assert split is not None  # known wherever there is training
-    schedule = Schedule(**kind.training.model_dump(exclude={"train_fraction"}))
+    shift = None if kind.training.shift is None else TrainingShift(**kind.training.shift.model_dump())
+    schedule = Schedule(**kind.training.model_dump(exclude={"train_fraction", "shift"}), shift=shift)
     return Training(*made, split, schedule, title=kind.title, among_others=several)
 
 

@@ -106,7 +106,8 @@ def resolve(config: "SweepConfig") -> Resolved:
     kinds = []
     for setting, network in config.each_network:
         own = config.training_of(setting, network)
-        share = _fraction(f"{setting}.training", own, data, chosen.source)
+        # A network that is not trained here is judged on the parts of those that are.
+        share = fraction if own is None else _fraction(f"{setting}.training", own, data, chosen.source)
         if share != fraction and part != "all":
             raise ConfigError(
                 f"{setting}.training.train_fraction must be left out unless data.part is all, as what is measured as "

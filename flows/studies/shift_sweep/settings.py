@@ -23,6 +23,7 @@ from flows.settings.settings import (
     shown,
 )
 from flows.studies.shift_sweep.resolved import Resolved, resolve
+from flows.studies.shift_sweep.training import Shift as TrainingShift
 from flows.studies.shift_sweep.training import Training
 from ib_core.estimators.measure import MEASURES
 from ib_core.laws.family import FAMILIES, Unreachable, check_shift
@@ -34,6 +35,9 @@ from ib_core.networks.architecture import ARCHITECTURES
 from tasks.points.mnist import VARIABLE
 from tasks.points.source import FORMS, MNIST, built_in, is_file
 from tasks.sweep.laws import family_place, is_column, read_column
+from tasks.sweep.training import training_law
+
+TRIED = 256  # points that a shift of training is tried on, where it moves them
 
 
 class Data(Settings):
@@ -75,6 +79,11 @@ def _as_name(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _no_training(value: Any) -> Any:
+    """`training: none`."""
+    return None if value == "none" else value
+
+
 class Network(Settings):
     """The noisy networks: one for each beta and seed."""
 
@@ -113,8 +122,10 @@ class Network(Settings):
         description="beta itself, or beta times the root mean square of the layer on training points, "
         "measured once: with the last weights that are given, or before training",
     )
-    training: dict[str, Any] = Field(
-        {}, description="settings of `training` that are other ones for these networks; the rest is as there"
+    training: Annotated[dict[str, Any] | None, BeforeValidator(_no_training)] = Field(
+        {},
+        description="settings of `training` that are other ones for these networks, the rest is as there; "
+        "none: they are measured as they are",
     )
     betas: list[Noise] = Field([0.1], min_length=1, description="standard deviations of the layer noise")
     seeds: list[Seed] = Field([0], min_length=1, description="one network per seed: weights, batches, split and noise")
@@ -273,11 +284,6 @@ class WorstCase(Settings):
         return None if values is None else distinct(values)
 
 
-def _no_training(value: Any) -> Any:
-    """`training: none`."""
-    return None if value == "none" else value
-
-
 class SweepConfig(StudyConfig):
     """A shift sweep: networks x epochs x layers x shifted laws."""
 
@@ -308,13 +314,13 @@ class SweepConfig(StudyConfig):
         if self.networks and self.network != Network():
             raise ValueError("network must be left out where networks are listed")
         for setting, network in self.each_network:
-            if self.training is None and network.source in ARCHITECTURES.names:
-                raise ValueError(f"training must not be none for {network.source}, whose weights come from training")
-            if self.training is not None and network.weights is not None:
+            where = "training" if self.training is None else f"{setting}.training"
+            if None in (self.training, network.training) and network.source in ARCHITECTURES.names:
+                raise ValueError(f"{where} must not be none for {network.source}, whose weights come from training")
+            if self.training_of(setting, network) is not None and network.weights is not None:
                 raise ValueError(
                     f"training must be none where {setting}.weights are given: they are measured as they are"
                 )
-            self.training_of(setting, network)
         return self
 
     @property
@@ -324,7 +330,7 @@ class SweepConfig(StudyConfig):
         return listed or [("network", self.network)]
 
     def training_of(self, setting: str, network: Network) -> Training | None:
-        """How a kind of networks is trained: as all are, but for what its own settings say.
+        """How a kind of networks is trained: as all are, but for what its own settings say; None where it is not.
 
         Args:
             setting: where it stands in the settings.
@@ -333,6 +339,8 @@ class SweepConfig(StudyConfig):
             ValueError: the whole is refused; the message says which setting of the network is to blame.
         """
         if self.training is None or not network.training:
+            if network.training is None:
+                return None
             if network.training:
                 raise ValueError(f"{setting}.training must be left out where training is none")
             return self.training
@@ -370,21 +378,34 @@ class SweepConfig(StudyConfig):
             )
         for index, shift in enumerate(self.shifts):
             for part in found.parts:
-                _check_shift(index, shift, found.law(part))
+                _check_shift(f"shifts.{index}", shift, shift.sizes, found.law(part), shift.metric)
+        for (setting, network), kind in zip(self.each_network, found.networks, strict=True):
+            if kind.training is None or kind.training.shift is None:
+                continue
+            seen = kind.training.shift
+            place = f"{setting}.training.shift" if "shift" in (network.training or {}) else "training.shift"
+            for split in filter(None, {found.split(kind, seed) for seed in network.seeds}):
+                rows, _ = split.rows(found.points)
+                if FAMILIES.find(seen.family).moves_atoms:  # which it does to all of them alike
+                    rows = rows[:TRIED]
+                _check_shift(place, seen, [seen.size], training_law(found.points, rows))
 
 
-def _check_shift(index: int, shift: Shifts, law: InputLaw) -> None:
-    """Refuse a shift that its family cannot make of this law."""
+def _check_shift(
+    place: str, shift: Shifts | TrainingShift, sizes: list[float], law: InputLaw, metric: str | None = None
+) -> None:
+    """Refuse a shift, which stands at this place in the settings, that its family cannot make of this law."""
     try:
         given = {key: read_column(value) if is_column(value) else value for key, value in shift.parameters.items()}
     except ValueError as error:
-        raise concerning(f"shifts.{index}.parameters", shift.family, str(error)) from error
+        raise concerning(f"{place}.parameters", shift.family, str(error)) from error
     try:
         if "." in shift.family or ":" in shift.family:
             family_place(shift.family)
-        for size in shift.sizes:
-            check_shift(shift.family, law, size, metric=shift.metric, **given)
+        for size in sizes:
+            check_shift(shift.family, law, size, metric=metric, **given)
     except (Exception, SystemExit) as error:  # whatever a family of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else "sizes"
-        raise concerning(f"shifts.{index}.{blamed}", shift.family, problem) from error
+        named_size = "sizes" if isinstance(shift, Shifts) else "size"
+        blamed = "parameters" if shift.parameters and not isinstance(error, Unreachable) else named_size
+        raise concerning(f"{place}.{blamed}", shift.family, problem) from error

@@ -1,10 +1,44 @@
 """How the networks of a sweep are trained: its settings."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from flows.settings.settings import Count, Positive, Settings
+from flows.settings.settings import Count, Positive, Settings, named, shown
+from ib_core.laws.family import FAMILIES
+from ib_core.laws.family_parameters import check_parameters
+from ib_core.networks.objective import OBJECTIVES, check_radius
+from tasks.sweep.laws import is_column
+
+
+class Shift(Settings):
+    """A shift that training sees."""
+
+    family: Annotated[str, named(FAMILIES)] = Field(description=FAMILIES.choice)
+    size: Positive = Field(description="distance to the law of the points for training, or severity, as of `shifts`")
+    parameters: dict[str, Any] = Field({}, description="further arguments of the family, no files")
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5,
+        description="of the inputs, each of which is seen shifted with this probability; for a reweighting, of the "
+        "shifted law, which is mixed with that of the points",
+    )
+
+    @model_validator(mode="after")
+    def _check_family(self) -> "Shift":
+        family = FAMILIES.find(self.family)
+        if family.sees_network:
+            raise ValueError(
+                f"family must not see the network, got {self.family}: objective wasserstein_dro trains on such inputs"
+            )
+        for name, value in self.parameters.items():
+            if is_column(value):
+                raise ValueError(
+                    f"parameters.{name} must be no file, whose rows are atoms that are measured, got {value}"
+                )
+        check_parameters(self.family, family, self.parameters, shown=shown)
+        if family.metric == "tv" and self.size > 1:
+            raise ValueError(f"size in TV must be at most 1, got {self.size}")
+        return self
 
 
 class Training(Settings):
@@ -17,6 +51,15 @@ class Training(Settings):
         "cross_entropy",
         description="cross_entropy; or squared, of each logit from +1 (own class) or -1 (others), a mean",
     )
+    objective: Annotated[str, named(OBJECTIVES)] = Field(
+        "erm", description=f"what is descended on, of the losses of a batch: {OBJECTIVES.choice}"
+    )
+    radius: float | None = Field(
+        None,
+        description="of the ball of laws around the batch: TV (tv_dro), KL in nats (kl_dro), chi-squared (chi2_dro), "
+        "W_2 of the inputs (wasserstein_dro); the share of largest losses (cvar_dro)",
+    )
+    shift: Shift | None = Field(None, description="a shift that training sees; null: none")
     optimizer: Literal["adam", "sgd"] = Field("adam", description="adam, or sgd")
     learning_rate: Positive = Field(4e-4, description="step size of the first epoch")
     final_learning_rate: Positive | None = Field(
@@ -33,7 +76,8 @@ class Training(Settings):
     )
 
     @model_validator(mode="after")
-    def _check_momentum(self) -> "Training":
+    def _check_whole(self) -> "Training":
+        check_radius(self.objective, self.radius)
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f"momentum must be left out unless optimizer is sgd, got {self.momentum}")
         return self

@@ -21,6 +21,8 @@ from tasks.page.page import figure_style as style
 from tasks.sweep.report.arranged import Arranged, Case, Group, Sheet, over_seeds
 from tasks.sweep.report.audit_figures import draw_audit
 from tasks.sweep.report.example_figures import draw_examples
+from tasks.sweep.report.measure_figures import draw_measures
+from tasks.sweep.report.signal_figures import signal_scatter
 from tasks.sweep.schema import CELL
 from tasks.sweep.sizes import size_label, title
 
@@ -38,8 +40,8 @@ def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
     )
     for row, case in enumerate(sheet.cases):
         for column, family in enumerate(group.families):
-            _response_panel(panels[row, column], arranged, case, family)
-            _accuracy_strip(panels[row, column], arranged, case, family, first=column == 0)
+            response_panel(panels[row, column], arranged, case, family)
+            accuracy_strip(panels[row, column], arranged, case, family, first=column == 0)
             if row == 0:
                 panels[row, column].set_title(title(family))
         panels[row, 0].set_ylabel(f"{case.label}\nI(X; T) in nats")
@@ -56,7 +58,7 @@ def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
     return figure
 
 
-def _accuracy_strip(axes: Axes, arranged: Arranged, case: Case, family: str, first: bool) -> None:
+def accuracy_strip(axes: Axes, arranged: Arranged, case: Case, family: str, first: bool) -> None:
     """The accuracy of the noisy read-out under the same laws, below a panel and on its axis of sizes."""
     grid = _grid(arranged, case, family)
     strip = axes.inset_axes((0, -(STRIP + BETWEEN) / RESPONSE, 1, STRIP / RESPONSE))
@@ -82,7 +84,7 @@ def _grid(arranged: Arranged, case: Case, family: str) -> np.ndarray:
     return np.unique([0.0, *arranged.laws_of(family, case)["size"]])
 
 
-def _response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> None:
+def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> None:
     """The layers' lines from the reference on, brackets, projections, the entropy of the law and the vacuous sizes."""
     information = arranged.final(case.of(arranged.information))
     reference, shifted = (information[information["shift"] == name] for name in ("reference", family))
@@ -169,14 +171,6 @@ def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Fi
     return figure
 
 
-def epoch_axis(axes: Axes, epochs: np.ndarray) -> None:
-    """Logarithmic epochs with ticks at those that were kept; epoch 0, when it is there, left of epoch 1."""
-    axes.set_xscale("symlog", linthresh=1) if (epochs == 0).any() else axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(epochs[style.apart(np.log1p(epochs))])
-    axes.xaxis.set_major_formatter("{x:g}")
-
-
 def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
     """(I(X;T_l), I(T_l;Y)) over training under the reference law; the filling of the points is the epoch."""
     top = 0.64 + style.LINE
@@ -246,7 +240,7 @@ def information_by_epoch(arranged: Arranged, sheet: Sheet) -> Figure:
             for what, ink in (("clean_accuracy", FAINT), ("accuracy", INK)):
                 _history_line(bottom, history, f"{part}_{what}", ink, ls, 100.0)
         bottom.set_xlabel("epoch")
-        epoch_axis(bottom, np.sort(arranged.tables.history["epoch"].unique()))
+        style.epoch_axis(bottom, np.sort(arranged.tables.history["epoch"].unique()))
     panels[0, 0].set_ylabel("I(X; T) in nats")
     losses = arranged.tables.history[[f"{part}_loss" for part in PARTS_LOOK]]
     panels[1, 0].set(ylabel="loss in nats", ylim=(0, 1.08 * float(losses.max(axis=None))))
@@ -265,49 +259,6 @@ def _history_line(axes: Axes, history: pd.DataFrame, name: str, ink: str, ls: An
     mean = times * history.groupby("epoch")[name].mean()
     marker = "" if len(mean) > 1 else "o" if ls == "-" else "x"
     axes.plot(mean, color=ink, lw=1.6, ls=ls, marker=marker, ms=5)
-
-
-def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
-    """The deepest layer's signals by class, in pairs of coordinates, with a bar of two standard deviations of noise."""
-    signals = arranged.tables.signals
-    classes = [int(label) for label in np.unique(signals["label"])]
-    inks = [style.CLASS_COLOURS[k % len(style.CLASS_COLOURS)] for k in range(len(classes))]
-    levels = arranged.final(arranged.tables.layers).groupby(["network", "beta", "layer"])["noise"].first()
-    width = min(map(len, signals["s"]))
-    pairs = [(0, min(1, width - 1))] if width < 3 else [(0, 1), (0, 2), (1, 2)]
-    figure, panels = style.sheet(
-        len(sheet.cases), len(pairs), 3.0, (0.55, 0.75), top=0.64 + style.LINE * (len(classes) > 5)
-    )
-    every = np.concatenate(signals["s"].to_list())
-    low, high = every.min() - 0.05, every.max() + 0.05
-    for row, case in enumerate(sheet.cases):
-        cloud = case.of(signals)
-        cloud = cloud[cloud["seed"] == cloud["seed"].min()]
-        if cloud.empty:
-            continue
-        points, labels = np.stack(cloud["s"].to_list()), cloud["label"].to_numpy()
-        for axes, (i, j) in zip(panels[row], pairs, strict=True):
-            for share in range(8):  # the classes take turns, so that neither hides the other
-                for label, ink in zip(classes, inks, strict=True):
-                    turn = points[(labels == label) & (np.arange(len(points)) % 8 == share)]
-                    axes.plot(turn[:, i], turn[:, j], ls="", marker="o", ms=2, mew=0, color=ink, alpha=0.4)
-            above = axes.get_xaxis_transform()
-            level = levels[case.network, case.beta, cloud["layer"].iloc[0]]
-            if 2 * level > high - low:  # a bar as long would leave the page
-                axes.text(high, 1.03, "2 s.d. are wider than this", transform=above, ha="right", va="center")
-            else:
-                axes.plot([high - 2 * level, high], [1.03, 1.03], color=INK, lw=2, transform=above, clip_on=False)
-                axes.text(high - 2.1 * level, 1.03, "2 s.d.", transform=above, ha="right", va="center")
-            axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=f"S[{i + 1}]", ylabel=f"S[{j + 1}]")
-            axes.locator_params(nbins=5)
-        panels[row, 0].set_ylabel(f"{case.label}, seed {cloud['seed'].iloc[0]}\nS[{pairs[0][1] + 1}]")
-    handles = [
-        Line2D([], [], color=ink, marker="o", ms=5, ls="", label=f"label {label}")
-        for label, ink in list(zip(classes, inks, strict=True))[: len(style.CLASS_COLOURS)]
-    ]
-    bar = Line2D([], [], color=INK, lw=2, label="noise: two standard deviations")
-    style.legend(figure, [*handles, bar])
-    return figure
 
 
 def relative_deviation(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
@@ -406,6 +357,7 @@ def draw(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
             yield f"information_by_epoch{sheet.slug}", information_by_epoch(arranged, sheet)
     for sheet in arranged.sheets if len(arranged.tables.signals) else []:
         yield f"signals{sheet.slug}", signal_scatter(arranged, sheet)
+    yield from draw_measures(arranged)
     for sheet in arranged.sheets if len(arranged.relative) else []:
         for group in arranged.groups:
             yield f"relative_deviation{sheet.slug}{group.slug}", relative_deviation(arranged, sheet, group)

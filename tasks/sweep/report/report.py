@@ -18,6 +18,7 @@ from tasks.sweep.bounds import Bounds
 from tasks.sweep.report import audit
 from tasks.sweep.report import tables as parts
 from tasks.sweep.report.arranged import Arranged, Case, grouped, rows_together
+from tasks.sweep.report.claims import claim_table
 from tasks.sweep.report.example_figures import pictured_families, shown_part, slug
 from tasks.sweep.report.figures import draw
 from tasks.sweep.report.phases import phase_findings, phase_table
@@ -31,6 +32,10 @@ TITLES = {
     "information_plane": "Information plane over training",
     "information_by_epoch": "Information, loss and accuracy by epoch",
     "signals": "Signals of the deepest layer by class",
+    "clustering": "Information, clustering and loss on one time axis",
+    "cosines": "Cosines between signals within and between classes",
+    "bin_widths": "Entropy of the binned layer against the width of the bins",
+    "claims": "What other estimators would have claimed",
     "tightness": "How tight the bounds are",
     "worst_case": "The worst law in a ball",
     "attribution": "Where the change comes from",
@@ -107,7 +112,8 @@ def write_report(tables: SweepTables, out: Path) -> None:
         networks=parts.network_table(arranged),
         accuracy=parts.accuracy_table(arranged),
         phases=phase_table(arranged),
-        measures=parts.measure_table(arranged),
+        measures=parts.measure_tables(arranged),
+        claims=claim_table(arranged),
         measures_by_law=parts.measures_by_law(arranged),
         projected_from=partial(parts.projected_from, arranged),
         slices=arranged.tables.config.get("estimator", {}).get("slices", {}).get("kind", "auto"),

@@ -1,6 +1,6 @@
 """The tables of the report: numbers as people read them, in nats, with their doubt."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -251,38 +251,54 @@ def accuracy_table(arranged: Arranged) -> Table:
     return Table(["law", *(f"{case.label}, %" for case in arranged.cases)], rows)
 
 
-def measure_table(arranged: Arranged) -> Table:
-    """What else was measured of every layer under the reference law at the final epoch, the mean over seeds."""
+def measure_tables(arranged: Arranged) -> list[Table]:
+    """What else was measured of every layer under the reference law at the final epoch: a table for each measure, the
+    mean over seeds."""
     table = arranged.final(arranged.numbers)
-    names = measured_names(table)
-    rows = [
-        [case.label, str(layer), *_measured(here, names)]
-        for case in arranged.cases
-        for layer, here in case.of(table[table["shift"] == "reference"]).groupby("layer")
+    return [
+        Table(
+            ["noise", "layer", *quantities],
+            [
+                [case.label, _layer(arranged, case, layer, here), *_measured(here, quantities)]
+                for case in arranged.cases
+                for layer, here in case.of(rows[rows["shift"] == "reference"]).groupby("layer")
+            ],
+            str(measure),
+        )
+        for measure, rows, quantities in _by_measure(table)
     ]
-    return Table(["noise", "layer", *(f"{measure}: {quantity}" for measure, quantity in names)], rows)
 
 
 def measures_by_law(arranged: Arranged) -> list[Table]:
-    """The same under every law that it was measured for, a table for each case."""
+    """The same under every law that it was measured for, a table for each measure and case."""
     table = arranged.final(arranged.numbers)
-    names = measured_names(table)
-    return [_law_measures(case, case.of(table[table["size"] > 0]), names) for case in arranged.cases if names]
+    return [
+        _law_measures(arranged, case, str(measure), case.of(rows[rows["size"] > 0]), quantities)
+        for measure, rows, quantities in _by_measure(table)
+        for case in arranged.cases
+    ]
 
 
-def _law_measures(case: Case, table: pd.DataFrame, names: list[tuple[str, str]]) -> Table:
+def _law_measures(arranged: Arranged, case: Case, measure: str, table: pd.DataFrame, quantities: list[str]) -> Table:
     rows = [
-        [at_size(shift, size, metric), str(layer), *_measured(here, names)]
+        [at_size(shift, size, metric), _layer(arranged, case, layer, here), *_measured(here, quantities)]
         for (shift, size, metric, layer), here in table.groupby(["shift", "size", "metric", "layer"], sort=False)
     ]
-    return Table(["law", "layer", *(f"{measure}: {quantity}" for measure, quantity in names)], rows, case.label)
+    return Table(["law", "layer", *quantities], rows, f"{measure}, {case.label}")
 
 
-def measured_names(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Every measure and quantity, in the order of the table."""
-    return list(table[["measure", "quantity"]].drop_duplicates().itertuples(index=False, name=None))
+def _by_measure(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
+    """Every measure with its rows and quantities, in the order of the table."""
+    for measure, rows in table.groupby("measure", sort=False):
+        yield str(measure), rows, [str(quantity) for quantity in rows["quantity"].unique()]
 
 
-def _measured(here: pd.DataFrame, names: list[tuple[str, str]]) -> list[str]:
-    means = here.groupby(["measure", "quantity"])["value"].mean()
-    return [number(means.get(name)) for name in names]
+def _layer(arranged: Arranged, case: Case, layer: int, here: pd.DataFrame) -> str:
+    """The layer, and how many atoms stand for all where they are fewer."""
+    seen, whole = here["n_atoms"].min(), int(arranged.reference_of(case)["n_atoms"])
+    return f"{layer}" if pd.isna(seen) or seen >= whole else f"{layer} (from {seen} of {whole} atoms)"
+
+
+def _measured(here: pd.DataFrame, quantities: list[str]) -> list[str]:
+    means = here.groupby("quantity")["value"].mean()
+    return [number(means.get(name)) for name in quantities]

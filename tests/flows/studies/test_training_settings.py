@@ -1,6 +1,7 @@
 """Each network is trained as the settings say, its own before those of all; what is wrong is refused with its place."""
 
 import copy
+import shutil
 
 import pytest
 from tiny import TINY
@@ -8,6 +9,8 @@ from tiny import TINY
 from flows.execution.plan import build_plan
 from flows.settings.load import parse_config
 from flows.settings.settings import ConfigError
+from tasks.engine.make import make
+from tasks.store.store import Store
 
 LISTED = {key: value for key, value in TINY.items() if key != "network"}
 
@@ -53,7 +56,8 @@ def test_the_initial_weights_are_a_checkpoint_of_their_own():
         ({"momentum": 0.5}, r"networks.1.training: momentum must be left out unless optimizer is sgd, got 0.5$"),
         ({"loss": "absolute"}, r"networks.1.training.loss: must be 'cross_entropy' or 'squared', got 'absolute'$"),
         (["epochs"], r"networks.1.training: must be a mapping of settings, got \['epochs'\]$"),
-        ("none", r"networks.1.training: must be a mapping of settings, got 'none'$"),
+        ("nothing", r"networks.1.training: must be a mapping of settings, got 'nothing'$"),
+        ("none", r"networks.1.training must not be none for mlp, whose weights come from training$"),
     ],
 )
 def test_a_wrong_setting_of_one_network_is_named_with_its_place(training, expected):
@@ -67,3 +71,71 @@ def test_networks_that_share_what_is_measured_share_what_they_are_trained_on():
     values = copy.deepcopy(LISTED) | {"training": "none", "network": {"training": {"epochs": 3}}}
     with pytest.raises(ConfigError, match=r"training must not be none for mlp"):
         parse_config(values, "sweep.yaml")
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"objective": "kl_drow"}, r"networks.1.training.objective: must be one of .*did you mean kl_dro\?"),
+        ({"objective": "kl_dro"}, r"networks.1.training: radius must be greater than 0 for kl_dro \(kl\), got null"),
+        ({"radius": 0.1}, r"networks.1.training: radius must be left out for erm, which has none, got 0.1"),
+        ({"objective": "cvar_dro", "radius": 1.5}, r"radius must be .* at most 1 for cvar_dro \(level\), got 1.5"),
+        ({"shift": {"family": "rotatoin", "size": 1.0}}, r"networks.1.training.shift.family: .*did you mean rotation"),
+        ({"shift": {"family": "rotation", "size": 9.0}}, r"networks.1.training.shift.size \(rotation\): .*images"),
+        (
+            {"shift": {"family": "adversarial", "size": 1.0}},
+            "networks.1.training.shift: family must not see the network",
+        ),
+        ({"shift": {"family": "contamination", "size": 1.5}}, r"networks.1.training.shift: size in TV .* got 1.5"),
+        ({"shift": {"family": "contamination", "size": 0.1, "share": 0.0}}, r"training.shift.share: must be greater"),
+        (
+            {"shift": {"family": "class_prior", "size": 0.1, "parameters": {"lable": 1}}},
+            "networks.1.training.shift: class_prior takes label .did you mean label",
+        ),
+        ({"shift": {"family": "class_prior", "size": 0.9, "parameters": {"label": 1}}}, r"shift.size .*reaches TV"),
+        (
+            {"shift": {"family": "law_mixture", "size": 0.1, "parameters": {"weight": "a.csv#w"}}},
+            "networks.1.training.shift: parameters.weight must be no file",
+        ),
+    ],
+)
+def test_an_objective_or_a_shift_that_there_is_not_is_named_with_its_place(training, expected):
+    with pytest.raises(ConfigError, match=expected):
+        sweep({"training": training})
+
+
+def test_objective_and_shift_identify_a_network_and_nothing_else_does():
+    shift = {"family": "contamination", "size": 0.1}
+    first, plain, robust, seen = trained(
+        sweep({}, {"training": {"objective": "kl_dro", "radius": 0.1}}, {"training": {"shift": shift}})
+    )
+    assert first.identity == plain.identity and len({plain.identity, robust.identity, seen.identity}) == 3
+    assert any(name == "kl_dro" for _, name in robust.members) and seen.schedule.shift.share == 0.5
+    (common, erm) = trained(sweep({"training": {"objective": "erm", "radius": None}}, objective="tv_dro", radius=0.2))
+    assert common.schedule.objective == "tv_dro" and erm.identity == plain.identity
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"objective": "wasserstein_dro", "radius": 0.3},
+        {"objective": "group_dro", "optimizer": "sgd", "momentum": 0.5},
+        {"objective": "kl_dro", "radius": 0.3, "shift": {"family": "gaussian_displacement", "size": 0.1}},
+        {"shift": {"family": "contamination", "size": 0.2}},
+    ],
+    ids=["moved inputs", "worst class", "reweighted and deformed", "drawn"],
+)
+def test_robust_training_goes_on_after_a_kill_with_the_same_bits(tmp_path, training):
+    stages = build_plan(sweep({"training": training | {"epochs": 4, "checkpoints": 3, "batch_size": 512}})).stages
+    network = stages["training"][1]
+    for place in ("whole", "killed"):
+        for unit in stages["data"]:
+            make(unit, str(tmp_path / place))
+    assert make(network, str(tmp_path / "whole")).state == "computed"
+    whole, store = Store(tmp_path / "whole").get("training", network.identity), Store(tmp_path / "killed")
+    first, *_ = sorted(whole.folder.glob("epoch_*.safetensors"))
+    store.scratch(network.identity).mkdir(parents=True)
+    shutil.copy(first, store.scratch(network.identity))  # killed after its first checkpoint
+    assert make(network, str(tmp_path / "killed")).state == "computed"
+    assert store.get("training", network.identity).manifest["files"] == whole.manifest["files"]
+    assert whole.manifest["files"] != {}

@@ -267,6 +267,16 @@ def test_fresh_passes_far_from_every_stored_one_are_evaluated_exactly():
     assert abs(result.label_lower.value / label.mean() - 1) < 0.02
 
 
+def test_a_deterministic_layer_tells_no_more_than_its_power_allows():
+    constant = layer_information(np.full((50, 1, 3), 0.3), 0.1, deterministic=True, labels=np.arange(50) % 2)
+    assert constant.bracket == (0.0, 0.0) and constant.label_bracket == (0.0, 0.0) and constant.upper.stderr == 0.0
+    signals = 0.002 * np.array([-1.0, 0.0, 3.0])[:, None, None]
+    weak = layer_information(signals, 0.1, deterministic=True, weights=[0.5, 0.25, 0.25])
+    truth = finite_input_information(signals[:, 0, 0], 0.1, np.array([0.5, 0.25, 0.25]))
+    # The draws alone allow events of a probability of one in all of them, hundreds of times as much.
+    assert weak.bracket[0] <= truth <= weak.bracket[1] < 1.01 * truth
+
+
 def test_equal_columns_have_equal_bits_and_no_difference():
     passes = noisy_chain(5, 0.2)[1]
     law = np.random.default_rng(0).dirichlet(np.ones(64))
