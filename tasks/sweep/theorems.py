@@ -127,8 +127,12 @@ def bounds_table(
             continue
         both = weights[references[law.split]], weights[law.law]
         case = Readout(
-            **{"losses": read[0], "stderr": read[1], "labels": labels[law.split], "weights": both[0]},
-            **{"tv": total_variation(*both), "kl": kl_divergence(both[1], both[0])},
+            losses=read[0],
+            stderr=read[1],
+            labels=labels[law.split],
+            weights=both[0],
+            tv=total_variation(*both),
+            kl=kl_divergence(both[1], both[0]),
         )
         place = {key: known[key] for key in PLACE}
         rows += [place | row for row in _of_label(case, centred(known["lower"], known["upper"]))]
