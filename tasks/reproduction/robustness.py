@@ -84,7 +84,8 @@ def _accuracy(found: Arranged, rows: pd.DataFrame, network: str) -> str:
     return f"right in {words[0]} against {words[1]}"
 
 
-def plates(found: Arranged) -> Iterable[Plate]:
+def plates(found: Arranged, networks: Iterable[str]) -> Iterable[Plate]:
+    """The figure of all networks: the usual one, and these below it."""
     yield Plate(
         "moves",
         "How far the information moves under shift, by training",
@@ -92,18 +93,17 @@ def plates(found: Arranged) -> Iterable[Plate]:
         "each layer, a panel for the largest shift of each family; at the right the correct read-outs under it, in "
         "percent. Colour: the difference to training as usual (erm). A circle: the interval of that difference, over "
         "seeds and with the brackets, holds 0.",
-        _table_of_moves(found),
+        _table_of_moves(found, [USUAL, *networks]),
     )
 
 
-def _table_of_moves(found: Arranged) -> Figure:
+def _table_of_moves(found: Arranged, names: list[str]) -> Figure:
     table = moves(found)
-    names = list(dict.fromkeys(case.network for case in found.cases))
     largest = table.groupby("shift")["size"].max()
     families = [family for family in found.families if family in largest.index]
     layers, columns = found.layers, 2
     rows = -(-len(families) // columns)
-    figure, panels = style.sheet(rows, columns, ROW * len(names), (0.95, 0.75), bar=True, top=0.4)
+    figure, panels = style.sheet(rows, columns, ROW * len(names), (0.2, 0.75), bar=True, top=0.4, sharey=True)
     held = [table[(table["shift"] == family) & (table["size"] == largest[family])] for family in families]
     values = [
         each.pivot_table(index="network", columns="layer", values="moved").reindex(names, columns=layers)

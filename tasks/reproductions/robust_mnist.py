@@ -11,7 +11,7 @@ GUARDED = {
     "kl": "class_tilt",
     "tv": "class_prior",
     "chi2": "class_tilt",
-    "wasserstein": "gaussian_displacement",
+    "w2": "gaussian_displacement",
     "worst-class": "class_prior",
     "shifted": "rotation",
     "kl-shifted": "rotation",
@@ -23,7 +23,7 @@ def claims(results: Results) -> Iterable[Claim]:
 
 
 def plates(results: Results) -> Iterable[Plate]:
-    return robustness.plates(sweep(results[SWEEP]))
+    return robustness.plates(sweep(results[SWEEP]), GUARDED)
 
 
 robust_mnist = Reproduction(

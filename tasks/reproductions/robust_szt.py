@@ -12,10 +12,10 @@ GUARDED = {
     "tv": "contamination",
     "cvar": "contamination",
     "chi2": "hamming_tilt",
-    "wasserstein": "gaussian_displacement",
+    "w2": "gaussian_displacement",
     "worst-class": "class_prior",
     "shifted": "gaussian_displacement",
-    "wasserstein-shifted": "gaussian_displacement",
+    "w2-shifted": "gaussian_displacement",
 }
 
 
@@ -24,7 +24,7 @@ def claims(results: Results) -> Iterable[Claim]:
 
 
 def plates(results: Results) -> Iterable[Plate]:
-    return robustness.plates(sweep(results[SWEEP]))
+    return robustness.plates(sweep(results[SWEEP]), GUARDED)
 
 
 robust_szt = Reproduction(
