@@ -73,8 +73,8 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
     for first, second, products in _tiles(signals):
         a, b = slice(first, first + products.shape[0]), slice(second, second + products.shape[1])
         distances = np.sqrt(np.maximum(norms[a, None] + norms[b] - 2 * products, 0))
-        near = np.nonzero(distances <= scale)
-        cluster = _joined(cluster, near[0] + first, near[1] + second)
+        close = np.nonzero(distances <= scale)
+        cluster = _joined(cluster, close[0] + first, close[1] + second)
         pairs = np.outer(law[a], law[b])
         if first == second:
             pairs = np.triu(pairs, 1)  # each pair once

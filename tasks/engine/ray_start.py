@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -135,6 +136,7 @@ class Cluster:
         self._ray.start()
         began = said = time.monotonic()
         while not self._ray.started.wait(0.05):
+            take_signals_back()
             check()
             now = time.monotonic()
             if now - began > START_S:
@@ -142,10 +144,21 @@ class Cluster:
             if now - said > SAY_EVERY_S:
                 said = now
                 self.say(f"waiting for Ray to start, for {now - began:.0f} of at most {START_S} s")
+        take_signals_back()
         error = self._ray.error
         if error:
             self.close()
         return error
+
+
+def take_signals_back() -> None:
+    """Let Python hear alone of what asks to stop: Ray puts a handler in front that prints the stack of this process."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # only the main thread may handle signals
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        handler = signal.getsignal(number)
+        if handler is not None:  # None: it was not set from Python
+            signal.signal(number, handler)
 
 
 def first_line(error: BaseException) -> str:

@@ -30,12 +30,12 @@ class Shift(Settings):
             raise ValueError(
                 f"family must not see the network, got {self.family}: objective wasserstein_dro trains on such inputs"
             )
-        check_parameters(self.family, family, self.parameters, shown=shown)
         for name, value in self.parameters.items():
             if is_column(value):
                 raise ValueError(
                     f"parameters.{name} must be no file, whose rows are atoms that are measured, got {value}"
                 )
+        check_parameters(self.family, family, self.parameters, shown=shown)
         if family.metric == "tv" and self.size > 1:
             raise ValueError(f"size in TV must be at most 1, got {self.size}")
         return self

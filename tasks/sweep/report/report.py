@@ -109,6 +109,7 @@ def write_report(tables: SweepTables, out: Path) -> None:
         bounds={case.slug: audit.tables(arranged, case) for case in arranged.cases},
         balls=audit.ball_table(arranged),
         risks=parts.risk_table(arranged),
+        labels=parts.label_table(arranged),
         theorems=parts.theorem_table(arranged),
         networks=parts.network_table(arranged),
         accuracy=parts.accuracy_table(arranged),

@@ -91,7 +91,13 @@ def test_plan_as_json_lists_every_unit(ibshift, beside):
 
 def test_plan_says_why(ibshift, beside):
     told = ibshift("plan", "tiny.yaml", "--set", "estimator.target_stderr=0.05")[1]
-    assert "8 x information stale: setting sampling.target_stderr 0.1 -> 0.05" in told
+    lines = [line for line in told.splitlines() if "stale: setting sampling.target_stderr 0.1 -> 0.05" in line]
+    assert len(lines) == 1 and " x information, worst_case, bounds, report stale: " in lines[0]
+
+
+def test_plan_says_one_reason_of_all_units_once(ibshift, beside, tmp_path):
+    told = ibshift("plan", "tiny.yaml", "--workspace", str(tmp_path))[1]
+    assert told.count("never made") == 1 and " x of all stages missing: never made" in told
 
 
 def test_status_and_why_know_a_finished_sweep(ibshift, beside):

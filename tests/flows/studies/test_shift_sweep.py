@@ -85,7 +85,10 @@ def test_deviations_are_differences_of_opposite_ends(tables):
 def test_no_bound_is_violated_and_every_deviation_has_every_theorem(tables):
     bounds = tables.bounds
     deviations = bounds[bounds.concerns == "deviation"]
-    assert deviations.holds.all() and bounds[bounds.concerns != "deviation"].holds.isna().all()
+    assert deviations.holds.all() and bounds[~bounds.concerns.isin(["deviation", "label"])].holds.isna().all()
+    labels = bounds[bounds.concerns == "label"]
+    assert labels.holds.all() and set(labels.layer) == {2} and set(labels["shift"]) == {"contamination"}
+    assert labels.groupby(ESTIMATE).theorem.agg(frozenset).eq({"label_tv", "label_kl"}).all()
     kl = {"kl_seed", "kl_capacity", "kl_pointwise", "kl_golden"}
     every = {"tv_seed", "tv_capacity", "tv_golden", "wasserstein", "polyanskiy_wu"} | kl
     directional = {"tv_directional", "tv_directional_measured"}
