@@ -43,7 +43,7 @@ TITLES = {
     "examples": "What the shift looks like",
     "reference_brackets": "Brackets, caps and data processing under the reference law",
 }
-SECONDS_PER_FIGURE, BYTES_PER_FIGURE = 0.8, 2.5e5
+SECONDS_PER_FIGURE, BYTES_PER_FIGURE = 0.6, 2.5e5
 
 
 @dataclass(frozen=True, eq=False)

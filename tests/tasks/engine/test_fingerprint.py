@@ -105,7 +105,7 @@ def test_what_a_result_costs_changes_nothing(house):
     assert not changed(
         house,
         "tasks/sweep/training.py",
-        replaced("SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 0.8e-3", "SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 1"),
+        replaced("SECONDS_PER_STEP, SECONDS_PER_VALUE = 0.8e-3", "SECONDS_PER_STEP, SECONDS_PER_VALUE = 1"),
     )
 
 
