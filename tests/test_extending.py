@@ -48,7 +48,7 @@ def own_study():
 
 
 def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_path):
-    values = TINY | examples | {"network": TINY["network"] | examples["network"]}
+    values = TINY | examples | {name: TINY[name] | examples[name] for name in ("network", "training")}
     config = parse_config(values, "here")
     run_tiny(tmp_path / "workspace", config)
     table = read_table(tmp_path / "workspace/sweeps/tiny/information.parquet").to_pandas()
@@ -62,7 +62,7 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
     assert set(measured["quantity"]) == {"snr", "square"} and (measured["value"] >= 0).all()
     assert len(measured) == (1 + 3) * 2 * 2 * 3  # a number and three places of a curve, epochs, layers, laws
     assert set(measured["at"].dropna()) == {0.1, 0.5, 0.9} and set(measured["n_atoms"]) == {256}
-    # The house has grown by five members: what was finished before is as it was.
+    # The house has grown by six members: what was finished before is as it was.
     found = {state.state for state in survey(build_plan(config), Store(tmp_path / "workspace"))}
     assert found == {"ready"}
 
@@ -114,6 +114,9 @@ def test_a_prefect_flow_runs_a_study_of_ones_own(examples):
         ("network", {"activation": "my_measures.power"}, "the name of one Activation, got"),
         ("network", {"activation": "my_activations.soft"}, "my_activations has no"),
         ("network", {"source": "mpl"}, "did you mean mlp"),
+        ("training", {"objective": "my_objectives.worse"}, "my_objectives has no 'worse' .did you mean worst"),
+        ("training", {"objective": "my_measures.power", "radius": 0.1}, "the name of one Objective, got"),
+        ("training", {"objective": "my_objectives.contaminated", "radius": 2.0}, "at most 1 for my_objectives"),
         ("network", {"source": "my_nets:bulid"}, "my_nets has no 'bulid' .did you mean build"),
         ("measures", ["bining"], "did you mean binning"),
         ("study", "my_study.Table", "the name of one Study, got"),

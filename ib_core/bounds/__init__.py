@@ -1,8 +1,8 @@
 """What the theorems allow: how far I(X;T_l) can move under a shift, and how far an estimate can be from it.
 
 Every function returns nats unless it says so. `capacity` caps the information; `reweighting`, `directional`, `kl_tv`,
-`pointwise` and `wasserstein` bound how far a shift moves it; `risk`, `sampled`, `passes`, `bias` and
-`sample_complexity` say how far an estimate can be off.
+`pointwise` and `wasserstein` bound how far a shift moves it, `label` what is left of I(T;Y); `risk`, `sampled`,
+`passes`, `bias` and `sample_complexity` say how far an estimate can be off.
 """
 
 from ib_core.bounds.bias import (
@@ -15,6 +15,7 @@ from ib_core.bounds.bias import (
 from ib_core.bounds.capacity import capacity, layer_capacity, power_capacity, reached_capacity
 from ib_core.bounds.directional import tv_directional, tv_directional_measured, tv_directional_sizes
 from ib_core.bounds.kl_tv import tv_from_kl
+from ib_core.bounds.label import label_kl, label_tv, least_entropy_kl, least_entropy_tv
 from ib_core.bounds.passes import (
     enumerated_risk,
     passes_deviation,
@@ -79,7 +80,11 @@ __all__ = [
     "kl_capacity",
     "kl_pointwise",
     "kl_seed",
+    "label_kl",
+    "label_tv",
     "layer_capacity",
+    "least_entropy_kl",
+    "least_entropy_tv",
     "monte_carlo_mse",
     "monte_carlo_mse_printed",
     "passes_deviation",

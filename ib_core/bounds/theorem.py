@@ -81,6 +81,26 @@ class Shift:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Readout:
+    """What is read out of the last layer, where it is a cut, and how far a law of (X, Y) on the same atoms is away.
+
+    Attributes:
+        losses: (N,) cross-entropy of each atom's label, averaged over the noise.
+        stderr: (N,) of their standard errors.
+        labels: (N,) classes of the atoms.
+        weights: (N,) of the reference law.
+        tv, kl: of the other law from it, as laws of (X, Y).
+    """
+
+    losses: np.ndarray
+    stderr: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    tv: float
+    kl: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PlugIn:
     """A plug-in estimate of I(X;T_l).
 
@@ -139,9 +159,10 @@ class Theorem:
         name: in tables and metrics.
         concerns: the comparisons that it is held against: those of a sweep ("deviation" |I(X';T_l) - I(X;T_l)|,
             "estimation" E|I_SP - I| under the law of the row, "shifted_estimate" |I(X';T_l) - I_SP| for the estimate
-            under the reference law) and of a calibration ("entropy" of samples, "bracket" of enumerated inputs,
-            information of "sampled" inputs).
-        quantity: what it bounds there: a "change", or of an estimate the "risk", the "bias" or the "sd".
+            under the reference law, "label" I(T;Y) of the last layer) and of a calibration ("entropy" of samples,
+            "bracket" of enumerated inputs, information of "sampled" inputs).
+        quantity: what it bounds there: a "change", information of the "label", or of an estimate the "risk", the "bias"
+            or the "sd".
         distance: in which it measures the shift: "tv", "kl" or "wasserstein"; "none" for an estimate's error.
         form: of a bound for every law of a ball, the name of its column in the table of worst cases: "seed".
         uses_data: whether it needs more of the layer than its widths, noise and activation.
@@ -153,12 +174,12 @@ class Theorem:
             "misprint".
         above: whether it bounds from above.
         function: the function of `ib_core.bounds` that computes it; None where there is nothing to compute.
-        bound: applies it to a `Shift`, a `PlugIn` or `Samples`; None where its hypotheses do not hold.
+        bound: applies it to a `Shift`, a `Readout`, a `PlugIn` or `Samples`; None where its hypotheses do not hold.
     """
 
     name: str
     concerns: tuple[str, ...]
-    quantity: Literal["change", "risk", "bias", "sd"]
+    quantity: Literal["change", "label", "risk", "bias", "sd"]
     distance: str = "none"
     form: str = ""
     uses_data: bool = False

@@ -7,6 +7,7 @@ from ib_core.bounds.theorem import Theorem
 
 COMPARISONS = {
     "deviation": "The change of the information under a shift",
+    "label": "The information on the label under a shift",
     "estimation": "The error of an estimate under its own law",
     "shifted_estimate": "The error of an estimate on clean data for the shifted law",
     "entropy": "The entropy of samples (calibration)",
@@ -46,7 +47,8 @@ def _facts(theorem: Theorem) -> Iterator[str]:
     if theorem.distance != "none":
         yield f"Distance: {theorem.distance}" + (", for every law of a ball." if theorem.form else ".")
     side = "above" if theorem.above else "below"
-    yield f"Bounds the {theorem.quantity} from {side}, for the {CHANNELS[theorem.channel]}."
+    what = "information" if theorem.quantity == "label" else theorem.quantity
+    yield f"Bounds the {what} from {side}, for the {CHANNELS[theorem.channel]}."
     yield f"Standing: {STANDINGS[theorem.standing]}."
     if len(theorem.concerns) > 1:
         others = (COMPARISONS[each].lower() for each in theorem.concerns[1:])

@@ -73,8 +73,8 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
     for first, second, products in _tiles(signals):
         a, b = slice(first, first + products.shape[0]), slice(second, second + products.shape[1])
         distances = np.sqrt(np.maximum(norms[a, None] + norms[b] - 2 * products, 0))
-        near = np.nonzero(distances <= scale)
-        cluster = _joined(cluster, near[0] + first, near[1] + second)
+        close = np.nonzero(distances <= scale)
+        cluster = _joined(cluster, close[0] + first, close[1] + second)
         pairs = np.outer(law[a], law[b])
         if first == second:
             pairs = np.triu(pairs, 1)  # each pair once
@@ -89,7 +89,7 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
         for column, each in enumerate((pairs, pairs * distances, with_direction, with_direction * cosine)):
             within = float(each[same].sum())
             sums[:, column] += within, float(each.sum()) - within
-    near, far = ([float(total) for total in kind] for kind in sums)
+    near, far = sums
     histograms = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
     return Clustering(
         distance_within=_ratio(near[1], near[0]),

@@ -39,7 +39,7 @@ def clustered(layer: SeenLayer) -> dict[str, float | dict[float, float]]:
 
 clustering = Measure(
     clustered,
-    "mean distances within and between classes (also in units of beta), cosines, entropy of bins of 10 beta in nats, "
-    "exp of it, and connected clusters at a distance of 2 beta",
+    "without noise: mean distances of pairs within a class and of two (also in units of beta), mean cosines, entropy "
+    "of bins of 10 beta in nats, exp of it, and how many clusters there are where signals 2 beta apart are joined",
     of_pairs=True,
 )

@@ -34,5 +34,5 @@ def clean_signals(network: NoisyNetwork, atoms: np.ndarray, layer: int) -> np.nd
                 block[:] = signal.reshape(len(block), -1).float().cpu().numpy()
             return signal
 
-        network.propagate(atoms[first : first + step], keep)
+        network.propagate(atoms[first : first + step].astype(np.float32), keep)  # as for passes
     return found

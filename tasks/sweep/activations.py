@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 import torch
+from scipy.special import log_softmax
 
 from ib_core.estimators.cost import passing_seconds
 from ib_core.estimators.network_layer import passes_by_block
@@ -70,12 +71,12 @@ class Activations(Recipe):
         return Cost(0.03 + seconds, 5.0 * written)
 
     def build(self, out: Path) -> None:
-        """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) of each atom) and
+        """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) and loss of each atom) and
         power.parquet (of each layer, the largest mean square of a coordinate in any pass of any atom), block by block.
         """
         torch.set_num_threads(1)
         law, network = law_of(self.law), checkpoint(self.network, self.epoch)
-        correct, powers = [], []
+        correct, losses, powers = [], [], []
         kept = [layer for layer in range(1, network.hidden + 1) if not self.is_wide(layer)]
         with ExitStack() as files:
             # Noise does not compress.
@@ -90,10 +91,10 @@ class Activations(Recipe):
                 labels = law.labels[first : first + len(logits)]
                 correct.append((logits.argmax(axis=2) == labels[:, None]).mean(axis=1))
                 powers.append([float(np.square(each, dtype=np.float64).mean(axis=2).max()) for each in signals])
-        found = np.concatenate(correct)
-        write_table(
-            out / "readout.parquet", pa.table({"atom": np.arange(len(found), dtype=np.int32), "correct": found})
-        )
+                losses.append(_losses(logits, labels))
+        found, (loss, stderr) = np.concatenate(correct), np.concatenate(losses, axis=1)
+        atoms = {"atom": np.arange(len(found), dtype=np.int32), "correct": found}
+        write_table(out / "readout.parquet", pa.table(atoms | {"loss": loss, "loss_stderr": stderr}))
         layers = np.arange(1, network.hidden + 1)
         write_table(out / "power.parquet", pa.table({"layer": layers, "power": np.max(powers, axis=0)}))
 
@@ -118,9 +119,23 @@ def readout_of(activations: Activations) -> np.ndarray:
     return read_table(activations.file("readout.parquet"))["correct"].to_numpy()
 
 
+def losses_of(activations: Activations) -> tuple[np.ndarray, np.ndarray]:
+    """Mean cross-entropy of every atom over its stored passes, nats, and its standard error, each (N,)."""
+    table = read_table(activations.file("readout.parquet"), columns=["loss", "loss_stderr"])
+    return table["loss"].to_numpy(), table["loss_stderr"].to_numpy()
+
+
 def power_of(activations: Activations) -> np.ndarray:
     """The largest mean square of a coordinate in any stored pass of any atom, of each layer (L,)."""
     return read_table(activations.file("power.parquet"))["power"].to_numpy()
+
+
+def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Mean and standard error (2, n) over passes of -ln p(y) of the softmax of logits (n, n_passes, classes)."""
+    n, n_passes, _ = logits.shape
+    loss = -log_softmax(logits.astype(float), axis=2)[np.arange(n), :, labels]
+    stderr = loss.std(axis=1, ddof=1) / np.sqrt(n_passes) if n_passes > 1 else np.full(n, np.nan)
+    return np.stack([loss.mean(axis=1), stderr])
 
 
 def _layer_name(layer: int) -> str:

@@ -112,11 +112,12 @@ class Bounds(Recipe):
         known = collect.layers_table(self.networks, self.activations)
         layers, first = Layers(known), next(iter(references.values()))
         measured = information, laws, weights, clean, collect.steps(self.cells), attribution
+        labels = {part: law.labels for part, law in references.items()}
         tables = SweepTables(
             sweep=self.sweep,
             config=dict(self.config),
             information=information,
-            bounds=bounds_table(self.sweep, layers, *measured),
+            bounds=bounds_table(self.sweep, layers, *measured, labels, collect.read_outs(self.activations)),
             attribution=attribution,
             worst_case=worst_case_table(self.sweep, layers, collect.worst_case(self.worst_cases), clean),
             measures=collect.measures_table(self.sweep, self.measures, places),
@@ -125,7 +126,7 @@ class Bounds(Recipe):
             examples=examples_table(pictured, places, references),
             history=shaped("history", collect.history_table(self.networks)),
             layers=known,
-            signals=collect.signals_table(self.activations, {part: law.labels for part, law in references.items()}),
+            signals=collect.signals_table(self.activations, labels),
         )
         write_tables(tables, out)
         for search in self.worst_cases:

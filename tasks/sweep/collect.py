@@ -12,12 +12,12 @@ from ib_core import bounds
 from ib_core.estimate import Estimate, centred, interval
 from ib_core.estimators.accuracy import accuracy
 from ib_core.laws.coupling import Steps
-from tasks.sweep.activations import Activations, power_of, readout_of, signals_of
+from tasks.sweep.activations import Activations, losses_of, power_of, readout_of, signals_of
 from tasks.sweep.information import Information, cell_table
 from tasks.sweep.laws import REFERENCE, Law, Shifts, law_facts, law_name, name_in
 from tasks.sweep.measures import Measured, measured_rows
 from tasks.sweep.networks import Network, facts_of, history_of
-from tasks.sweep.schema import CELL, DISTANCES, ESTIMATE, shaped
+from tasks.sweep.schema import CELL, CHECKPOINT, DISTANCES, ESTIMATE, shaped
 from tasks.sweep.worst_case import WorstCase, column_name, worst_case_rows
 
 
@@ -241,6 +241,16 @@ def pointwise(cells: Iterable[Information]) -> dict[tuple, tuple[np.ndarray, ...
     tables = {_key(cell): cell_table(cell, "pointwise") for cell in cells if not cell.moved}
     return {
         cell: tuple(table[name].to_numpy() for name in ("pointwise", "stderr", "low")) for cell, table in tables.items()
+    }
+
+
+def read_outs(activations: Iterable[Activations]) -> dict[tuple, tuple[np.ndarray, np.ndarray]]:
+    """Loss of each atom of a reference law and its standard error, by checkpoint and part, where a single pass
+    does not hide the error, and the last layer is a cut."""
+    return {
+        tuple(_place(each)[key] for key in (*CHECKPOINT, "split")): losses_of(each)
+        for each in activations
+        if each.law.kind == "reference" and each.stored_passes > 1 and facts_of(each.network).cuts[-1]
     }
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ib_core import bounds
-from ib_core.bounds.theorem import Bound, Clean, PlugIn, Shift, Theorem
+from ib_core.bounds.theorem import Bound, Clean, PlugIn, Readout, Shift, Theorem
 from ib_core.bounds.theorems import allowed, allowed_in_ball
-from ib_core.estimate import Estimate, holds
+from ib_core.estimate import Estimate, centred, holds
 from ib_core.laws.coupling import Steps
+from ib_core.laws.divergences import kl_divergence, total_variation
 from tasks.sweep.laws import REFERENCE
 from tasks.sweep.schema import CELL, CHECKPOINT, ESTIMATE, PLACE, form_column, shaped
 
@@ -32,6 +33,10 @@ class Layers:
             "half_width": None if math.isnan(own["half_width"]) else float(own["half_width"]),
             "capacity": bounds.layer_capacity(until["capacity"].tolist(), until["cut"].tolist()[:-1]),
         }
+
+    def last(self, place: Mapping[str, Any]) -> int:
+        """The number of the last layer."""
+        return int(self._of[tuple(place[key] for key in CHECKPOINT)]["layer"].max())
 
     def lipschitz(self, place: Mapping[str, Any]) -> float:
         """Of X -> S_l; infinite where nothing is known."""
@@ -69,8 +74,11 @@ def bounds_table(
     clean: Mapping[tuple, Clean],
     steps: Mapping[tuple, Steps],
     attribution: pd.DataFrame,
+    labels: Mapping[str, np.ndarray],
+    read_outs: Mapping[tuple, tuple[np.ndarray, np.ndarray]],
 ) -> pd.DataFrame:
-    """One row for each deviation (and each plug-in estimate) and theorem, vacuous ones included.
+    """One row for each deviation (and each plug-in estimate, and I(T;Y) of the last layer) and theorem, vacuous ones
+    included.
 
     What a bound `concerns` is as the table of theorems has it. `measured` is the middle of the bracket of the change,
     half of whose width is `WIDTH` times `measured_stderr`: a bound is violated where all of the bracket lies beyond it.
@@ -111,7 +119,30 @@ def bounds_table(
         place = {key: deviation[key] for key in PLACE}
         compared = _compared(shift, plug_in, min(math.log(law.n_atoms), at["capacity"]), measured)
         rows += [place | row for row in compared]
+    of_labels = information[(information.quantity == "I_T_Y") & (information.status == "ok")]
+    for known in of_labels[of_labels.estimator == "upper"].to_dict("records"):
+        law = places.get((known["split"], known["shift"], known["size"]))
+        read = read_outs.get(tuple(known[key] for key in (*CHECKPOINT, "split")))
+        if read is None or law is None or law.kind != "reweighted" or known["layer"] != layers.last(known):
+            continue
+        both = weights[references[law.split]], weights[law.law]
+        case = Readout(
+            losses=read[0],
+            stderr=read[1],
+            labels=labels[law.split],
+            weights=both[0],
+            tv=total_variation(*both),
+            kl=kl_divergence(both[1], both[0]),
+        )
+        place = {key: known[key] for key in PLACE}
+        rows += [place | row for row in _of_label(case, centred(known["lower"], known["upper"]))]
     return shaped("bounds", rows, sweep=sweep)
+
+
+def _of_label(case: Readout, measured: Estimate) -> Iterator[dict[str, Any]]:
+    """A row for each theorem on I(T;Y), which bounds it from below: at 0 or less it says nothing."""
+    for theorem, bound in allowed("label", case).items():
+        yield _row(theorem, "label", bound, 0.0, measured) | {"tightest": False}
 
 
 def _reweighted(
@@ -152,10 +183,10 @@ def _row(theorem: Theorem, concerns: str, bound: Bound, cap: float, measured: Es
         "bound": bound.value,
         "measured": value,
         "measured_stderr": stderr,
-        "slack": bound.value - value,
+        "slack": bound.value - value if theorem.above else value - bound.value,
         "cap": cap,
-        "vacuous": bound.value >= cap,
-        "holds": None if measured is None else holds(bound.value, measured),
+        "vacuous": bound.value >= cap if theorem.above else bound.value <= cap,
+        "holds": None if measured is None else holds(bound.value, measured, theorem.above),
         "lower": bound.lower,
         "upper": bound.upper,
         "monte_carlo": bound.monte_carlo,

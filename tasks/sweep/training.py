@@ -39,7 +39,7 @@ from tasks.sweep.networks import (
 )
 
 SECONDS_PER_STEP, SECONDS_PER_VALUE = 0.8e-3, 1e-9  # one minibatch, and one hidden value in one of three passes
-SECONDS_OF_A_MOVE = 3.0  # of moving the inputs of a batch, in units of a step
+SECONDS_OF_A_MOVE = 5.0  # of moving the inputs of a batch, in units of a step
 PROCESS_BYTES = 4e8
 JUDGED = 10_000  # points of a part, at most, that loss and accuracy are measured on
 
@@ -122,7 +122,7 @@ class Training(Network):
         # The points as they are stored and read, and once more for the part that is trained on.
         memory = PROCESS_BYTES + 3 * 4.0 * self.data.n * self.data.width
         if self.schedule.shift is not None:  # in float64: the law, its shift, and the points of an epoch
-            memory += 2 * KEPT_BYTES + 6 * 8.0 * self.data.n * self.data.width
+            memory += 2 * KEPT_BYTES + 4 * 8.0 * self.data.n * self.data.width
         return Cost(seconds, 1e4 * len(self.kept), memory, "the number of points of data.source")
 
     def build(self, out: Path) -> None:

@@ -11,6 +11,7 @@ from ib_core.bounds.theorem import Bound, Shift, Theorem
 from ib_core.bounds.theorems.entropy import BIAS_LOWER_BOUND, ENTROPY, ENTROPY_RISK
 from ib_core.bounds.theorems.estimation import ESTIMATION, ESTIMATION_RISK, INFORMATION_RISK
 from ib_core.bounds.theorems.kullback_leibler import KULLBACK_LEIBLER
+from ib_core.bounds.theorems.label import LABEL
 from ib_core.bounds.theorems.total_variation import DIRECTIONAL, TOTAL_VARIATION
 from ib_core.bounds.theorems.wasserstein import WASSERSTEIN
 
@@ -24,6 +25,7 @@ THEOREMS: tuple[Theorem, ...] = (
     *KULLBACK_LEIBLER,
     *WASSERSTEIN,
     *DIRECTIONAL,
+    *LABEL,
     *ESTIMATION,
     *ENTROPY,
 )

@@ -301,7 +301,11 @@ def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
     final = arranged.final(arranged.information)
     final = final[final["shift"] == "reference"]
     caps = arranged.final(arranged.tables.bounds)
-    caps = caps.groupby(["network", "beta", "split", "layer"], as_index=False)["cap"].min()
+    caps = (
+        caps[caps["concerns"] == "deviation"]
+        .groupby(["network", "beta", "split", "layer"], as_index=False)["cap"]
+        .min()
+    )
     before = arranged.final(arranged.processing)
     before = before[before["shift"] == "reference"]
     units = arranged.tables.layers.groupby(["network", "layer"])["d"].first()

@@ -1,5 +1,6 @@
 """Figures of the measures that come with the house: clustering, binning, and what other estimators would claim."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK
 from tasks.page.page import figure_style as style
@@ -78,8 +80,10 @@ def clustering_by_epoch(arranged: Arranged, case: Case, measured: pd.DataFrame) 
         for part, ls in (("train", "-"), ("test", DASHED)):
             loss.plot(history.groupby("epoch")[f"{part}_loss"].mean(), color=FAINT, lw=1.4, ls=ls)
         loss.set_xlabel("epoch")
-    for axes in panels[1:3].flat:
+    for axes in panels[1:3, 0]:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
     panels[3, 0].set_ylim(bottom=0)
     width = panels[0, 0].get_position().width * style.PAGE
     style.epoch_axis(panels[3, 0], epochs, max(0.07, 0.35 / width))
@@ -115,7 +119,7 @@ def cosines(case: Case, measured: pd.DataFrame) -> Figure:
                     axes.stairs(100 * shares, [*(shares.index - half), shares.index[-1] + half], color=ink, lw=1.4)
                     axes.stairs(100 * shares, [*(shares.index - half), shares.index[-1] + half], color=ink, fill=True,
                                 alpha=0.15)  # fmt: skip
-            axes.set(xlim=(-1, 1))
+            axes.set(xlim=(-1, 1), xticks=(-0.5, 0, 0.5))
             if row == 0:
                 axes.set_title(f"layer {layer}")
             if row == len(epochs) - 1:
@@ -143,17 +147,23 @@ def bin_widths(arranged: Arranged, sheet: Sheet, curves: pd.DataFrame) -> Figure
         axes.set(title=case.label, xlabel="width of the bins", xscale="log", ylim=(0, 1.06 * entropy))
         if here.empty:
             continue
-        edge, layers = float(here["width"].max()), np.sort(here["layer"].unique())
+        first, edge, layers = here["width"].min(), float(here["width"].max()), here["layer"].unique()
+        step = (edge / first) ** 0.04  # between the bars
+        axes.set_xlim(first / step, edge * step ** (len(layers) + 2))
+        decades = 10.0 ** np.arange(math.ceil(math.log10(first) - 1e-9), math.floor(math.log10(edge)) + 1)
+        axes.set_xticks(decades)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
         for k, (layer, line) in enumerate(here.groupby("layer")):
             ink = style.colour(layer)
             mean = line.groupby("width")["value"].mean()
             axes.plot(mean, color=ink, marker=style.marker(layer), ms=4, lw=1.6)
             bars = case.of(information)
             bars = bars[bars["layer"] == layer]
-            x = edge * 2.0 ** (1 + 0.9 * k)
+            x = edge * step ** (k + 1.5)
             axes.vlines(np.full(len(bars), x), bars["lower"], bars["upper"], color=ink, lw=5, alpha=0.6)
             axes.plot(x, bars["middle"].mean(), color=ink, marker=style.marker(layer), ms=5)
-        axes.axvspan(edge * 1.4, edge * 2.0 ** (1 + 0.9 * len(layers)), color="#f4f4f4", lw=0, zorder=0)
+        axes.axvspan(edge * step**0.75, edge * step ** (len(layers) + 2), color="#f0f0f0", lw=0, zorder=0)
         if case.of(levels.reset_index())["noise"].nunique() == 1:
             axes.axvline(PUBLISHED * case.of(levels.reset_index())["noise"].iloc[0], color=INK, lw=0.9, ls=DASHED)
     panels[0, 0].set_ylabel("nats")
@@ -202,8 +212,8 @@ def _deepest(frame: pd.DataFrame) -> list[int]:
 def _bracket(axes: Axes, rows: pd.DataFrame, ink: str) -> None:
     """The bracket by epoch, its ends and its middle in the mean over seeds."""
     line = rows.groupby("epoch", as_index=False)[["lower", "upper", "middle"]].mean()
-    axes.fill_between(line["epoch"], line["lower"], line["upper"], color=ink, alpha=0.25, lw=0)
-    axes.plot(line["epoch"], line["middle"], color=ink, marker="o", ms=3, lw=1.8)
+    axes.fill_between(line["epoch"], line["lower"], line["upper"], color=ink, alpha=0.3, lw=0, zorder=1.5)
+    axes.plot(line["epoch"], line["middle"], color=ink, marker="o", ms=3, lw=1.8, zorder=3)
 
 
 def _line(axes: Axes, rows: pd.DataFrame, quantity: str, **look: Any) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ib_core.bounds.theorems import named
 from ib_core.estimate import IN_WORDS, WIDTH
+from ib_core.estimators.measure import MEASURES
 from tasks.engine.recipe import Cost, Recipe
 from tasks.page.page import write_page
 from tasks.page.tables import number, span
@@ -81,8 +82,11 @@ def number_of_figures(made: Bounds) -> int:
     parts = len({part for _, _, part in cases})
     sheets = -(-len(cases) // max(1, rows_together(len(cases), parts)))
     groups = len(grouped(families)) if families else 0
+    measures = {each.measure for each in made.measures}
+    per_case = 2 + groups + bool(made.worst_cases) + 2 * ("clustering" in measures) + ("claims" in measures)
+    per_sheet = 4 + 2 * groups + bool({"clustering", "binning"} & measures)
     pictured = len(families) if any(len(law.shape) > 1 for law in made.laws.values()) else 0
-    return sheets * (4 + 2 * groups) + len(cases) * (2 + groups + bool(made.worst_cases)) + pictured
+    return sheets * per_sheet + len(cases) * per_case + pictured
 
 
 def write_report(tables: SweepTables, out: Path) -> None:
@@ -108,11 +112,13 @@ def write_report(tables: SweepTables, out: Path) -> None:
         bounds={case.slug: audit.tables(arranged, case) for case in arranged.cases},
         balls=audit.ball_table(arranged),
         risks=parts.risk_table(arranged),
+        labels=parts.label_table(arranged),
         theorems=parts.theorem_table(arranged),
         networks=parts.network_table(arranged),
         accuracy=parts.accuracy_table(arranged),
         phases=phase_table(arranged),
         measures=parts.measure_tables(arranged),
+        described={name: MEASURES.find(name).description for name in MEASURES.names},
         claims=claim_table(arranged),
         measures_by_law=parts.measures_by_law(arranged),
         projected_from=partial(parts.projected_from, arranged),

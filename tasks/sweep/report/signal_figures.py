@@ -19,7 +19,7 @@ def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
     levels = arranged.final(arranged.tables.layers).groupby(["network", "beta", "layer"])["noise"].first()
     columns = max(case.of(signals)["epoch"].nunique() for case in arranged.cases)
     figure, panels = style.sheet(
-        len(sheet.cases), columns, 2.35 if columns > 2 else 3.0, (0.3, 0.75), top=0.85 + style.LINE * (len(classes) > 5)
+        len(sheet.cases), columns, 2.35 if columns > 2 else 3.0, (0.3, 0.75), top=0.72 + style.LINE * (len(classes) > 5)
     )
     for row, case in enumerate(sheet.cases):
         cloud = case.of(signals)

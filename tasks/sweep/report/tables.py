@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ib_core.bounds.theorems import among, named
+from ib_core.estimate import WIDTH
 from tasks.page.tables import Table, number, series, span
 from tasks.sweep.laws import ROUNDING, name_in
 from tasks.sweep.report.arranged import Arranged, Case
@@ -212,6 +213,23 @@ def risk_table(arranged: Arranged) -> Table:
         for (layer, theorem), group in case.of(bounds).groupby(["layer", "theorem"])
     ]  # fmt: skip
     return Table(["noise", "layer", "theorem", "bound on E|estimate − I|, nats", "cap, nats", "vacuous"], rows)
+
+
+def label_table(arranged: Arranged) -> Table:
+    """What is certain of I(T;Y) of the last layer, beside its bracket: the least and the largest over seeds."""
+    bounds = arranged.final(arranged.tables.bounds)
+    bounds = bounds[bounds["concerns"] == "label"]
+    brackets = bounds["measured"].to_frame("middle").assign(half=WIDTH * bounds["measured_stderr"])
+    bounds = bounds.assign(low=brackets["middle"] - brackets["half"], high=brackets["middle"] + brackets["half"])
+    rows = [
+        [case.label, str(layer), at_size(shift, size, metric), named(theorem).label,
+         (span(group["bound"]), "faint" if group["vacuous"].all() else "bad" if not group["holds"].all() else ""),
+         f"{number(group['low'].min())} to {number(group['high'].max())}"]
+        for case in arranged.cases
+        for (layer, shift, size, metric, theorem), group in case.of(bounds).groupby(
+            ["layer", "shift", "size", "metric", "theorem"], sort=False)
+    ]  # fmt: skip
+    return Table(["network", "layer", "shift", "theorem", "I(T; Y) is at least, nats", "bracket, nats"], rows)
 
 
 def theorem_table(arranged: Arranged) -> Table:

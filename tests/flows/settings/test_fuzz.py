@@ -26,10 +26,12 @@ SHIFTS = [
 DATA = {"source": "szt", "path": None, "part": "both", "atoms": 64, "seed": 0}
 NETWORK = {"source": "mlp", "activation": "tanh", "batch_norm": False, "initial_weights": "glorot", "noise": "absolute"}
 TRAINING = {"optimizer": "sgd", "momentum": 0.5, "final_learning_rate": 0.001, "weight_decay": 0.0, "orthonormal": 0.0}
+ROBUST = {"objective": "tv_dro", "radius": 0.1, "loss": "squared", "untrained": True}
+SEEN = {"family": "class_prior", "size": 0.1, "share": 0.5, "parameters": {"label": 1}}
 SWEEP = TINY | {
     "data": DATA,
-    "network": TINY["network"] | NETWORK,
-    "training": TINY["training"] | TRAINING,
+    "network": TINY["network"] | NETWORK | {"training": {"epochs": 1, "shift": SEEN}},
+    "training": TINY["training"] | TRAINING | ROBUST | {"shift": SEEN},
     "shifts": TINY["shifts"] + SHIFTS,
     "estimator": TINY["estimator"] | {"slices": "none"},
 }
@@ -71,7 +73,13 @@ def own(tmp_path_factory):
     import fuzzed_nets
 
     torch.save(fuzzed_nets.build().state_dict(), folder / "w_3.pt")
-    network = {"source": "fuzzed_nets:build", "weights": str(folder / "w_*.pt"), "layers": ["1"], "betas": [0.1]}
+    network = {
+        "training": {},
+        "source": "fuzzed_nets:build",
+        "weights": str(folder / "w_*.pt"),
+        "layers": ["1"],
+        "betas": [0.1],
+    }
     yield SWEEP | {
         "data": {"source": str(folder / "points.npz"), "part": "all", "atoms": 30},
         "network": network | {"parameters": {"width": 3}, "noise": "relative"},

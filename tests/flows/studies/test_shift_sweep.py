@@ -27,6 +27,7 @@ from tasks.sweep import bottleneck
 from tasks.sweep.laws import law_of
 from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.report.report import number_of_figures
 from tasks.sweep.report.tables import bracket_table, theorem_table
 from tasks.sweep.schema import ESTIMATE, columns, shaped
 from tasks.sweep.slices import Slices
@@ -40,6 +41,12 @@ def tables_of(config, workspace):
     run = run_tiny(workspace, config, stages=stages)
     (unit,) = run.plan().stages["bounds"]
     return load_tables(run.store.get("bounds", unit.identity).folder)
+
+
+def test_as_many_figures_are_forecast_as_are_drawn(finished_once):
+    (report,) = build_plan(load_config(str(finished_once / "tiny.yaml"))).stages["report"]
+    drawn = list((finished_once / "workspace" / "sweeps" / "tiny" / "figures").glob("*.png"))
+    assert len(drawn) == number_of_figures(report.tables)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +92,10 @@ def test_deviations_are_differences_of_opposite_ends(tables):
 def test_no_bound_is_violated_and_every_deviation_has_every_theorem(tables):
     bounds = tables.bounds
     deviations = bounds[bounds.concerns == "deviation"]
-    assert deviations.holds.all() and bounds[bounds.concerns != "deviation"].holds.isna().all()
+    assert deviations.holds.all() and bounds[~bounds.concerns.isin(["deviation", "label"])].holds.isna().all()
+    labels = bounds[bounds.concerns == "label"]
+    assert labels.holds.all() and set(labels.layer) == {2} and set(labels["shift"]) == {"contamination"}
+    assert labels.groupby(ESTIMATE).theorem.agg(frozenset).eq({"label_tv", "label_kl"}).all()
     kl = {"kl_seed", "kl_capacity", "kl_pointwise", "kl_golden"}
     every = {"tv_seed", "tv_capacity", "tv_golden", "wasserstein", "polyanskiy_wu"} | kl
     directional = {"tv_directional", "tv_directional_measured"}

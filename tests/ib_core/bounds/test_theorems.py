@@ -24,7 +24,7 @@ def test_every_theorem_has_its_words_its_source_and_its_function():
     for theorem in theorems.THEOREMS:
         assert theorem.statement.endswith(".") and theorem.source and theorem.concerns, theorem.name
         assert set(theorem.concerns) <= set(theorems_page.COMPARISONS), theorem.name
-        assert (theorem.quantity == "change") == (theorem.distance != "none"), theorem.name
+        assert (theorem.quantity in ("change", "label")) == (theorem.distance != "none"), theorem.name
         if theorem.function is not None:
             assert getattr(bounds, theorem.function.__name__) is theorem.function, theorem.name
 

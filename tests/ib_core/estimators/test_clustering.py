@@ -92,7 +92,6 @@ def test_bins_of_a_width_are_the_bins_between_their_edges(d):
     rng = np.random.default_rng(4)
     centres = rng.uniform(-1, 1, (6, d))
     signals = np.tanh(np.repeat(centres, 20, axis=0) + 0.01 * rng.normal(size=(120, d)))
-    signals[0] = 1.0  # the end of the range is within the last bin
     weights, labels = rng.dirichlet(np.ones(120)), np.arange(120) % 3
     found = binned_twin(signals, 0.5, (-1, 1), weights=weights, labels=labels)
     edges = np.linspace(-1, 1, 5)
@@ -100,6 +99,12 @@ def test_bins_of_a_width_are_the_bins_between_their_edges(d):
     assert found.occupied == expected.occupied and found.occupied < 120
     assert found.information == pytest.approx(expected.information, rel=1e-12)
     assert found.label_information == pytest.approx(expected.label_information, rel=1e-9)
+
+
+def test_the_end_of_the_range_is_within_the_last_bin():
+    assert binned_twin([[1.0], [0.9]], 0.5, (-1, 1)).occupied == 1
+    assert binned_twin([[1.0], [0.9]], 0.3, (-1, 1)).occupied == 1  # which is a narrower one
+    assert binned_twin([[7.0], [0.9]], 0.5, (-1, 1)).occupied == 1  # so is what lies outside
 
 
 def test_wider_bins_of_one_grid_hold_less_and_fine_ones_everything():
