@@ -340,7 +340,7 @@ def test_a_network_that_cannot_be_measured_is_one_line(beside, change, message):
 def test_a_file_that_holds_no_points_is_named_once(beside):
     np.savez(beside / "words.npz", x=X, y=np.array(["cat", "dog", "cow"])[Y])
     for source in ("words.npz", "none.npz"):
-        with pytest.raises(ConfigError, match="^data.source: ") as error:
+        with pytest.raises(ConfigError, match=r"^data\.source: ") as error:
             config_in(beside, section(OWN, data={"source": source}))
         assert str(error.value).count(source) == 1
 

@@ -303,8 +303,8 @@ def test_where_projections_begin_is_said(small, tmp_path):
 
 def test_the_label_that_gains_most_is_shown_with_its_probabilities(small):
     moved = small.laws["shift"] == "contamination"
-    laws = small.laws.assign(label=small.laws["label"].where(~moved, 3), p_label=small.laws["p_label"].where(~moved, 0.75),
-                             p_label_before=small.laws["p_label_before"].where(~moved, 0.5))  # fmt: skip
+    laws = small.laws.copy()
+    laws.loc[moved, ["label", "p_label", "p_label_before"]] = 3, 0.75, 0.5
     table = law_table(Arranged(replace(small, laws=laws)))
     column = table.head.index("label: P → P′")
     assert {row[column] for row in table.rows if row[0].startswith("contamination")} == {"3: 0.500 → 0.750"}
