@@ -23,25 +23,25 @@ def information_curves(
     quantity: str = "I_X_T",
     label: str = "I(X; T) in nats",
 ) -> Figure:
-    """Brackets by epoch: a panel for each network, a colour for each layer, a line for each seed.
+    """Brackets by epoch: a panel for each network and noise level, a colour for each layer, a line for each seed.
 
     Args:
         levels: heights that are marked, by their names.
     """
-    titles = list(dict.fromkeys(case.network for case in found.cases)) if networks is None else list(networks)
-    figure, panels = style.sheet(1, len(titles), PANEL, (0.25, 0), sharey=True)
-    for axes, title in zip(panels[0], titles, strict=True):
+    cases = [case for case in found.cases if networks is None or case.network in networks]
+    figure, panels = style.sheet(1, len(cases), PANEL, (0.25, 0), sharey=True)
+    for axes, case in zip(panels[0], cases, strict=True):
         for layer in layers:
-            for _, path in brackets(found, layer, quantity, network=title).groupby("seed"):
+            for _, path in brackets(found, layer, quantity, network=case.network, beta=case.beta).groupby("seed"):
                 curve(axes, path, layer)
         for name, height in (levels or {}).items():
             axes.axhline(height, color=INK, lw=0.9, ls=DOTTED)
             axes.annotate(name, (1, height), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                           va="center", fontsize=8)  # fmt: skip
         history = found.tables.history
-        style.epoch_axis(axes, np.sort(history.loc[history["network"] == title, "epoch"].unique()))
+        style.epoch_axis(axes, np.sort(case.of(history)["epoch"].unique()))
         axes.set_xlabel("epoch")
-        axes.set_title(title if len(titles) > 1 else "")
+        axes.set_title(case.label if len(cases) > 1 else "")
     panels[0, 0].set_ylabel(label)
     style.legend(figure, style.layer_handles(list(layers)))
     return figure

@@ -1,0 +1,136 @@
+"""What robust training changes: how far the information of each layer moves under shift, beside training as usual."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from tasks.page import figure_style as style
+from tasks.page.figure_style import INK
+from tasks.page.tables import number
+from tasks.reproduction.reading import Span, mean
+from tasks.reproduction.reproduction import Claim, Plate
+from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.sizes import at_size
+
+USUAL = "erm"  # the network that the others are held against
+ROW = 0.34  # inches
+SOURCE = "no published value: the objectives guard the loss over a ball, and no theorem bounds I(X;T) over it"
+
+
+def moves(found: Arranged) -> pd.DataFrame:
+    """|I(X';T_l) - I(X;T_l)| at the last epoch, one row for each network, seed, layer and shift, enclosed by `low` and
+    `high`."""
+    change = found.final(found.deviation[found.deviation["size"] > 0])
+    low = np.maximum(np.maximum(change["lower"], -change["upper"]), 0.0)
+    high = np.maximum(-change["lower"], change["upper"])
+    return change.assign(moved=change["middle"].abs(), low=low, high=high)
+
+
+def saved(table: pd.DataFrame, network: str) -> Span:
+    """By how much less a network's layers move than those trained as usual, nats, in the mean over the rows.
+
+    Seeds are paired, as a seed has the same initial weights and batches in both; the 95 % interval over seeds is
+    widened by the brackets.
+    """
+    columns = ["low", "high"]
+    usual, robust = (table[table["network"] == name].groupby("seed")[columns].mean() for name in (USUAL, network))
+    least, most = usual["low"] - robust["high"], usual["high"] - robust["low"]
+    return Span(mean(least).low, mean(most).high)
+
+
+def claims(found: Arranged, guarded: Mapping[str, str]) -> Iterable[Claim]:
+    """For each network whether its layers move less than those of the usual one: under the family of shifts that it was
+    trained for, and under all.
+
+    Args:
+        guarded: that family by network.
+    """
+    table = moves(found)
+    for network, family in guarded.items():
+        for shown, rows in ((f"the shifts {family}", table[table["shift"] == family]), ("all shifts", table)):
+            difference = saved(rows, network)
+            usual, robust = (number(rows.loc[rows["network"] == name, "moved"].mean()) for name in (USUAL, network))
+            right = _accuracy(found, rows, network)
+            yield Claim(
+                f"{network}: under {shown} the information in the layers moves less than after training as usual.",
+                SOURCE,
+                "less",
+                f"{robust} nats against {usual}, less by {difference}; {right}",
+                difference.above(0.0),
+            )
+    bounds = found.tables.bounds
+    labels = bounds[(bounds["concerns"] == "label") & (bounds["size"] > 0)]
+    yield Claim(
+        "I(T;Y) of the last layer is at least what the losses on clean inputs make certain over the ball.",
+        "theorem, see the sweep's report: min H(Y) - max E loss",
+        "0 violated",
+        f"{int(labels['holds'].eq(False).sum())} of {len(labels)} violated, {int(labels['vacuous'].sum())} vacuous",
+        bool(labels["holds"].ne(False).all()) if len(labels) else None,
+    )
+
+
+def _accuracy(found: Arranged, rows: pd.DataFrame, network: str) -> str:
+    """Correct read-outs under the shifts of the rows, of a network and of the usual one: percent, 95 % intervals."""
+    table = found.final(found.accuracy)
+    table = table.merge(rows[["shift", "size"]].drop_duplicates(), on=["shift", "size"])
+    spans = [mean(table[table["network"] == name].groupby("seed")["value"].mean()) for name in (network, USUAL)]
+    values = [table.loc[table["network"] == name, "value"].mean() for name in (network, USUAL)]
+    words = [f"{number(value, 1)} %" + ("" if span.width == np.inf else f" ± {number(span.width / 2, 1)}")
+             for value, span in zip(values, spans, strict=True)]  # fmt: skip
+    return f"right in {words[0]} against {words[1]}"
+
+
+def plates(found: Arranged, networks: Iterable[str]) -> Iterable[Plate]:
+    """The figure of all networks: the usual one, and these below it."""
+    yield Plate(
+        "moves",
+        "How far the information moves under shift, by training",
+        "|I(X'; T) - I(X; T)| in nats at the last epoch, the mean over seeds: a row for each training, a column for "
+        "each layer, a panel for the largest shift of each family; at the right the correct read-outs under it, in "
+        "percent. Colour: the difference to training as usual (erm). A circle: the interval of that difference, over "
+        "seeds and with the brackets, holds 0.",
+        _table_of_moves(found, [USUAL, *networks]),
+    )
+
+
+def _table_of_moves(found: Arranged, names: list[str]) -> Figure:
+    table = moves(found)
+    largest = table.groupby("shift")["size"].max()
+    families = [family for family in found.families if family in largest.index]
+    layers, columns = found.layers, 2
+    rows = -(-len(families) // columns)
+    figure, panels = style.sheet(rows, columns, ROW * len(names), (0.2, 0.75), bar=True, top=0.4, sharey=True)
+    held = [table[(table["shift"] == family) & (table["size"] == largest[family])] for family in families]
+    values = [
+        each.pivot_table(index="network", columns="layer", values="moved").reindex(names, columns=layers)
+        for each in held
+    ]
+    change = [each - each.loc[USUAL] for each in values]
+    reach = max(1e-9, *(float(np.nanmax(np.abs(each.to_numpy()), initial=0.0)) for each in change))
+    scale = Normalize(-reach, reach)
+    accuracy = found.final(found.accuracy)
+    for axes, family, each, moved, against in zip(panels.flat, families, held, values, change, strict=False):
+        axes.imshow(against.to_numpy(dtype=float), cmap="PuOr_r", norm=scale, aspect="auto")
+        axes.grid(False)
+        right = accuracy[(accuracy["shift"] == family) & (accuracy["size"] == largest[family])]
+        for row, name in enumerate(names):
+            for column, layer in enumerate(layers):
+                clear = name == USUAL or saved(each[each["layer"] == layer], name).holds(0.0) is False
+                dark = abs(against.iloc[row, column]) > 0.6 * reach
+                text = number(moved.iloc[row, column]) + ("" if clear else " ○")
+                ink = "white" if dark else INK
+                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
+            percent = number(right.loc[right["network"] == name, "value"].mean(), 1)
+            axes.text(len(layers), row, percent, ha="center", va="center", fontsize=8)
+        axes.set_xlim(-0.5, len(layers) + 0.5)
+        axes.set_xticks(range(len(layers) + 1), [*(f"L{layer}" for layer in layers), "right, %"])
+        axes.set_yticks(range(len(names)), names)
+        axes.set_title(at_size(family, largest[family], found.families[family]))
+    for axes in panels.flat[len(families) :]:
+        axes.set_axis_off()
+    style.colour_bar(figure, panels, ScalarMappable(scale, "PuOr_r"), "nats more than erm")
+    return figure

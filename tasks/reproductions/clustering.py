@@ -1,0 +1,121 @@
+"""Compression is clustering: information, bins, distances and loss of a layer on one axis of time."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+from scipy.stats import spearmanr
+
+from tasks.page.tables import number
+from tasks.reproduction.reading import Span, brackets, every, sweep
+from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
+from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.report.measure_figures import clustering_by_epoch
+from tasks.sweep.report.signal_figures import signal_scatter
+
+SOURCE = "after Goldfeld et al., ICML 2019 (arXiv:1810.05728)"
+LAYER = 5
+TOGETHER = 0.8  # rank correlation over epochs from which two curves move together
+
+
+def measured(found: Arranged, quantity: str, layer: int = LAYER) -> pd.Series:
+    """A number of the clustering of a layer, by seed and epoch."""
+    table = found.tables.measures
+    here = (table["measure"] == "clustering") & (table["quantity"] == quantity) & (table["layer"] == layer)
+    return table[here & (table["shift"] == "reference")].set_index(["seed", "epoch"])["value"].sort_index()
+
+
+def claims(results: Results) -> Iterable[Claim]:
+    found = sweep(results["clustering"])
+    information = brackets(found, LAYER).set_index(["seed", "epoch"])
+    bins, clusters = measured(found, "H_bins"), measured(found, "clusters")
+    together, falls, ratios, counts = [], [], [], []
+    near, far = measured(found, "distance_within_beta"), measured(found, "distance_between_beta")
+    for seed, path in information.groupby("seed"):
+        path = path.droplevel("seed")
+        peak, end = int(path["lower"].idxmax()), int(path.index.max())
+        together.append(float(spearmanr(path["middle"], bins[seed].reindex(path.index)).statistic))
+        lost = Span(path.loc[peak, "lower"], path.loc[peak, "upper"]) - Span(
+            path.loc[end, "lower"], path.loc[end, "upper"]
+        )
+        falls.append((lost, float(bins[seed, peak] - bins[seed, end])))
+        ratios.append(tuple(float(near[seed, epoch] / far[seed, epoch]) for epoch in (peak, end)))
+        counts.append(tuple(int(clusters[seed, epoch]) for epoch in (peak, end)))
+    yield Claim(
+        f"Layer {LAYER} compresses: it loses information after its highest epoch.",
+        SOURCE,
+        "a loss",
+        ", ".join(str(lost) for lost, _ in falls) + " nats",
+        every([lost.above(0.0) for lost, _ in falls]),
+    )
+    yield Claim(
+        "While it does, the entropy of bins of ten noise standard deviations falls too.",
+        SOURCE,
+        "a loss",
+        ", ".join(number(fall) for _, fall in falls) + " nats",
+        every([fall > 0 for _, fall in falls]),
+    )
+    yield Claim(
+        "Over training the two curves move together.",
+        SOURCE,
+        f"rank correlation above {TOGETHER}",
+        ", ".join(number(each, 2) for each in together),
+        every([each > TOGETHER for each in together]),
+    )
+    yield Claim(
+        "Inputs of one class come closer to each other, compared with those of two classes.",
+        SOURCE,
+        "a smaller ratio of distances",
+        ", ".join(f"{number(a, 2)} at the peak, {number(b, 2)} at the end" for a, b in ratios),
+        every([b < a for a, b in ratios]),
+    )
+    yield Claim(
+        "The layer falls into fewer clusters at the scale of the noise.",
+        SOURCE,
+        "fewer",
+        ", ".join(f"{a} at the peak, {b} at the end" for a, b in counts),
+        every([b < a for a, b in counts]),
+    )
+
+
+def plates(results: Results) -> Iterable[Plate]:
+    found = sweep(results["clustering"])
+    table = found.tables.measures
+    table = table[(table["measure"] == "clustering") & (table["shift"] == "reference")]
+    case = found.cases[0]
+    yield Plate(
+        "clustering",
+        "Compression is clustering",
+        "By epoch (logarithmic), a column for each layer, the mean over seeds: I(X; T) with its bracket and the "
+        "entropy "
+        "of bins of ten noise standard deviations, both in nats; mean distances within and between classes in units "
+        "of the noise; clusters at two standard deviations; the loss.",
+        clustering_by_epoch(found, case, case.of(table)),
+    )
+    yield Plate(
+        "scatter",
+        "Signals of the deepest layer at four epochs",
+        "The deepest layer before its noise, one pass of each input, coloured by label; the bar is two standard "
+        "deviations of the noise long.",
+        signal_scatter(found, found.sheets[0]),
+    )
+
+
+clustering = Reproduction(
+    "is compression clustering?",
+    "The tanh network of the reference experiment at 20 log-spaced epochs: its layers without noise, held against the "
+    f"scale of the noise, {SOURCE}.",
+    ("clustering",),
+    claims,
+    plates,
+    small={
+        "clustering": {
+            "data.atoms": 300,
+            "network.seeds": [0],
+            "training.epochs": 60,
+            "training.checkpoints": 4,
+            "estimator.stored_passes": 4,
+            "estimator.own_passes": 40,
+            "estimator.max_draws": 1024,
+        }
+    },
+)
