@@ -45,7 +45,7 @@ def plan(
         if state.state != "ready":
             reasons.setdefault((state.state, state.reason), Counter())[state.unit.stage] += 1
     for (name, reason), stages in list(reasons.items())[:20]:
-        where = "of all stages" if len(stages) == len(planned.stages) > 1 else ", ".join(stages)
+        where = "of all stages" if len(stages) == sum(map(bool, planned.stages.values())) > 1 else ", ".join(stages)
         console.say(f"  {stages.total():5} x {where} {name}: {reason}")
     if len(reasons) > 20:
         console.say(f"  and {len(reasons) - 20} more reasons: --json lists every unit")

@@ -1,11 +1,14 @@
 """What a layer costs before it is measured: seconds on one core and resident memory, on the ordinary and the wide path.
 
 Fitted to `tests/benchmarks/wide.py` on saturated layers of a noisy tanh network under one law; memory within a quarter.
-Seconds are within a factor of two, without what a network takes for passes of its own.
+Seconds are within a factor of two. What a network takes for its passes is counted apart, from the values that get noise
+and from the products that make them.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from ib_core.estimators.layer import HEAVY_PASSES
 from ib_core.mixture.own_passes import OwnPasses
 from ib_core.mixture.signal_blocks import BLOCK_BYTES, TILE_BYTES, block_size
 
@@ -20,6 +23,8 @@ BASIS = 4  # times these: its Krylov space and what is multiplied with it
 DIRECTION_READINGS = 4  # of its signals
 DIRECTION_PASSES = 4
 SECONDS_PER_READ = 6e-9  # for each signal value that is made and projected
+SECONDS_PER_VALUE = 1.2e-8  # of a hidden layer in a pass: its noise is drawn and added, its activation taken
+SECONDS_PER_PRODUCT = 5e-11  # in matrices and convolutions
 
 
 class Cost(NamedTuple):
@@ -34,6 +39,51 @@ class Costs(NamedTuple):
 
     ordinary: Cost
     wide: Cost
+
+
+def passing_seconds(
+    passes: float, widths: Sequence[int], products: Sequence[int], per_value: float = SECONDS_PER_VALUE
+) -> float:
+    """Seconds of so many passes of a network up to its layers of these widths.
+
+    Args:
+        passes: of all atoms together.
+        widths: of the layers up to the last that is wanted.
+        products: of one pass up to each of them.
+        per_value: seconds for each value of a layer.
+    """
+    return passes * (per_value * sum(widths) + SECONDS_PER_PRODUCT * (products[-1] if products else 0))
+
+
+def layer_cost(
+    n: int,
+    widths: Sequence[int],
+    products: Sequence[int],
+    *,
+    n_passes: int,
+    n_own: int,
+    draws: int,
+    wide: bool,
+    n_laws: int = 1,
+    columns: int = 1,
+) -> Cost:
+    """What it costs to measure a layer of a network under laws on the same atoms, with the passes that this needs.
+
+    Args:
+        n: atoms.
+        widths: of the layers up to this one.
+        products: of one pass up to each of them.
+        n_passes: stored passes of each atom.
+        n_own: own passes of each, 0 for the first layer.
+        draws: points at which densities are evaluated, all ends together.
+        wide: whether a projection stands for the layer.
+        n_laws: laws; of several, atoms may have so much weight under one that they get many passes of their own.
+        columns: that are counted with them.
+    """
+    costs = cost_of(n, n_passes, widths[-1], draws, n_own=n_own, n_laws=columns)
+    passes = n * n_own + (2 * HEAVY_PASSES if n_own and n_laws > 1 else 0) + (n * n_passes if wide else 0)
+    found = costs.wide if wide else costs.ordinary
+    return Cost(found.seconds + passing_seconds(passes, widths, products), found.bytes)
 
 
 def cost_of(
@@ -76,9 +126,7 @@ def cost_of(
 
 def _seconds(n: int, n_passes: int, d: int, draws: int, n_own: int) -> float:
     pairs, values = float(draws) * n * n_passes, float(n) * d
-    return (
-        0.8 + 1.6e-12 * pairs * d + 7.3e-8 * values * n_own + 1.2e-9 * values * n_passes * d + 5.7e-11 * values * draws
-    )
+    return 0.1 + (3.3e-10 + 1.6e-11 * d) * pairs + 1.8e-7 * values * n_own + 1e-9 * values * n_passes * d
 
 
 def _working(n: int, n_passes: int, d: int, draws: int, n_laws: int) -> float:

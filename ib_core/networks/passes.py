@@ -1,6 +1,6 @@
 """Noisy passes of every atom through a network: T_0 = X, S_l = f_l(T_{l-1}), T_l = S_l + Z_l."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -51,8 +51,12 @@ def atom_block(network: NoisyNetwork, n_passes: int, layers: int | None = None) 
         n_passes: of each atom.
         layers: the first so many of its layers; all by default.
     """
-    widest = max(network.widths[: layers or network.hidden])
-    return min(max(NOISE_BYTES // (4 * n_passes * widest), 1), ATOM_BLOCK)
+    return block_of(n_passes, network.widths[: layers or network.hidden])
+
+
+def block_of(n_passes: int, widths: Sequence[int]) -> int:
+    """The same of layers of these widths."""
+    return min(max(NOISE_BYTES // (4 * n_passes * max(widths)), 1), ATOM_BLOCK)
 
 
 def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str) -> Passes:

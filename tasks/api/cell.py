@@ -1,11 +1,12 @@
 """All layers of a network under the laws that share their atoms: a cell for each, one evaluation for all its laws."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from ib_core.estimators.cost import layer_cost
 from ib_core.estimators.layer_information import LayerInformation
 from ib_core.estimators.network_layer import (
     MOVED,
@@ -22,7 +23,6 @@ from ib_core.networks.passes import atom_block, pass_blocks
 from tasks.api.progress import Progress
 
 HELD_BYTES = 2**30  # of the signals of all layers; beyond, those of a layer are propagated when it is measured
-SECONDS_PER_PAIR, SECONDS_PER_OWN_VALUE = 0.6e-9, 12e-9  # of a draw and a centre; of an own signal, made and forgotten
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Cells:
         reference: the law that laws are held against: the first of them, or one on other atoms.
         sampling: how.
         labelled: whether the labels are known.
+        products: of one pass up to each layer, for the forecast.
         information: by layer, what was found.
         directions: by wide layer, those that stand for it; the cells of all laws share them.
         clean, correct: (N,) whether the read-out of an atom is right without noise, and its share of noisy passes.
@@ -59,6 +60,7 @@ class Cells:
     reference: InputLaw
     sampling: Sampling
     labelled: bool
+    products: Sequence[int]
     information: dict[int, LayerInformation] = field(default_factory=dict)
     directions: dict[int, np.ndarray] = field(default_factory=dict)
     clean: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -86,11 +88,19 @@ class Cells:
         return [self._cost(layer) for layers in self._rounds() for layer in layers]
 
     def _cost(self, layer: int) -> float:
-        n, widths = len(self.first.atoms), self.network.widths
-        own = 0 if layer == 1 else min(self.sampling.own_passes, WIDE_PASSES if self.is_wide(layer) else 2**60)
-        draws = 16 * n if self.is_wide(layer) else 0.2 * (self.sampling.max_draws or max(64 * n, 2**18))
-        pairs = draws * n * self.stored(layer)
-        return SECONDS_PER_PAIR * pairs + SECONDS_PER_OWN_VALUE * n * own * sum(widths[: layer - 1])
+        n, wide = len(self.first.atoms), self.is_wide(layer)
+        draws = 16 * n if wide else 0.2 * (self.sampling.max_draws or max(64 * n, 2**18))
+        own = min(self.sampling.own_passes, WIDE_PASSES) if wide else self.sampling.own_passes
+        return layer_cost(
+            n,
+            self.network.widths[:layer],
+            self.products[:layer],
+            n_passes=self.stored(layer),
+            n_own=0 if layer == 1 else own,
+            draws=int(draws),
+            wide=wide,
+            n_laws=len(self.laws),
+        ).seconds
 
     def measure(self, progress: Progress) -> None:
         """Measure every layer."""

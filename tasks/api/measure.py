@@ -14,6 +14,7 @@ from ib_core.networks.checks import check, check_digits
 from ib_core.networks.hooks import NetworkError
 from ib_core.networks.levels import relative_levels
 from ib_core.networks.noisy_network import PROBES, NoisyNetwork
+from ib_core.networks.work import products
 from tasks.api.cell import Cells, Sampling
 from tasks.api.laws import named_laws, same_atoms
 from tasks.api.measurement import Measurement
@@ -101,7 +102,7 @@ def measure(
     shared = {name: law for name, law in named.items() if same_atoms(law, reference)}
     alone = [{name: law} for name, law in named.items() if name not in shared]
     directions: dict[int, np.ndarray] = {}  # the same for all laws
-    known = reference, sampling, y is not None
+    known = reference, sampling, y is not None, products(model, layers, some)
     cells = [Cells(network, each, *known, directions=directions) for each in (shared, *alone)]
     progress = Progress([cost for each in cells for cost in each.costs()], quiet)
     for each in cells:

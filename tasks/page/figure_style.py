@@ -123,8 +123,7 @@ def sheet(
     width = (PAGE - left - right - (columns - 1) * gaps[0]) / columns
     height = top + bottom + rows * panel + (rows - 1) * gaps[1]
     figure = Figure(figsize=(PAGE, height), dpi=DPI)
-    edge = left + columns * width + (columns - 1) * gaps[0]
-    frame = {"left": left / PAGE, "right": edge / PAGE, "bottom": bottom / height, "top": 1 - top / height}
+    frame = {"left": left / PAGE, "right": 1 - right / PAGE, "bottom": bottom / height, "top": 1 - top / height}
     grid = {**frame, "wspace": gaps[0] / width, "hspace": gaps[1] / panel, **(gridspec or {})}
     return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid, **options)
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 import torch
 from scipy.special import log_softmax
 
+from ib_core.estimators.cost import passing_seconds
 from ib_core.estimators.network_layer import passes_by_block
 from ib_core.mixture.signal_blocks import SignalBlocks, signal_blocks
-from ib_core.networks.passes import pass_blocks
+from ib_core.networks.passes import block_of, pass_blocks
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, table_writer, to_rows, vectors, write_table
 from tasks.sweep.laws import Law, law_of
@@ -23,7 +24,7 @@ SECONDS_PER_VALUE = 2e-8  # one hidden value, propagated and written
 
 @dataclass(frozen=True, eq=False)
 class Activations(Recipe):
-    """Noisy passes of every atom of a law: what the estimators read.
+    """Noisy passes of every atom of a law: what the estimators read of layers that are not too wide to be stored.
 
     Attributes:
         network: whose signals they are.
@@ -31,7 +32,7 @@ class Activations(Recipe):
         epoch: of the checkpoint.
         stored_passes: of each atom.
         widest: layers of more units are not stored, but propagated anew where they are needed,
-            each time with the same bits.
+            each time with the same bits. `signals_by_block` gives either a block of atoms at a time.
     """
 
     stage: ClassVar[str] = "activations"
@@ -63,7 +64,11 @@ class Activations(Recipe):
             for layer, width in enumerate(self.network.hidden, start=1)
             if not self.is_wide(layer)
         )
-        return Cost(SECONDS_PER_VALUE * n * passes * sum(self.network.hidden), 5.0 * written)
+        # Atoms pass in whole blocks.
+        hidden, products = self.network.hidden, self.network.design.products
+        block = block_of(passes, hidden)
+        seconds = passing_seconds(-(-n // block) * block * passes, hidden, products, SECONDS_PER_VALUE)
+        return Cost(0.03 + seconds, 5.0 * written)
 
     def build(self, out: Path) -> None:
         """Write layer_<l>.parquet (a row per atom and pass), readout.parquet (P(correct) and loss of each atom) and

@@ -5,12 +5,14 @@ from typing import Any, ClassVar
 
 import torch
 
+from ib_core.estimators.cost import passing_seconds
 from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost
 from tasks.sweep.laws import Shifted
 from tasks.sweep.networks import Network, checkpoint
 
-SECONDS_PER_VALUE = 4e-7  # one hidden value of one atom, under all steps of an attack
+PASSES = 60  # of an atom, there and back, under all steps of an attack
+SECONDS_PER_VALUE = 7e-9  # of a hidden layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,10 @@ class Attack(Shifted):
 
     def cost(self) -> Cost:
         shifted = super().cost()
-        return Cost(shifted.seconds + SECONDS_PER_VALUE * self.n_atoms * sum(self.network.hidden), shifted.bytes)
+        hidden, products = self.network.hidden, self.network.design.products
+        return Cost(
+            shifted.seconds + passing_seconds(PASSES * self.n_atoms, hidden, products, SECONDS_PER_VALUE), shifted.bytes
+        )
 
     def arguments(self) -> dict[str, Any]:
         torch.set_num_threads(1)

@@ -72,7 +72,8 @@ class Bounds(Recipe):
         return {law.part.name: law for law in self.laws.values() if law.kind == "reference"}
 
     def cost(self) -> Cost:
-        return Cost(4.0, 2e6)
+        estimates = sum(len(cell.laws) for cell in self.cells)
+        return Cost(1.0 + 6e-3 * estimates, 1e6 + 2e3 * estimates)
 
     def without(self, lost: frozenset[str]) -> Self:
         if not lost:

@@ -12,7 +12,7 @@ import torch
 
 from ib_core.channels import attribution
 from ib_core.estimate import Estimate, centred, interval
-from ib_core.estimators.cost import cost_of
+from ib_core.estimators.cost import layer_cost
 from ib_core.estimators.layer_information import LayerInformation
 from ib_core.estimators.network_layer import MOVED, SHIFTED, network_layer_information
 from ib_core.laws import coupling
@@ -27,9 +27,7 @@ from tasks.sweep.sampling import Sampling
 from tasks.sweep.schema import ATTRIBUTION
 from tasks.sweep.slices import Slices, slice_rows, wide_directions
 
-SECONDS_PER_PAIR = 0.6e-9  # one (point, centre) pair of the mixture kernel
 LOWER = "data.atoms, estimator.stored_passes, estimator.own_passes"
-SECONDS_PER_OWN_VALUE = 12e-9  # one signal value of own passes: propagated, held against some points, forgotten
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +72,20 @@ class Information(Recipe):
         draws = 0.2 * draws_to_reach(sampling.target_stderr, 2 * most) / sampling.relaxed**2
         draws = max(2 * n, draws)
         draws += max(draws, self.pointwise_draws * n)
-        centres = n * (1 if self.layer == 1 else self.activations.stored_passes)
-        passes = 0 if self.layer == 1 else sampling.own_passes_of(self.activations, self.layer)
-        own = n * passes * sum(network.hidden[: self.layer - 1])
-        stored, width = self.activations.passes(self.layer), self.activations.width(self.layer)
-        both = cost_of(n, stored, width, int(draws), n_own=passes, n_laws=3 * len(self.laws))
-        seconds = SECONDS_PER_OWN_VALUE * own
+        found = layer_cost(
+            n,
+            network.hidden[: self.layer],
+            network.design.products[: self.layer],
+            n_passes=self.activations.passes(self.layer),
+            n_own=0 if self.layer == 1 else sampling.own_passes_of(self.activations, self.layer),
+            draws=int(draws),
+            wide=self.wide,
+            n_laws=len(self.laws),
+            columns=3 * len(self.laws),
+        )
         if self.wide:
-            return Cost(seconds + both.wide.seconds, 1e5, both.wide.bytes, LOWER)
-        seconds += max(SECONDS_PER_PAIR * draws * centres, both.ordinary.seconds)
-        return Cost(seconds * (1 + self.slices.share), 1e5, both.ordinary.bytes, f"{LOWER}, estimator.widest")
+            return Cost(found.seconds, 1e5, found.bytes, LOWER)
+        return Cost(found.seconds * (1 + self.slices.share), 1e5, found.bytes, f"{LOWER}, estimator.widest")
 
     def build(self, out: Path) -> None:
         """Write what one cell knows, in nats.

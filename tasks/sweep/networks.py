@@ -44,6 +44,7 @@ class Design:
         shapes: of one signal of each.
         widths, activation, channels, batch_norm, initial_weights: of an architecture of the house.
         parameters: what the user's function takes.
+        products: of one pass up to each layer, for forecasts.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Design:
     batch_norm: bool = False
     initial_weights: Initial = "glorot"
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    products: tuple[int, ...] = field(default=(), metadata=NOT_IDENTITY)
 
     @property
     def own(self) -> bool:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
+from ib_core.estimators.cost import passing_seconds
 from ib_core.laws.input_law import InputLaw
 from ib_core.laws.points import Points
 from ib_core.networks.deformation import KEPT_BYTES, Deformation
@@ -37,7 +38,7 @@ from tasks.sweep.networks import (
     write_facts,
 )
 
-SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 0.8e-3, 2e-9  # one minibatch, and one hidden value of one input
+SECONDS_PER_STEP, SECONDS_PER_VALUE = 0.8e-3, 1e-9  # one minibatch, and one hidden value in one of three passes
 SECONDS_OF_A_MOVE = 5.0  # of moving the inputs of a batch, in units of a step
 PROCESS_BYTES = 4e8
 JUDGED = 10_000  # points of a part, at most, that loss and accuracy are measured on
@@ -113,7 +114,9 @@ class Training(Network):
     def cost(self) -> Cost:
         fraction = self.split.fraction or (self.data.official or 0) / self.data.n
         seen = self.schedule.epochs * fraction * self.data.n
-        seconds = SECONDS_PER_STEP * seen / self.schedule.batch_size + SECONDS_PER_PASS_VALUE * seen * sum(self.hidden)
+        seconds = SECONDS_PER_STEP * seen / self.schedule.batch_size
+        # Forward, and backward to what comes in and to the weights.
+        seconds += passing_seconds(3 * seen, self.hidden, self.design.products, SECONDS_PER_VALUE)
         moves = OBJECTIVES.find(self.schedule.objective).move is not None
         seconds *= 1 + moves * SECONDS_OF_A_MOVE
         # The points as they are stored and read, and once more for the part that is trained on.

@@ -11,6 +11,7 @@ import torch
 
 from ib_core.channels.finite import information
 from ib_core.estimate import centred
+from ib_core.estimators.cost import passing_seconds
 from ib_core.estimators.layer_channel import layer_channel
 from ib_core.estimators.network_layer import SHIFTED
 from ib_core.estimators.sample_propagation import LayerInformation, layer_information
@@ -61,8 +62,13 @@ class WorstCase(Recipe):
         return f"{network}-e{self.activations.epoch:07d}-L{self.layer}.parquet"
 
     def cost(self) -> Cost:
-        seconds = 3.0 + 1.5 * len(self.tv) + 0.5 * len(self.kl)
-        return Cost(seconds, 4e4 * seconds)
+        n, hidden = self.activations.law.n_atoms, self.activations.network.hidden[: self.layer]
+        balls = 3.0 + 1.5 * len(self.tv) + 0.5 * len(self.kl)
+        seconds = balls * min(1.0, 0.05 + n / 4096)
+        if self.layer > 1:
+            products = self.activations.network.design.products[: self.layer]
+            seconds += passing_seconds(n * self.sampling.own_passes, hidden, products)
+        return Cost(seconds, 4e4 * balls)
 
     def build(self, out: Path) -> None:
         """Write worst_case.parquet (a row for each ball, nats) and laws.parquet (i(x), and the maximising laws).

@@ -25,6 +25,7 @@ SHOWN = [
     "networks.noisy.noisy",
     "networks.noisy_network.NoisyNetwork",
     "networks.passes.noisy_passes",
+    "networks.work.products",
     "worst_case.search.largest_information",
 ]
 

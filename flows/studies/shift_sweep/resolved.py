@@ -14,6 +14,7 @@ from ib_core.laws.points import Points
 from ib_core.networks.checks import check
 from ib_core.networks.hooks import LayerError
 from ib_core.networks.noisy_network import NoisyNetwork
+from ib_core.networks.work import products
 from tasks.points.weights import load_weights
 from tasks.sweep.data import DataSet, Part, PartName, Split, data_set
 from tasks.sweep.networks import PROBES, Design, inputs, untrained
@@ -206,9 +207,10 @@ def _kind(
     try:
         check(module, layers, probe, classes=data.classes)
         noised = NoisyNetwork(module, layers, data.shape, [1.0] * len(layers))
+        counted = products(module, layers, probe)
     except Exception as error:  # whatever a module of the user's raises
         problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         blamed = "widths" if not design.own else "layers" if isinstance(error, LayerError) else "source"
         raise concerning(f"{setting}.{blamed}", network.source, problem) from error
-    design = replace(design, layers=tuple(layers), shapes=tuple(map(tuple, noised.shapes)))
+    design = replace(design, layers=tuple(layers), shapes=tuple(map(tuple, noised.shapes)), products=counted)
     return Kind(network, design, _weights(setting, network), network.name or design.title, training, fraction)

@@ -164,8 +164,9 @@ def bin_widths(arranged: Arranged, sheet: Sheet, curves: pd.DataFrame) -> Figure
             axes.vlines(np.full(len(bars), x), bars["lower"], bars["upper"], color=ink, lw=5, alpha=0.6)
             axes.plot(x, bars["middle"].mean(), color=ink, marker=style.marker(layer), ms=5)
         axes.axvspan(edge * step**0.75, edge * step ** (len(layers) + 2), color="#f0f0f0", lw=0, zorder=0)
-        if case.of(levels.reset_index())["noise"].nunique() == 1:
-            axes.axvline(PUBLISHED * case.of(levels.reset_index())["noise"].iloc[0], color=INK, lw=0.9, ls=DASHED)
+        published = {PUBLISHED * noise for noise in here["noise"]}
+        if len(published) == 1 and max(published) <= edge:
+            axes.axvline(*published, color=INK, lw=0.9, ls=DASHED)
     panels[0, 0].set_ylabel("nats")
     handles = [
         *style.layer_handles([int(layer) for layer in np.sort(curves["layer"].unique())]),

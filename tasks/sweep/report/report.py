@@ -44,7 +44,7 @@ TITLES = {
     "examples": "What the shift looks like",
     "reference_brackets": "Brackets, caps and data processing under the reference law",
 }
-SECONDS_PER_FIGURE, BYTES_PER_FIGURE = 0.8, 2.5e5
+SECONDS_PER_FIGURE, BYTES_PER_FIGURE = 0.6, 2.5e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,11 @@ def number_of_figures(made: Bounds) -> int:
     parts = len({part for _, _, part in cases})
     sheets = -(-len(cases) // max(1, rows_together(len(cases), parts)))
     groups = len(grouped(families)) if families else 0
+    measures = {each.measure for each in made.measures}
+    per_case = 2 + groups + bool(made.worst_cases) + 2 * ("clustering" in measures) + ("claims" in measures)
+    per_sheet = 4 + 2 * groups + bool({"clustering", "binning"} & measures)
     pictured = len(families) if any(len(law.shape) > 1 for law in made.laws.values()) else 0
-    return sheets * (4 + 2 * groups) + len(cases) * (2 + groups + bool(made.worst_cases)) + pictured
+    return sheets * per_sheet + len(cases) * per_case + pictured
 
 
 def write_report(tables: SweepTables, out: Path) -> None:

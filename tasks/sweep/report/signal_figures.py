@@ -18,9 +18,12 @@ def signal_scatter(arranged: Arranged, sheet: Sheet) -> Figure:
     inks = [style.CLASS_COLOURS[k % len(style.CLASS_COLOURS)] for k in range(len(classes))]
     levels = arranged.final(arranged.tables.layers).groupby(["network", "beta", "layer"])["noise"].first()
     columns = max(case.of(signals)["epoch"].nunique() for case in arranged.cases)
-    figure, panels = style.sheet(
-        len(sheet.cases), columns, 2.35 if columns > 2 else 3.0, (0.3, 0.75), top=0.72 + style.LINE * (len(classes) > 5)
-    )
+    top = 0.72 + style.LINE * (len(classes) > 5)
+    if columns > 1:
+        figure, panels = style.sheet(len(sheet.cases), columns, 2.35 if columns > 2 else 3.0, (0.3, 0.75), top=top)
+    else:  # the cases side by side
+        figure, panels = style.sheet(1, len(sheet.cases), 2.0 if len(sheet.cases) > 2 else 3.0, (0.8, 0), top=top)
+        panels = panels.T
     for row, case in enumerate(sheet.cases):
         cloud = case.of(signals)
         cloud = cloud[cloud["seed"] == cloud["seed"].min()]

@@ -40,8 +40,8 @@ class Block(nn.Module):
     def forward(self, x):
         return self.out(x + self.tanh(self.linear(x)))
 
-def build(width=5):
-    return nn.Sequential(nn.Linear(4, width), nn.BatchNorm1d(width), nn.Tanh(), Block(width), nn.Linear(width, 3))
+def build(width=5, classes=3):
+    return nn.Sequential(nn.Linear(4, width), nn.BatchNorm1d(width), nn.Tanh(), Block(width), nn.Linear(width, classes))
 
 def images():
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(8, 3))
@@ -324,6 +324,10 @@ def test_a_layer_that_is_passed_by_caps_no_later_one():
         ({"source": "own_nets:biuld"}, "own_nets has no 'biuld' .did you mean build"),
         ({"source": "own_nest:build"}, "No module named 'own_nest'"),
         ({"betas": [0]}, "network.betas.0"),
+        (
+            {"weights": None, "parameters": {"classes": 2}},
+            "^network.source .own_nets:build.: the network must have an output for each of the 3 classes .*, got 2",
+        ),
     ],
     ids=str,
 )
@@ -331,6 +335,14 @@ def test_a_network_that_cannot_be_measured_is_one_line(beside, change, message):
     with pytest.raises(ConfigError, match=message) as error:
         config_in(beside, section(OWN, network=change))
     assert "\n" not in str(error.value) and "network" in str(error.value)
+
+
+def test_a_file_that_holds_no_points_is_named_once(beside):
+    np.savez(beside / "words.npz", x=X, y=np.array(["cat", "dog", "cow"])[Y])
+    for source in ("words.npz", "none.npz"):
+        with pytest.raises(ConfigError, match=r"^data\.source: ") as error:
+            config_in(beside, section(OWN, data={"source": source}))
+        assert str(error.value).count(source) == 1
 
 
 def test_wrong_keys_of_weights_end_the_command_with_exit_code_2(beside, tmp_path, monkeypatch, capfd):

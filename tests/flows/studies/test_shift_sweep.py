@@ -27,6 +27,7 @@ from tasks.sweep import bottleneck
 from tasks.sweep.laws import law_of
 from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.report.report import number_of_figures
 from tasks.sweep.report.tables import bracket_table, theorem_table
 from tasks.sweep.schema import ESTIMATE, columns, shaped
 from tasks.sweep.slices import Slices
@@ -40,6 +41,12 @@ def tables_of(config, workspace):
     run = run_tiny(workspace, config, stages=stages)
     (unit,) = run.plan().stages["bounds"]
     return load_tables(run.store.get("bounds", unit.identity).folder)
+
+
+def test_as_many_figures_are_forecast_as_are_drawn(finished_once):
+    (report,) = build_plan(load_config(str(finished_once / "tiny.yaml"))).stages["report"]
+    drawn = list((finished_once / "workspace" / "sweeps" / "tiny" / "figures").glob("*.png"))
+    assert len(drawn) == number_of_figures(report.tables)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from ib_core.channels.closed_forms import hypercube_information, noise_entropy
 from ib_core.estimators import principal
-from ib_core.estimators.cost import cost_of
+from ib_core.estimators.cost import cost_of, layer_cost
 from ib_core.estimators.principal import principal_directions
 from ib_core.estimators.sample_propagation import layer_information
 from ib_core.estimators.sliced import random_directions
@@ -197,6 +197,16 @@ def test_what_does_not_fit_is_refused(problem, options):
     given = {"signals": np.ones((4, 2, 9)), "beta": 1.0, "directions": np.eye(3, 9), "own": np.ones((4, 8, 9))}
     with pytest.raises(ValueError, match=problem):
         wide_information(**(given | options))
+
+
+def test_a_layer_costs_its_passes_too():
+    plain = {"widths": [64, 32], "products": [1000, 3000], "n_passes": 8, "n_own": 32, "draws": 10_000, "wide": False}
+    base = layer_cost(1000, **plain)
+    assert layer_cost(1000, **plain | {"products": [10**6, 2 * 10**6]}).seconds > base.seconds + 1
+    assert layer_cost(1000, **plain | {"widths": [10**4, 32]}).seconds > base.seconds + 1
+    assert layer_cost(1000, **plain, n_laws=2).seconds > base.seconds  # passes of heavy atoms
+    assert layer_cost(1000, **plain | {"n_own": 0}, n_laws=2) == layer_cost(1000, **plain | {"n_own": 0})
+    assert base.bytes == cost_of(1000, 8, 32, 10_000, n_own=32).ordinary.bytes
 
 
 def test_a_wide_layer_costs_what_its_projection_does():

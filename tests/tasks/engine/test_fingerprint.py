@@ -99,13 +99,11 @@ def test_a_column_counts_where_its_table_is_written(house):
 
 
 def test_what_a_result_costs_changes_nothing(house):
-    assert not changed(
-        house, "tasks/sweep/training.py", replaced("1e4 * self.schedule.checkpoints", "2e4 * self.schedule.checkpoints")
-    )
+    assert not changed(house, "tasks/sweep/training.py", replaced("1e4 * len(self.kept)", "2e4 * len(self.kept)"))
     assert not changed(
         house,
         "tasks/sweep/training.py",
-        replaced("SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 0.8e-3", "SECONDS_PER_STEP, SECONDS_PER_PASS_VALUE = 1"),
+        replaced("SECONDS_PER_STEP, SECONDS_PER_VALUE = 0.8e-3", "SECONDS_PER_STEP, SECONDS_PER_VALUE = 1"),
     )
 
 

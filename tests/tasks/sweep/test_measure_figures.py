@@ -21,14 +21,14 @@ EPOCHS, LAYERS = (0, 4, 64), (1, 2, 3, 4, 5)
 PLACES = np.linspace(-0.95, 0.95, 20)
 
 
-def measured(n_atoms=4096):
+def measured(n_atoms=4096, beta=0.1):
     """Rows of the three measures of the house under the reference law."""
     numbers = ("distance_within_beta", "distance_between_beta", "H_bins", "clusters", "clusters_of_bins")
     rows = []
     for seed in (0, 1):
         for epoch in EPOCHS:
             for layer in LAYERS:
-                place = {"network": NETWORK, "beta": 0.1, "seed": seed, "epoch": epoch, "split": "all", "layer": layer}
+                place = {"network": NETWORK, "beta": beta, "seed": seed, "epoch": epoch, "split": "all", "layer": layer}
                 place |= {"shift": "reference", "size": 0.0, "metric": "none", "n_atoms": n_atoms}
                 values = [("clustering", name, math.nan, 2.0 + k) for k, name in enumerate(numbers)]
                 values += [("clustering", name, at, 0.05) for name in ("cosines_within", "cosines_between")
@@ -63,6 +63,19 @@ def test_every_figure_of_measures_stands_on_the_page_with_its_table(tables, tmp_
     text = re.sub(r"<[^>]+>", "", page)
     assert "off by ≥" in text and "distance_within_beta" in text and "cosines_within" not in text
     assert not re.search(r"\bnan\b", text, re.IGNORECASE)
+
+
+def test_figures_of_the_third_case_on_are_folded(tmp_path):
+    betas = (0.1, 0.2, 0.3)
+    found = synthetic_tables(betas=betas, seeds=(0,), epochs=(4,), families={"contamination": ("tv", (0.0, 0.1))})
+    rows = pd.concat([measured(beta=beta) for beta in betas])
+    rows = rows[(rows["epoch"] == 4) & (rows["seed"] == 0) & (rows["layer"] > 3)]
+    write_report(replace(found, measures=rows), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for name in ("clustering", "cosines", "claims"):
+        places = [page.index(f'<figure id="{name}_{k}_beta_{beta}"') for k, beta in enumerate(betas, start=1)]
+        folded = [page.rfind("<details", 0, at) > page.rfind("</details>", 0, at) for at in places]
+        assert folded == [False, False, True]
 
 
 def test_without_measures_there_are_no_figures_of_them(tables):

@@ -13,7 +13,7 @@ from synthetic_sweep import NETWORK, synthetic_tables
 from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.report.report import findings, write_report
-from tasks.sweep.report.tables import number
+from tasks.sweep.report.tables import law_table, number
 from tasks.sweep.schema import shaped
 from tasks.sweep.sizes import at_size
 from tasks.sweep.tables import TABLES, SweepTables
@@ -287,6 +287,28 @@ def test_a_layer_that_a_connection_passes_by_limits_no_later_one(small):
     for row in arranged.processing[arranged.processing["layer"] == 3].itertuples():
         first = known.loc[(row.seed, row.epoch, row.shift, row.size, 1)]
         assert row.margin == pytest.approx(first["upper"] - row.lower, rel=1e-12)
+
+
+def test_where_projections_begin_is_said(small, tmp_path):
+    table = small.information
+    rows = table[(table["quantity"] == "I_X_T") & (table["layer"] == 3)]
+    known = (rows["epoch"] == 1000) & ((rows["shift"] != "gaussian_displacement") | (rows["size"] == 0.2))
+    assert {0.1, 0.2} <= set(rows.loc[rows["shift"] == "gaussian_displacement", "size"])
+    projected = pd.concat([table, rows[known].assign(quantity="I_X_UT")], ignore_index=True)
+    begun = "layer 3 from epoch 1000 on; layer 3 under gaussian displacement from 0.2 on"
+    pages = [report(replace(small, information=each), tmp_path).text for each in (table, projected)]
+    assert [f"saturated: {begun}." in page for page in pages] == [False, True]
+    assert ["Dash-dotted: I(X;\xa0UT)" in page for page in pages] == [False, True]
+
+
+def test_the_label_that_gains_most_is_shown_with_its_probabilities(small):
+    moved = small.laws["shift"] == "contamination"
+    laws = small.laws.copy()
+    laws.loc[moved, ["label", "p_label", "p_label_before"]] = 3, 0.75, 0.5
+    table = law_table(Arranged(replace(small, laws=laws)))
+    column = table.head.index("label: P → P′")
+    assert {row[column] for row in table.rows if row[0].startswith("contamination")} == {"3: 0.500 → 0.750"}
+    assert {row[column] for row in table.rows if not row[0].startswith("contamination")} == {""}
 
 
 def test_other_measures_are_shown_as_the_table_has_them(small, tmp_path):
