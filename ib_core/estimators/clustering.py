@@ -89,7 +89,7 @@ def clustering(signals: Any, labels: Any, scale: float, *, weights: Any = None) 
         for column, each in enumerate((pairs, pairs * distances, with_direction, with_direction * cosine)):
             within = float(each[same].sum())
             sums[:, column] += within, float(each.sum()) - within
-    near, far = sums
+    near, far = sums.tolist()
     histograms = [counts / counts.sum() if counts.sum() > 0 else np.full(COSINES, math.nan) for counts in cosines]
     return Clustering(
         distance_within=_ratio(near[1], near[0]),
@@ -121,4 +121,4 @@ def _joined(cluster: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarr
 
 
 def _ratio(total: float, mass: float) -> float:
-    return float(total / mass) if mass > 0 else math.nan
+    return total / mass if mass > 0 else math.nan
