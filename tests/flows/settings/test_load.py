@@ -43,7 +43,7 @@ def test_a_wrong_setting_is_one_line(override, expected):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a: [1", "sweep.yaml:.*not YAML"), ("- 1", "must be a mapping"), ("name: x", "shifts: field required")],
+    [("a: [1", "sweep.yaml:.*not YAML"), ("- 1", "must be a mapping"), ("shifts: []", "name: field required")],
 )
 def test_a_wrong_file_is_one_line(tmp_path, text, expected):
     path = tmp_path / "sweep.yaml"

@@ -286,7 +286,8 @@ def test_a_connection_that_passes_a_layer_by_is_found_and_nothing_is_claimed_beh
     layers = tables.layers[tables.layers.epoch == 10].set_index("layer")
     assert layers.name.tolist() == ["2", "3.tanh", "3.out"] and layers.cut.tolist() == [True, False, True]
     assert layers.half_width.tolist() == [1, 1, 1] and layers.noise.tolist() == [0.3] * 3
-    caps = tables.bounds[tables.bounds.epoch == 10].groupby("layer").cap.agg(["min", "max"])
+    bounds = tables.bounds[(tables.bounds.epoch == 10) & (tables.bounds.concerns == "deviation")]
+    caps = bounds.groupby("layer").cap.agg(["min", "max"])
     capacity = layers.capacity.to_dict()
     n = np.log(18)
     # Layer 3 knows of X what layer 1 let through; what layer 2 lets through is not all that it reads.
