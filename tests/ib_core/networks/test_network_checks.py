@@ -51,7 +51,7 @@ def sequence_first(self, h):
 
 FAULTS = {
     "typo": (Net(), ["atc"], "layers must name submodules, got 'atc': did you mean act?"),
-    "nothing like it": (Net(), ["zzz"], "got 'zzz'; there are first, act, norm"),
+    "nothing like it": (Net(), ["zzz"], "got 'zzz'; it has first, act, norm"),
     "none": (Net(), [], "layers must name at least one submodule, got none"),
     "the whole": (Net(), [""], "layers must name submodules, got ''"),
     "a string": (Net(), "act", "layers must be a list of names"),
