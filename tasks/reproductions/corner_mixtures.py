@@ -70,7 +70,7 @@ corner_mixtures = Reproduction(
     plates,
     differs=(
         "The Gaussians have a standard deviation of 0.1, which is our choice.",
-        "Samples are drawn up to n = 65 536 instead of ten million.",
+        "Samples are drawn up to n = 32 768 instead of ten million.",
     ),
     small={"corner-mixtures": {"entropy.samples": [64, 256], "entropy.replications": 3, "entropy.fit_from": 64}},
 )

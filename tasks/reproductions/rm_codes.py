@@ -54,6 +54,6 @@ rm_codes = Reproduction(
     ("rm-codes",),
     claims,
     plates,
-    differs=("Samples are drawn up to n = 65 536 instead of 100 000.",),
+    differs=("Samples are drawn up to n = 32 768 instead of 100 000.",),
     small={"rm-codes": {"entropy.samples": [64, 256], "entropy.replications": 3, "entropy.fit_from": 64}},
 )
