@@ -280,3 +280,13 @@ def test_every_study_has_stages_that_exist_and_a_prefect_flow_of_its_name():
         study = study_named(name)
         assert load_flow_from_entrypoint(entrypoint(name)).name == name.replace("_", "-")
         assert {kind.stage for kind in (study.cells, *study.shown)} <= set(study.stages)
+
+
+@pytest.mark.slow
+def test_entropies_alone_need_no_chain(tmp_path):
+    entropy = SMALL["entropy"] | {"laws": [{"law": "corner_mixture", "betas": [0.5]}], "dimensions": [1, 3]}
+    run = run_small(tmp_path, CalibrationConfig.model_validate({**SMALL, "entropy": entropy, "chain": None}))
+    found = load_calibration(run.folder)
+    assert set(found.calibration["part"]) == {"entropy"} and (found.calibration["status"] == "ok").all()
+    page = (run.folder / "report.html").read_text()
+    assert "tanh neurons" not in page and "corner mixture" in page

@@ -14,6 +14,9 @@ from tiny import TINY, run_tiny, tiny, without_balls
 from flows.execution.plan import build_plan
 from flows.execution.run import open_run, run_study
 from flows.settings.load import load_config
+from flows.studies.shift_sweep.plan import sweep_units
+from flows.studies.shift_sweep.resolved import read_data
+from flows.studies.shift_sweep.settings import SweepConfig
 from ib_core.bounds import theorems, theorems_page
 from ib_core.bounds.theorem import Bound, Theorem
 from ib_core.laws.divergences import kl_divergence
@@ -22,8 +25,10 @@ from ib_core.sources import szt
 from tasks.engine.make import make
 from tasks.engine.progress import Observer, Stopped
 from tasks.engine.recipe import reading
+from tasks.store.parquet import read_table
 from tasks.store.store import Store
 from tasks.sweep import bottleneck
+from tasks.sweep.bounds import Bounds
 from tasks.sweep.laws import law_of
 from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
@@ -326,3 +331,24 @@ def test_slices_are_measured_where_they_are_asked_for(kind, tmp_path):
 
 def _good(tables):
     return tables.information[tables.information.status == "ok"], tables.bounds, tables.history, tables.measures
+
+
+def test_a_sweep_without_shifts_measures_the_reference_alone(tmp_path):
+    config = SweepConfig.model_validate({**TINY, "shifts": [], "worst_case": {"kl": []}})
+    run = run_tiny(tmp_path, config)
+    information = read_table(run.folder / "information.parquet").to_pandas()
+    assert set(information["shift"]) == {"reference"} and (information["status"] == "ok").all()
+    page = (run.folder / "report.html").read_text()
+    assert "Every cell was computed" in page and "Not drawn: shift" not in page
+
+
+def test_shuffled_labels_make_other_data_of_the_same_points():
+    plain, shuffled = (read_data(tiny(data={"source": "szt", **more}))[0] for more in ({}, {"shuffle_labels": 0}))
+    assert plain.digest != shuffled.digest and plain.n == shuffled.n
+    assert read_data(tiny(data={"source": "szt", "shuffle_labels": 0}))[0].identity == shuffled.identity
+    assert rule_of(tiny(data={"source": "szt"})) == "szt" and rule_of(tiny(data={"shuffle_labels": 0})) is None
+
+
+def rule_of(config):
+    """The source whose soft rule the bottleneck is drawn for."""
+    return next(unit for unit in sweep_units(config) if isinstance(unit, Bounds)).rule

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 from scipy.special import gammaln
+from scipy.stats import truncnorm
 
 from ib_core import bounds
-from ib_core.calibration.known_laws import KNOWN_LAWS, FiniteLaw, smoothed_truth
+from ib_core.calibration.known_laws import KNOWN_LAWS, CornerMixture, FiniteLaw, smoothed_truth
 from ib_core.calibration.power_laws import crossing, power_slope, straight_slope
-from ib_core.channels.closed_forms import noise_entropy
+from ib_core.channels.closed_forms import finite_input_information, noise_entropy
 from ib_core.estimators.smoothed_entropy import smoothed_entropy
 from ib_core.streams import stream
 
@@ -109,3 +110,19 @@ def test_enough_samples_are_enough_and_hardly_more(d, eta, beta):
     n = bounds.samples_enough(d, eta, beta)
     assert bounds.entropy_risk(math.ceil(n), d, beta) <= eta < bounds.entropy_risk(int(0.99 * n), d, beta)
     assert n >= bounds.sample_complexity(d, eta, beta)
+
+
+@pytest.mark.parametrize(("spread", "beta"), [(0.02, 0.1), (0.1, 0.1), (0.1, 2.0), (0.5, 0.5), (3.0, 0.3)])
+def test_the_truth_of_a_corner_mixture_is_that_of_a_fine_grid_of_its_density(spread, beta):
+    law, middles = CornerMixture(2, spread), (np.arange(20_000) + 0.5) / 10_000 - 1
+    density = np.exp(-((middles - 1) ** 2) / (2 * spread**2)) + np.exp(-((middles + 1) ** 2) / (2 * spread**2))
+    known = finite_input_information(middles, beta, density / density.sum())
+    assert law.information(beta) == pytest.approx(2 * known, abs=1e-6)
+
+
+def test_draws_of_a_corner_mixture_are_those_of_its_density():
+    drawn = CornerMixture(3, 0.4).draw(20_000, stream(2, "corners"))
+    assert np.abs(drawn).max() <= 1 and np.abs(drawn.mean(0)).max() < 4 / math.sqrt(20_000)
+    below = truncnorm(0, 5, scale=0.4)  # of what a coordinate is short of its corner; some cross the middle
+    expected = below.moment(2) - 2 * below.mean() + 1
+    assert (drawn**2).mean() == pytest.approx(expected, abs=4 / math.sqrt(60_000))

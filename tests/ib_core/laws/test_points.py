@@ -97,3 +97,13 @@ def test_points_that_are_the_same_to_a_network_make_no_law():
     with pytest.raises(ValueError, match=r"x must differ in float32.*1 of 2 different points coincide"):
         points.law(np.arange(2))
     assert len(Points(np.array([[0.1], [0.2]]), np.array([0, 1])).law(np.arange(2)).atoms) == 2
+
+
+def test_shuffled_labels_stay_as_many_of_each_and_say_nothing_of_the_points():
+    given = Points(np.arange(4000.0)[:, None], np.arange(4000) % 4 // 3)
+    shuffled = given.with_shuffled_labels(seed=1)
+    assert (shuffled.x == given.x).all() and np.bincount(shuffled.y).tolist() == [3000, 1000]
+    agree = (shuffled.y == given.y).mean()  # .625 by chance, with a standard deviation of .006
+    assert abs(agree - 0.625) < 0.03
+    assert (shuffled.y == given.with_shuffled_labels(seed=1).y).all()
+    assert (shuffled.y != given.with_shuffled_labels(seed=2).y).any()
