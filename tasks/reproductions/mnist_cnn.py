@@ -107,8 +107,8 @@ def plates(results: Results) -> Iterable[Plate]:
             yield Plate(
                 f"cosines_{k}",
                 f"Cosines within and between classes, {case.label}",
-                "Shares of the cosines of pairs of signals without noise, by layer, at the last epoch: pairs of one "
-                "class and pairs of two.",
+                "Shares of the cosines of pairs of signals without noise, by layer, at the first and the last epoch: "
+                "pairs of one class and pairs of two.",
                 cosines(case, here),
             )
 
