@@ -15,6 +15,7 @@ from tasks.store.parquet import write_table
 
 SECONDS_PER_PAIR = 0.2e-9  # one (point, centre) pair of the mixture kernel
 SECONDS_PER_DRAW = 0.3e-6
+LEAST = 4  # draws around each centre, however few are enough
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Risk(Recipe):
 
     def cost(self) -> Cost:
         most = 2 * self.max_draws / self.d
-        draws = 0.0 if self.d <= 2 else 0.5 * self.d * draws_to_reach(self.target_stderr, most)
+        draws = 0.0 if self.d <= 2 else max(0.5 * self.d * draws_to_reach(self.target_stderr, most), LEAST * self.n)
         return Cost(self.replications * (2e-3 + draws * (SECONDS_PER_DRAW + self.n * SECONDS_PER_PAIR)), 3e3)
 
     def build(self, out: Path) -> None:

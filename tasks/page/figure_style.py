@@ -189,7 +189,11 @@ def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, label: str, room: 
 def epoch_axis(axes: Axes, epochs: np.ndarray, gap: float = 0.07) -> None:
     """Logarithmic epochs with ticks at those that were kept, `gap` of the axis apart; epoch 0, when it is there, left
     of epoch 1."""
-    axes.set_xscale("symlog", linthresh=1) if (epochs == 0).any() else axes.set_xscale("log")
+    if (epochs == 0).any():
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(-0.2, max(float(epochs.max()) ** 1.04, 1.2))
+    else:
+        axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(epochs[apart(np.log1p(epochs), gap)])
     axes.xaxis.set_major_formatter("{x:g}")

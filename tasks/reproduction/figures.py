@@ -36,8 +36,8 @@ def information_curves(
                 curve(axes, path, layer)
         for name, height in (levels or {}).items():
             axes.axhline(height, color=INK, lw=0.9, ls=DOTTED)
-            axes.annotate(name, (1, height), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                          va="center", fontsize=8)  # fmt: skip
+            axes.annotate(name, (1, height), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
+                          ha="right", va="bottom", fontsize=8)  # fmt: skip
         epochs = np.sort(case.of(found.tables.history)["epoch"].unique())
         if len(epochs):
             style.epoch_axis(axes, epochs)

@@ -28,7 +28,7 @@ def claims(results: Results) -> Iterable[Claim]:
         )
     known, found = truth(LAW, 32, 0.5), at_most(tables, LAW, 32, 0.5)
     yield Claim(
-        "Exponentially many samples are needed: at small noise the plug-in of RM(5, 5) stays at ln n.",
+        "At small noise the plug-in of RM(5, 5) stays at ln n: it needs exponentially many samples, as any must.",
         f"{SOURCE}, Theorem 1",
         f"{number(known, 4)} (closed form)",
         f"{found} at n = {n}, ln n = {number(math.log(n), 4)}",
@@ -55,6 +55,6 @@ rm_codes = Reproduction(
     ("rm-codes",),
     claims,
     plates,
-    differs=("Samples are drawn up to n = 65 536 instead of 100 000.",),
+    differs=("Samples are drawn up to n = 32 768 instead of 100 000.",),
     small={"rm-codes": {"entropy.samples": [64, 256], "entropy.replications": 3, "entropy.fit_from": 64}},
 )

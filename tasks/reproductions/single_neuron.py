@@ -53,7 +53,7 @@ single_neuron = Reproduction(
     claims,
     plates,
     differs=(
-        "The step size grows from .01 to .5 instead of staying at .001: the way is the same, and the last clusters "
+        "The step size grows from .01 to 10 instead of staying at .001: the way is the same, and the last clusters "
         "form logarithmically slowly. With .001 the end is not reached in a million steps.",
         "The quoted end point w = 6.94, b = -14.3 is not reached for the same reason; the information is next to its "
         "limit long before.",

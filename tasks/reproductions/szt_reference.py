@@ -50,7 +50,7 @@ def claims(results: Results) -> Iterable[Claim]:
     plateau = input_entropy(found)
     yield _accuracy(found)
     for layer in (1, 2, 3):
-        rows = brackets(found, layer, network="tanh")
+        rows = brackets(found, layer)
         least = Span(float(rows["lower"].min()), float(rows["upper"].min()))
         yield Claim(
             f"Layer {layer} stays on the plateau H(X) at every epoch.",
@@ -63,7 +63,7 @@ def claims(results: Results) -> Iterable[Claim]:
         (4, "5.52 (epoch 1), 6.78 (24), 5.20 (72), 7.09 (559), 5.57 (end)"),
         (5, "2.52 (epoch 1), 4.87 (24), 3.33 (72), 4.92 (509), 2.30 (end)"),
     ):
-        rows = brackets(found, layer, network="tanh")
+        rows = brackets(found, layer)
         stories = [_story(path) for _, path in rows.groupby("seed")]
         yield Claim(
             f"Layer {layer} rises, dips, rises again and falls.",
@@ -72,7 +72,7 @@ def claims(results: Results) -> Iterable[Claim]:
             "; ".join(_told(*story) for story in stories),
             every([verdict for spans, _ in stories for verdict in _shape(spans)]),
         )
-    rows = brackets(found, 5, network="tanh")
+    rows = brackets(found, 5)
     lost = [spans[3] - spans[4] for spans, _ in (_story(path) for _, path in rows.groupby("seed"))]
     yield Claim(
         "From its second height to the end layer 5 loses more than 2 nats.",
@@ -89,12 +89,12 @@ def claims(results: Results) -> Iterable[Claim]:
         f"widest {number(widest)}",
         None if math.isnan(widest) else widest < 0.1,
     )
-    yield from _regularised(found)
+    yield from _regularised(sweep(results["szt-activations"]))
 
 
 def _accuracy(found: Arranged) -> Claim:
     history = found.tables.history
-    last = found.final(history[history["network"] == "tanh"])
+    last = found.final(history)
     accuracy = mean(last["test_clean_accuracy"])
     value = float(last["test_clean_accuracy"].mean())
     return Claim(
@@ -137,15 +137,16 @@ def plates(results: Results) -> Iterable[Plate]:
         "reference",
         "Information of the tanh network over training",
         "I(X; T) in nats over epochs (logarithmic); bands are brackets, a line for each seed. Dotted: H(X).",
-        information_curves(found, LAYERS, networks=["tanh"], levels=levels),
+        information_curves(found, LAYERS, levels=levels),
     )
+    others = sweep(results["szt-activations"])
     for name, title in (("", "Four activations"), ("-orthonormal", "Four activations with orthonormal regularisation")):
         yield Plate(
             f"activations{name.replace('-', '_')}",
             title,
             "I(X; T) in nats over epochs (logarithmic); bands are brackets, a line for each seed. Dotted: H(X).",
             information_curves(
-                found,
+                others,
                 LAYERS,
                 networks=[f"{activation}{name}" for activation in ("tanh", "relu", "leaky-relu", "linear")],
                 levels=levels,
@@ -153,11 +154,19 @@ def plates(results: Results) -> Iterable[Plate]:
         )
 
 
+_TINY = {
+    "data.atoms": 200,
+    "training.epochs": 30,
+    "estimator.stored_passes": 4,
+    "estimator.own_passes": 40,
+    "estimator.max_draws": 1024,
+}
+
 szt_reference = Reproduction(
     "how does the information of every layer of the reference network develop?",
     "The network 12-10-7-5-4-3-2 on all 4096 patterns of Shwartz-Ziv and Tishby, beta = .005, Adam with step .0004, "
     f"batches of 256, 10 000 epochs, after the {AUTHORS}.",
-    ("szt-reference",),
+    ("szt-reference", "szt-activations"),
     claims,
     plates,
     differs=(
@@ -166,15 +175,7 @@ szt_reference = Reproduction(
         "Theirs is one run of one activation and one number for each epoch; here are three seeds with brackets.",
     ),
     small={
-        "szt-reference": {
-            "data.atoms": 512,
-            "training.epochs": 60,
-            "networks.0.training.checkpoints": 8,
-            "training.checkpoints": 3,
-            **{f"networks.{k}.seeds": [0] for k in range(8)},
-            "estimator.stored_passes": 4,
-            "estimator.own_passes": 40,
-            "estimator.max_draws": 1024,
-        }
+        "szt-reference": {**_TINY, "network.seeds": [0], "training.checkpoints": 8},
+        "szt-activations": {**_TINY, **{f"networks.{k}.seeds": [0] for k in range(8)}, "training.checkpoints": 3},
     },
 )

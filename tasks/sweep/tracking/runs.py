@@ -34,11 +34,13 @@ class SweepRecord(StudyRecord):
         tables: the sweep's tables, as `tasks.sweep.tables.load_tables` reads them.
         data_set: short name that starts the runs' names, for instance "szt".
         law_digests: law id -> sha256 of its stored atoms and weights.
+        training: network -> how it was trained: setting -> value, as text.
     """
 
     tables: SweepTables
     data_set: str
     law_digests: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     title = "How information reacts to a shifted input law"
     reading = READING
@@ -87,7 +89,7 @@ def plan_runs(record: SweepRecord) -> list[RunRecord]:
     final = final[final["concerns"] == "deviation"]
     numbers = tables.measures[tables.measures["at"].isna()]  # a curve's place is no step of MLflow's
     points = cell_points(good, tables.bounds, tables.history, numbers)
-    facts = _cell_facts(estimates, final, tables.laws, data_set)
+    facts = _cell_facts(estimates, final, tables.laws, data_set, record.training)
     notes = _cell_notes(at_final_epoch(good), final)
     by_family = points[points["shift"] != "reference"].groupby([*NETWORK, "split", "shift"])
     known = numbers[["measure", "quantity"]].drop_duplicates().itertuples(index=False)
@@ -109,7 +111,13 @@ class _Facts(NamedTuple):
     kind: str  # of network, where there are several
 
 
-def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame, data_set: str) -> dict[tuple, _Facts]:
+def _cell_facts(
+    estimates: pd.DataFrame,
+    final: pd.DataFrame,
+    laws: pd.DataFrame,
+    data_set: str,
+    training: Mapping[str, Mapping[str, str]],
+) -> dict[tuple, _Facts]:
     """The facts of every cell; `final` holds the shift bounds at the final epoch."""
     law_of = {(row["split"], row["shift"], row["size"]): row for row in laws.to_dict("records")}
     references = {split: row["law"] for (split, shift, _), row in law_of.items() if shift == "reference"}
@@ -137,6 +145,7 @@ def _cell_facts(estimates: pd.DataFrame, final: pd.DataFrame, laws: pd.DataFrame
                     "beta": repr(float(beta)),
                     "seed": str(seed),
                 },
+                **training.get(network, {}),
                 **{"shift_family": shift, "shift_metric": any_row["metric"], "shift_size": repr(float(size))},
                 **{
                     "shift_size_index": str(index),
