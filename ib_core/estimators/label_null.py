@@ -44,7 +44,7 @@ def label_null(
         passes: (N, n_x, d) signals of N atoms.
         beta: standard deviation of the noise.
         labels: (N,) Y as a function of X.
-        weights: (N,) law of the atoms; uniform by default.
+        weights: (N,) law of the atoms; uniform by default. Labels of atoms of weight 0 are not among the orders.
         permutations: random orders.
         seed: key of the draws and orders.
 
@@ -53,6 +53,7 @@ def label_null(
     passes = finite_array(passes, "passes", "(N, n_x, d)")
     n, n_passes, d = passes.shape
     law, label = law_column(weights, n)[:, 0], label_indices(labels, n)
+    passes, law, label, n = passes[law > 0], law[law > 0], label[law > 0], int((law > 0).sum())
     draws, orders = stream(seed, "label_null", "draws"), stream(seed, "label_null", "orders")
     atoms = Atoms(passes, positive(beta, "beta"))
     each = max(1, -(-DRAWS // n))

@@ -103,13 +103,17 @@ def _most_of_power(layer: Layer) -> np.ndarray:
 
 
 def _bounded_ends(layer: Layer, ends: Ends, deterministic: bool, most: np.ndarray) -> tuple[Estimate, Estimate | None]:
-    """Both ends with all of their errors, which need not be larger than all there is to know, `most` (K,)."""
+    """Both ends with all of their errors, none larger than from the end to where the truth may be, 0 to `most` (K,)."""
     upper = Estimate(ends.upper.means[INFORMATION], np.hypot(ends.upper.errors[INFORMATION], ends.pooled_error))
     lower = ends.lower
     if layer.proven and not deterministic:
         upper, lower = _proven(layer, ends, upper)
-    upper = Estimate(upper.value, np.minimum(upper.stderr, most / WIDTH))
-    return upper, None if lower is None else Estimate(lower.value, np.minimum(lower.stderr, most / WIDTH))
+
+    def limited(end: Estimate) -> Estimate:
+        farthest = np.maximum(most, np.maximum(end.value, most - end.value))
+        return Estimate(end.value, np.where(most > 0, np.minimum(end.stderr, farthest / WIDTH), 0.0))
+
+    return limited(upper), None if lower is None else limited(lower)
 
 
 def _reached(layer: Layer, *ends: Estimate | None) -> np.ndarray:

@@ -31,8 +31,9 @@ def by_samples(layer: SeenLayer) -> dict[str, float | dict[float, float]]:
             values = {
                 "sample_propagation": smoothed_entropy(signals, beta, target_stderr=TARGET, seed=k).value,
                 "nearest_neighbours": nearest_neighbour_entropy(noisy),
-                "kernel": kernel_entropy(noisy),
             }
+            if count > d:  # fewer have no covariance to scale a kernel by
+                values["kernel"] = kernel_entropy(noisy)
             for name, value in values.items():
                 curves.setdefault(name, {}).setdefault(float(count), []).append(value)
     for name, curve in curves.items():

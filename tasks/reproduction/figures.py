@@ -29,8 +29,8 @@ def information_curves(
         levels: heights that are marked, by their names.
     """
     cases = [case for case in found.cases if networks is None or case.network in networks]
-    figure, panels = style.sheet(1, len(cases), PANEL, (0.25, 0), sharey=True)
-    for axes, case in zip(panels[0], cases, strict=True):
+    figure, panels = style.sheet(1, max(1, len(cases)), PANEL, (0.25, 0), sharey=True)
+    for axes, case in zip(panels[0], cases, strict=False):  # none where no cell has results
         for layer in layers:
             for _, path in brackets(found, layer, quantity, network=case.network, beta=case.beta).groupby("seed"):
                 curve(axes, path, layer)
@@ -38,8 +38,9 @@ def information_curves(
             axes.axhline(height, color=INK, lw=0.9, ls=DOTTED)
             axes.annotate(name, (1, height), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
                           ha="right", va="bottom", fontsize=8)  # fmt: skip
-        history = found.tables.history
-        style.epoch_axis(axes, np.sort(case.of(history)["epoch"].unique()))
+        epochs = np.sort(case.of(found.tables.history)["epoch"].unique())
+        if len(epochs):
+            style.epoch_axis(axes, epochs)
         axes.set_xlabel("epoch")
         axes.set_title(case.label if len(cases) > 1 else "")
     panels[0, 0].set_ylabel(label)

@@ -25,7 +25,7 @@ def write_reproduction(
         command: what repeats it.
         small: whether it is the first look, that judges nothing.
     """
-    claims = list(study.claims(results))
+    claims = [claim._replace(found=claim.found.strip() or "–") for claim in study.claims(results)]
     with figure_style.house_style():
         plates = list(study.plates(results))
     out.mkdir(parents=True, exist_ok=True)

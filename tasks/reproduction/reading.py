@@ -33,6 +33,11 @@ class Span(NamedTuple):
         return f"[{number(self.low)}, {number(self.high)}]"
 
     @property
+    def size(self) -> "Span":
+        """What its absolute value can be."""
+        return Span(max(self.low, -self.high, 0.0), max(-self.low, self.high))
+
+    @property
     def width(self) -> float:
         return self.high - self.low
 
@@ -55,6 +60,9 @@ class Span(NamedTuple):
         return True if self.high < value else False if self.low > value else None
 
 
+UNKNOWN = Span(-np.inf, np.inf)
+
+
 def every(verdicts: list[bool | None]) -> bool | None:
     """Whether all hold: one that does not decides, one that is open leaves it open, and so does having none."""
     if any(each is False for each in verdicts):
@@ -68,31 +76,40 @@ def sweep(folder: Path) -> Arranged:
 
 
 def brackets(found: Arranged, layer: int, quantity: str = "I_X_T", **place: object) -> pd.DataFrame:
-    """Brackets `lower` to `upper` of a layer under the reference law, by seed and epoch.
+    """Brackets `lower` to `upper` of a layer of one case under the reference law, by seed and epoch.
 
     Args:
-        place: values of columns, as network="tanh".
+        place: of the case, as network="tanh"; of several the first.
     """
-    table = found.brackets(quantity)
+    table = of_first(found, found.brackets(quantity), **place)
     here = (table["layer"] == layer) & (table["shift"] == "reference")
-    for name, value in place.items():
-        here &= table[name] == value
     return table[here].sort_values(["seed", "epoch"], ignore_index=True)
+
+
+def of_first(found: Arranged, table: pd.DataFrame, **place: object) -> pd.DataFrame:
+    """The rows of the first network, noise level and part of the data, of those at a place: seeds alone are left."""
+    cases = [case for case in found.cases if all(getattr(case, name) == value for name, value in place.items())]
+    return cases[0].of(table) if cases else table[:0]
+
+
+def input_entropy(found: Arranged) -> float:
+    """H(X) of the clean inputs in nats, on the first part of the data."""
+    return float(found.tables.laws.loc[found.tables.laws["shift"] == "reference", "entropy"].iloc[0])
 
 
 def at(rows: pd.DataFrame, epoch: int | None = None) -> Span:
     """The bracket at one epoch, the last one by default, over all seeds."""
     if rows.empty:
-        return Span(-np.inf, np.inf)
+        return UNKNOWN
     rows = rows[rows["epoch"] == (rows["epoch"].max() if epoch is None else epoch)]
-    return Span(float(rows["lower"].min()), float(rows["upper"].max())) if len(rows) else Span(-np.inf, np.inf)
+    return Span(float(rows["lower"].min()), float(rows["upper"].max())) if len(rows) else UNKNOWN
 
 
 def mean(values: pd.Series) -> Span:
     """The mean over seeds with a 95 % interval by Student's t; of one seed the whole line."""
     values = values.dropna()
     if len(values) < 2:
-        return Span(-np.inf, np.inf)
+        return UNKNOWN
     half = float(t.ppf(0.975, len(values) - 1) * values.std() / np.sqrt(len(values)))
     return Span(float(values.mean()) - half, float(values.mean()) + half)
 
@@ -104,5 +121,5 @@ def peak(rows: pd.DataFrame) -> Span:
     """
     found = [path.loc[path["lower"].idxmax()] for _, path in rows.groupby("seed")]
     if not found:
-        return Span(-np.inf, np.inf)
+        return UNKNOWN
     return Span(min(float(row["lower"]) for row in found), max(float(row["upper"]) for row in found))

@@ -1,22 +1,26 @@
 """Controls: what is found where there is nothing to be found."""
 
+import math
 from collections.abc import Iterable
 
+from ib_core.estimate import IN_WORDS, WIDTH
 from tasks.page.tables import number
 from tasks.reproduction.figures import information_curves
 from tasks.reproduction.reading import at, brackets, every, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 from tasks.sweep.report.phases import phases
+from tasks.sweep.schema import CELL
 
 THEORY = "a control: true by construction"
 LEVEL = 0.05  # at which the permutation tests of all layers and seeds together refuse
+LEAST = 1 / 400  # p-value of 399 permutations
 
 
 def claims(results: Results) -> Iterable[Claim]:
     found = sweep(results["label-shuffle"])
     measures = found.tables.measures
-    last = measures[(measures["network"] == "shuffled") & (measures["epoch"] == measures["epoch"].max())]
-    null = last[last["measure"] == "label_null"].pivot_table("value", ["layer", "seed"], "quantity")
+    last = found.final(measures[(measures["network"] == "shuffled") & (measures["shift"] == "reference")])
+    null = last[last["measure"] == "label_null"].pivot_table("value", CELL, "quantity")
     p, tests = null["p_value"].min() if len(null) else 1.0, max(len(null), 1)
     outside = int((~null["I_T_Y"].between(null["null_low"], null["null_high"])).sum()) if len(null) else 0
     yield Claim(
@@ -24,16 +28,18 @@ def claims(results: Results) -> Iterable[Claim]:
         THEORY,
         f"p-values above {LEVEL}/{tests} in all {tests} tests",
         f"least p {number(float(p))}; {outside} of {tests} outside the middle 95 % of the null",
-        bool(p > LEVEL / tests) if len(null) else None,
+        bool(p > LEVEL / tests) if len(null) and LEVEL / tests >= LEAST else None,
     )
     history = found.tables.history
-    right = history[(history["network"] == "shuffled") & (history["epoch"] == history["epoch"].max())]
+    right = found.final(history[history["network"] == "shuffled"])
+    law = found.tables.laws[found.tables.laws["shift"] == "reference"].iloc[0]
+    reach = law["p_label"] - 0.5 + WIDTH * 0.5 / math.sqrt(law["n_atoms"])  # of the more frequent label, and by chance
     yield Claim(
         "It is right on the test part as often as the more frequent class is: by chance.",
         THEORY,
-        "about .5",
+        f"{number(0.5 - reach)} to {number(0.5 + reach)} ({int(law['n_atoms'])} inputs, {IN_WORDS})",
         f"{number(float(right['test_accuracy'].min()))} to {number(float(right['test_accuracy'].max()))}",
-        bool(right["test_accuracy"].between(0.44, 0.56).all()) if len(right) else None,
+        bool(right["test_accuracy"].between(0.5 - reach, 0.5 + reach).all()) if len(right) else None,
     )
     empty = brackets(found, 1, network="constant")
     yield Claim(

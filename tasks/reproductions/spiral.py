@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ib_core.estimate import WIDTH
+from ib_core.estimate import WIDTH, Estimate, interval
 from tasks.page import figure_style as style
 from tasks.page.figure_style import DASHED, INK
 from tasks.page.tables import number
-from tasks.reproduction.reading import Span, sweep
+from tasks.reproduction.reading import UNKNOWN, Span, every, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.schema import NETWORK
 
 SOURCE = "Goldfeld, Greenewald and Polyanskiy, arXiv:1810.11589 (v1)"
 LAYER = 3
@@ -24,51 +25,71 @@ ESTIMATES = {
 
 
 def _measured(found: Arranged) -> pd.DataFrame:
+    """The rows of the measure at the last epoch, of the first network of several."""
     table = found.tables.measures
-    return table[(table["measure"] == "entropy") & (table["layer"] == LAYER) & (table["shift"] == "reference")]
+    table = found.final(table[(table["measure"] == "entropy") & (table["layer"] == LAYER)])
+    table = table[table["shift"] == "reference"].sort_values(NETWORK, kind="stable")
+    return table[(table[NETWORK] == table[NETWORK].iloc[:1].squeeze()).all(axis=1)] if len(table) else table
 
 
 def _curve(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Over n: `value` and `stderr`."""
+    """Over n: `value` and `stderr`, with the ends `lower` and `upper` of `WIDTH` of those."""
     both = [rows[rows["quantity"] == each].set_index("at")["value"] for each in (name, f"{name}_stderr")]
-    return pd.DataFrame({"value": both[0], "stderr": both[1]}).sort_index()
+    curve = pd.DataFrame({"value": both[0], "stderr": both[1]}).sort_index()
+    lower, upper = interval(Estimate(curve["value"], curve["stderr"]))
+    return curve.assign(lower=lower, upper=upper)
+
+
+def _of_all_passes(rows: pd.DataFrame) -> Span:
+    """The entropy that the estimates are held against, with the error of its draws."""
+    value, stderr = (rows.loc[rows["quantity"] == each, "value"] for each in ("h_all", "h_all_stderr"))
+    return Span(*interval(Estimate(float(value.iloc[0]), float(stderr.iloc[0])))) if len(value) else UNKNOWN
+
+
+def _errors(curve: pd.DataFrame, truth: Span) -> dict[float, Span]:
+    """How far the estimates are off, over n."""
+    return {row.Index: (Span(row.lower, row.upper) - truth).size for row in curve.itertuples()}
 
 
 def claims(results: Results) -> Iterable[Claim]:
     found = sweep(results["spiral"])
-    history = found.tables.history.iloc[-1]
-    right = float(history["train_accuracy"])
+    history = found.final(found.tables.history)
+    right = history[["train_accuracy", "test_accuracy"]].min()
     yield Claim(
         "The noisy network classifies the spirals.",
         SOURCE,
         "98 %",
-        f"{100 * right:.1f} % of the training part, {100 * float(history['test_accuracy']):.1f} % of the test part",
-        bool(right >= 0.97),
+        f"{number(100 * right['train_accuracy'], 1)} % of the training part, {number(100 * right['test_accuracy'], 1)} "
+        "% of the test part",
+        bool(right["train_accuracy"] >= 0.97) if len(history) else None,
     )
     rows = _measured(found)
-    every = float(rows.loc[rows["quantity"] == "h_all", "value"].iloc[0])
-    curves = {name: _curve(rows, name) for name in ESTIMATES}
-    last = curves["sample_propagation"].iloc[-1]
-    n = int(curves["sample_propagation"].index[-1])
-    reach = WIDTH * float(last["stderr"])
+    truth, curves = _of_all_passes(rows), {name: _curve(rows, name) for name in ESTIMATES}
+    errors = {name: _errors(curve, truth) for name, curve in curves.items()}
+    last = curves["sample_propagation"].tail(1)
+    at_last = Span(*last[["lower", "upper"]].iloc[0]) if len(last) else UNKNOWN
     yield Claim(
         "Sample propagation converges: at the largest n it is at the entropy of all passes.",
         SOURCE,
-        f"{number(every)} (all passes), within .05",
-        f"{Span(last['value'] - reach, last['value'] + reach)} at n = {n}",
-        Span(float(last["value"]) - reach, float(last["value"]) + reach).near(every, 0.05),
+        f"{truth} (all passes), within .05",
+        f"{at_last} at n = {int(last.index[0])}" if len(last) else "nothing",
+        (at_last - truth).near(0.0, 0.05),
     )
-    errors = {name: (curve["value"] - every).abs() for name, curve in curves.items()}
+    ours = errors["sample_propagation"]
     for name in ("nearest_neighbours", "kernel"):
-        closer = errors["sample_propagation"] < errors[name]
-        least = errors["sample_propagation"].iloc[-1], errors[name].iloc[-1]
+        other = errors[name]
+        closer = [(other[n] - ours[n]).above(0.0) for n in ours if n in other]
+        words = "nothing"
+        if closer:
+            n = max(n for n in ours if n in other)
+            words = f"closer at {closer.count(True)} of {len(closer)} n, farther at {closer.count(False)}; "
+            words += f"at n = {n:g} it is off by {ours[n]}, the other by {other[n]} nats"
         yield Claim(
             f"It is closer to it than {ESTIMATES[name]} at every n.",
             SOURCE,
             "closer at every n",
-            f"closer at {int(closer.sum())} of {len(closer)} n; at the largest it is off by {number(least[0])}, the "
-            f"other by {number(least[1])} nats",
-            bool(closer.all()),
+            words,
+            every(closer),
         )
 
 
@@ -80,8 +101,8 @@ def _figure(found: Arranged) -> Figure:
         curve = _curve(rows, name)
         axes.errorbar(curve.index, curve["value"], WIDTH * curve["stderr"], color=style.colour(k),
                       marker=style.marker(k), ms=4, lw=1.5, elinewidth=0.8, label=ESTIMATES[name])  # fmt: skip
-    every = float(rows.loc[rows["quantity"] == "h_all", "value"].iloc[0])
-    axes.axhline(every, color=INK, lw=1.0, ls=DASHED, label="all passes")
+    truth = _of_all_passes(rows)
+    axes.axhline((truth.low + truth.high) / 2, color=INK, lw=1.0, ls=DASHED, label="all passes")
     axes.set_xscale("log")
     counts = np.array(sorted(rows["at"].dropna().unique()))
     axes.set_xticks(counts[style.apart(np.log(counts))])
@@ -93,12 +114,15 @@ def _figure(found: Arranged) -> Figure:
 
 
 def plates(results: Results) -> Iterable[Plate]:
+    found = sweep(results["spiral"])
+    if _measured(found).empty:
+        return
     yield Plate(
         "entropy",
         "Entropy of the third layer over the number of samples",
         "h(T) of ten noisy tanh units in nats over n samples (logarithmic): means over eight samples with three "
         "standard errors. Dashed: sample propagation from all stored passes of all inputs.",
-        _figure(sweep(results["spiral"])),
+        _figure(found),
     )
 
 

@@ -85,13 +85,16 @@ def mean_loss(rows: pd.DataFrame) -> str:
 
 
 def verdict(rows: pd.DataFrame) -> str:
-    """What is beyond the brackets in every seed."""
+    """What is beyond the brackets in every seed; where only some seeds show anything, that they differ."""
     rises, falls = ((rows[f"{name}_low"] > 0).all() for name in ("rise", "lost"))
     if rises and falls:
         return "rises, then compresses"
     if falls:
-        return "compresses from the start"
-    return "rises" if rises else "no change beyond the brackets"
+        return "compresses from the start" if (rows["peak"] == rows["first"]).all() else "compresses"
+    if rises:
+        return "rises"
+    some = (rows[["rise_low", "lost_low"]] > 0).any(axis=None)
+    return "differs between seeds" if some else "no change beyond the brackets"
 
 
 def phase_findings(arranged: Arranged, case: Case) -> list[str]:

@@ -50,3 +50,12 @@ def test_weights_stay_with_their_atoms():
     halves = {0.5, 0.65, 0.35}  # mass of the two atoms that share a label with the first, in any order
     entropies = [-(m * np.log(m) + (1 - m) * np.log(1 - m)) for m in halves]
     assert all(min(abs(value - entropy) for entropy in entropies) < 1e-6 for value in found.null)
+
+
+def test_atoms_without_weight_are_not_there():
+    passes, weights = np.random.default_rng(0).normal(size=(6, 2, 1)), np.array([0.2, 0.3, 0.0, 0.1, 0.4, 0.0])
+    labels, some = np.array([0, 1, 2, 1, 0, 0]), weights > 0  # a class that the law has not
+    found = label_null(passes, 0.5, labels, weights=weights, permutations=19)
+    only = label_null(passes[some], 0.5, labels[some], weights=weights[some], permutations=19)
+    assert (found.observed, found.p_value) == (only.observed, only.p_value) and 0 < found.p_value <= 1
+    np.testing.assert_array_equal(found.null, only.null)

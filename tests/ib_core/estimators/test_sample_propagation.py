@@ -277,6 +277,15 @@ def test_a_deterministic_layer_tells_no_more_than_its_power_allows():
     assert weak.bracket[0] <= truth <= weak.bracket[1] < 1.01 * truth
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_an_end_that_noise_made_negative_still_reaches_a_truth_that_is_smaller_than_that_noise(seed):
+    rng = np.random.default_rng(seed)
+    signals, law = 1e-3 * rng.normal(size=(6, 1, 1)) - 50, rng.dirichlet(np.ones(6))
+    low, high = layer_information(signals, 1.0, deterministic=True, weights=law).bracket
+    variance = law @ (signals[:, 0, 0] - law @ signals[:, 0, 0]) ** 2
+    assert low <= variance / 2 * (1 - variance) and variance / 2 * (1 - variance) <= high < variance
+
+
 def test_equal_columns_have_equal_bits_and_no_difference():
     passes = noisy_chain(5, 0.2)[1]
     law = np.random.default_rng(0).dirichlet(np.ones(64))

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import gaussian_kde, multivariate_normal
 
+from ib_core.estimators.measure import SeenLayer
 from ib_core.estimators.samples_entropy import kernel_entropy, nearest_neighbour_entropy
+from ib_core.laws.input_law import InputLaw
+from ib_core.measures import entropy
 
 SPREAD = np.array([[1.0, 0.6, 0.0], [0.6, 2.0, 0.3], [0.0, 0.3, 0.5]])
 SAMPLES = np.random.default_rng(0).multivariate_normal(np.zeros(3), SPREAD, size=2000)
@@ -42,3 +45,12 @@ def test_what_no_estimate_can_be_made_of_is_refused():
         nearest_neighbour_entropy(np.zeros((5, 2)), 1)
     with pytest.raises(ValueError, match="spread in all 3 dimensions"):
         kernel_entropy(SAMPLES[:3])
+
+
+def test_a_layer_of_more_units_than_samples_has_no_kernel_estimate(monkeypatch):
+    monkeypatch.setattr(entropy, "COUNTS", (64, 128))
+    monkeypatch.setattr(entropy, "REPLICATIONS", 2)
+    passes = np.random.default_rng(0).normal(size=(40, 4, 70)).astype(np.float32)
+    law = InputLaw(np.zeros((40, 1)), np.full(40, 1 / 40), np.arange(40) % 2)
+    found = entropy.by_samples(SeenLayer(passes[:, 0], law, 0.3, None, passes))
+    assert set(found["nearest_neighbours"]) == {64.0, 128.0} and set(found["kernel"]) == {128.0}

@@ -32,5 +32,11 @@ def test_brackets_widen_the_interval():
     assert wide.low == pytest.approx(sharp.low - 0.4) and wide.high == pytest.approx(sharp.high + 0.4)
 
 
+def test_rows_that_only_one_of_the_networks_has_are_left_out():
+    both = table([1.0, 2.0, 3.0], [0.8, 1.7, 2.9])
+    failed = both[(both["network"] == "erm") | (both["layer"] == 2) | (both["seed"] != 1)]
+    assert saved(failed, "robust") == pytest.approx(saved(both, "robust"))
+
+
 def test_one_seed_decides_nothing():
     assert saved(table([1.0], [0.1]), "robust").above(0.0) is None

@@ -11,7 +11,7 @@ from synthetic_sweep import NETWORK, SWEEP, synthetic_tables
 
 from tasks.page.page import figure_style
 from tasks.sweep.report.arranged import Arranged
-from tasks.sweep.report.claims import CLAIMS, claim_table, claims
+from tasks.sweep.report.claims import CLAIMS, ERRORS, claim_table, claims
 from tasks.sweep.report.measure_figures import draw_measures
 from tasks.sweep.report.report import write_report
 from tasks.sweep.report.signal_figures import signal_scatter
@@ -89,12 +89,14 @@ def test_a_claim_is_off_by_what_it_lies_beyond_the_nearer_end(tables):
     truth = arranged.information[arranged.information["shift"] == "reference"]
     ends = truth.set_index(["seed", "epoch", "layer"])[["lower", "upper"]]
     for row in found.itertuples():
-        assert row.off == pytest.approx(row.value - ends.loc[(row.seed, row.epoch, row.layer), "upper"])
+        beyond = row.value - ends.loc[(row.seed, row.epoch, row.layer), "upper"]
+        assert row.off == pytest.approx(beyond - ERRORS.get(row.claim, 0.0))
+    assert ERRORS["unpooled passes"] == pytest.approx(3 * 0.02 * math.sqrt(2))
     inside = (found["lower"] + found["upper"]) / 2
     low, within = (
         claims(Arranged(replace(tables, measures=tables.measures.assign(value=value)))) for value in (-1.0, inside[0])
     )
-    np.testing.assert_allclose(low["off"], low["lower"] + 1)
+    np.testing.assert_allclose(low["off"], low["lower"] + 1 - low["claim"].map(ERRORS).fillna(0))
     same = (within["lower"] < inside[0]) & (inside[0] < within["upper"])
     assert same.any() and (within.loc[same, "off"] == 0).all()
 

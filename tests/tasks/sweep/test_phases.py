@@ -43,6 +43,9 @@ def test_a_curve_that_rises_and_falls_has_both_phases_with_the_ends_of_its_brack
         ([[1.0, 2.0, 3.0, 3.1, 3.2]], "rises"),
         ([[3.0, 2.9, 2.0, 1.0, 1.0]], "compresses from the start"),
         ([[1.0, 1.05, 1.1, 1.05, 0.95]], "no change beyond the brackets"),
+        # Whether it rose before is not known.
+        ([[3.0, 3.1, 2.0, 1.0, 1.0]], "compresses"),
+        ([[1.0, 2.0, 3.0, 2.95, 1.5], [1.0, 1.05, 1.1, 1.05, 1.0]], "differs between seeds"),
         # One seed of two is not every seed.
         ([[1.0, 2.0, 3.0, 2.95, 1.5], [1.0, 2.0, 3.0, 3.0, 3.0]], "rises"),
     ],
