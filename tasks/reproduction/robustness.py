@@ -19,6 +19,7 @@ from tasks.sweep.sizes import at_size
 
 USUAL = "erm"  # the network that the others are held against
 ROW = 0.34  # inches
+MANY = "Each interval is one of many at 95 %, without a correction: of twenty such verdicts one may be chance."
 SOURCE = "no published value: the objectives guard the loss over a ball, and no theorem bounds I(X;T) over it"
 
 

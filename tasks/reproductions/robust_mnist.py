@@ -32,7 +32,7 @@ robust_mnist = Reproduction(
     (SWEEP,),
     claims,
     plates,
-    differs=("MNIST needs its four official files: IBSHIFT_MNIST_DIR names their folder.",),
+    differs=(robustness.MANY, "MNIST needs its four official files: IBSHIFT_MNIST_DIR names their folder."),
     small={
         SWEEP: {
             "data.atoms": 60,
