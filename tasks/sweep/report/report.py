@@ -189,7 +189,8 @@ def clean_findings(arranged: Arranged, case: Case) -> list[str]:
     entropy = arranged.reference_of(case)["entropy"]
     ends = [rows for layer, rows in clean.groupby("layer") if layer in (clean["layer"].min(), clean["layer"].max())]
     words = [_held(rows, entropy) for rows in ends]
-    said = [f"Clean inputs, epoch {arranged.epoch}, brackets over seeds: {' and '.join(words)}."] if words else []
+    epoch = int(clean["epoch"].max()) if len(clean) else 0
+    said = [f"Clean inputs, epoch {epoch}, brackets over seeds: {' and '.join(words)}."] if words else []
     full = clean.groupby("layer")["lower"].min() / entropy
     saturated = [str(layer) for layer, share in full.items() if share > parts.SATURATED]
     if saturated:
