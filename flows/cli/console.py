@@ -1,6 +1,8 @@
 """What a run shows in the terminal: one bar per stage with ETA, or plain lines where there is no terminal."""
 
 import time
+from collections.abc import Mapping
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -10,7 +12,6 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -45,9 +46,12 @@ class ConsoleObserver(Observer):
         self.bar: TaskID = TaskID(0)
         self.total = self.done = self.ready = 0
         self.began = self.last_line = 0.0
+        self.costs: dict[str, float] = {}
+        self.spent = self.ahead = 0.0  # of the forecasts
 
-    def begin(self, stage: str, total: int, ready: int) -> None:
+    def begin(self, stage: str, total: int, ready: int, costs: Mapping[str, float]) -> None:
         self.total, self.ready, self.done = total, ready, ready
+        self.costs, self.spent, self.ahead = dict(costs), 0.0, sum(costs.values())
         self.began = self.last_line = time.monotonic()
         if self.console.is_terminal:
             self.progress = Progress(
@@ -55,25 +59,34 @@ class ConsoleObserver(Observer):
                 BarColumn(bar_width=30),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("ETA"),
-                TimeRemainingColumn(),
+                TextColumn("ETA {task.fields[eta]}"),
                 TextColumn("{task.fields[label]}", style="dim", markup=False),
                 console=self.console,
             )
             self.progress.start()
-            self.bar = self.progress.add_task(stage, total=total, completed=ready, label="")
+            self.bar = self.progress.add_task(stage, total=total, completed=ready, label="", eta="-:--:--")
 
     def advance(self, stage: str, label: str, state: str, seconds: float) -> None:
         self.done += 1
+        left = self._left(label)
         if state == "failed":
             self.message(f"failed {stage} {label}")
         if self.progress:
-            self.progress.update(self.bar, completed=self.done, label=label)
+            eta = str(timedelta(seconds=round(left)))
+            self.progress.update(self.bar, completed=self.done, label=label, eta=eta)
         elif time.monotonic() - self.last_line > LINE_EVERY_S:
             self.last_line = time.monotonic()
-            rate = (self.done - self.ready) / (self.last_line - self.began)
-            left = (self.total - self.done) / rate
             self.console.say(f"  {stage:12} {self.done}/{self.total}, about {left:.0f} s left")
+
+    def _left(self, label: str) -> float:
+        """Seconds until the stage ends, now that a unit has: the time so far, by what was forecast for it and for what
+        is left. The dearest units come first, so that counting units would say far too much."""
+        cost = self.costs.pop(label, 0.0)
+        self.spent, self.ahead = self.spent + cost, self.ahead - cost
+        so_far = time.monotonic() - self.began
+        if self.spent > 0:
+            return so_far * max(self.ahead, 0.0) / self.spent
+        return so_far * (self.total - self.done) / max(self.done - self.ready, 1)
 
     def end(self, stage: str, rows: list[dict]) -> None:
         if self.progress:

@@ -174,7 +174,7 @@ def make_stage(run: Run, name: str) -> None:
     reused = set(ready)
     missing = [unit for unit in units if unit not in reused]
     _require_inputs(run, missing)
-    run.observer.begin(name, len(units), len(ready))
+    run.observer.begin(name, len(units), len(ready), {unit.label: unit.cost().seconds for unit in missing})
     run.counts["reused"] += len(ready)
     rows = [{"unit": unit.label, "state": "reused", "seconds": 0.0, "attempts": 0, "message": ""} for unit in ready]
     failed, damaged = [], ""
@@ -234,7 +234,7 @@ def show_in_mlflow(run: Run) -> None:
     """Bring MLflow up to date; results never wait for it, so a failure is one line and `ibshift sync` later."""
     from flows.execution.mirror import mirror
 
-    run.observer.begin("tracking", 1, 0)
+    run.observer.begin("tracking", 1, 0, {})
     row = {"unit": run.config.name, "state": "computed", "seconds": 0.0, "attempts": 1, "message": ""}
     try:
         result = mirror(run.plan(), run.store, run.stop.check)

@@ -6,7 +6,7 @@ Import it once `PrivateServer.client_environment` is in `os.environ`: Prefect re
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -69,7 +69,7 @@ class PrefectObserver(Observer):
         self._next_update = 0.0
         self._works = True
 
-    def begin(self, stage: str, total: int, ready: int) -> None:
+    def begin(self, stage: str, total: int, ready: int, costs: Mapping[str, float]) -> None:
         self._total, self._done, self._failed = total, ready, 0
         self._next_update = time.monotonic() + PROGRESS_EVERY_S
         key = artifact_key(self.sweep, stage, "progress")

@@ -1,7 +1,7 @@
 """What a run tells people while it works, and how it is asked to stop."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class Stopped(Exception):
@@ -38,12 +38,12 @@ class Stop:
 class Observer:
     """Hears what happens in a run; this base class keeps silent.
 
-    `begin` opens a stage of `total` units, of which `ready` were stored before; `advance` reports one unit that
-    ended as "computed", "reused" or "failed"; `end` closes the stage with one row per unit (unit, state, seconds,
-    attempts, message); `message` is for people.
+    `begin` opens a stage of `total` units, of which `ready` were stored before, with the seconds that each of the
+    others is forecast to take, by label; `advance` reports one unit that ended as "computed", "reused" or "failed";
+    `end` closes the stage with one row per unit (unit, state, seconds, attempts, message); `message` is for people.
     """
 
-    def begin(self, stage: str, total: int, ready: int) -> None: ...
+    def begin(self, stage: str, total: int, ready: int, costs: Mapping[str, float]) -> None: ...
 
     def advance(self, stage: str, label: str, state: str, seconds: float) -> None: ...
 
@@ -58,9 +58,9 @@ class Observers(Observer):
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = list(observers)
 
-    def begin(self, stage: str, total: int, ready: int) -> None:
+    def begin(self, stage: str, total: int, ready: int, costs: Mapping[str, float]) -> None:
         for observer in self.observers:
-            observer.begin(stage, total, ready)
+            observer.begin(stage, total, ready, costs)
 
     def advance(self, stage: str, label: str, state: str, seconds: float) -> None:
         for observer in self.observers:

@@ -29,7 +29,7 @@ def page(prefect_page, monkeypatch):
 def test_a_stage_shows_a_bar_and_a_table(prefect_page, page):
     observer = prefect_page.PrefectObserver("SZT")
     rows = [{"unit": str(i), "state": "reused" if i else "failed", "seconds": float("inf")} for i in range(600)]
-    observer.begin("information", 600, 598)
+    observer.begin("information", 600, 598, {})
     observer.advance("information", "1", "computed", 0.1)  # at most one update in two seconds
     observer.end("information", rows)
     bar, update, (key, table, text) = page
@@ -46,7 +46,7 @@ def test_a_page_that_fails_once_is_left_alone_and_the_run_goes_on(prefect_page, 
 
     monkeypatch.setattr(prefect_page, "create_progress_artifact", refuse)
     observer = prefect_page.PrefectObserver("SZT")
-    observer.begin("data", 1, 0)
+    observer.begin("data", 1, 0, {})
     observer.advance("data", "0", "computed", 0.1)
     observer.end("data", [{"unit": "0", "state": "computed"}])
     observer.message("outside a run there is no page")
