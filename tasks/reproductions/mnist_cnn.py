@@ -26,14 +26,14 @@ def claims(results: Results) -> Iterable[Claim]:
         yield Claim(
             "At noise .1 the noisy network still classifies the digits.",
             SOURCE,
-            "at least .985 of the test images (asked for)",
+            "here: at least .985 of the test images",
             f"{here['test_accuracy'].min():.4f} with the noise, {here['test_clean_accuracy'].min():.4f} without",
             bool((here["test_accuracy"] >= 0.985).all()),
         )
     yield Claim(
         "The noise costs little accuracy, beside the same weights without it.",
         SOURCE,
-        "within .01 up to noise .2",
+        "here: within .01 up to noise .2",
         ", ".join(f"{beta:g}: {noisy:.4f} ({clean:.4f})" for beta, noisy, clean in means.itertuples()),
         every([bool(cost < 0.01) for cost in history.loc[history["beta"] <= 0.2, "cost"]]),
     )

@@ -100,7 +100,7 @@ def _accuracy(found: Arranged) -> Claim:
     return Claim(
         "Without noise the trained network is right on the test part.",
         AUTHORS,
-        ".98 (.96 asked for)",
+        ".98 (here: at least .96)",
         f"{number(value)} in the mean over seeds, 95 % interval {accuracy}",
         accuracy.above(0.96),
     )
