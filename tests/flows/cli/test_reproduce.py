@@ -1,11 +1,10 @@
 """Every study of the literature in small: its sweeps run, its page has claims with verdicts, and its figures."""
 
-import gzip
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
+from strokes import write_strokes
 
 from flows.cli import reproducing
 from flows.cli.cli import main
@@ -16,16 +15,8 @@ DIGITS = {"mnist", "mnist-cnn", "robust-mnist"}
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """A folder like MNIST's: ten blurred strokes, moved and noisy."""
-    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
-    strokes = rng.random((10, 12, 12)) < 0.25
-    for part, n in (("train", 400), ("t10k", 150)):
-        y = np.arange(n, dtype=np.uint8) % 10
-        x = np.clip(200.0 * strokes[y] + rng.normal(scale=25, size=(n, 12, 12)) + 30, 0, 255).astype(np.uint8)
-        for kind, array in (("images-idx3", x), ("labels-idx1", y)):
-            head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-            (folder / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes()))
-    return folder
+    """A folder like MNIST's."""
+    return write_strokes(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")

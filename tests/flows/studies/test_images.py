@@ -1,9 +1,8 @@
 """The MNIST sweep on images of a rule: everything of it but the digits themselves."""
 
-import gzip
-
 import numpy as np
 import pytest
+from strokes import SIDE, write_strokes
 
 from flows.execution.run import open_run, run_study
 from flows.settings.load import load_config
@@ -13,26 +12,11 @@ from tasks.engine.recipe import reading
 from tasks.store.parquet import read_table
 from tasks.sweep.laws import law_of, weights_of
 
-SIDE, TRAIN, TEST = 12, 400, 120
-
-
-def idx(array: np.ndarray) -> bytes:
-    """Bytes in IDX."""
-    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
-
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """A folder like MNIST's: ten blurred strokes, moved and noisy."""
-    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
-    strokes = rng.random((10, SIDE, SIDE)) < 0.25
-    for part, n in (("train", TRAIN), ("t10k", TEST)):
-        y = np.arange(n, dtype=np.uint8) % 10
-        noisy = 200.0 * strokes[y] + rng.normal(scale=25, size=(n, SIDE, SIDE)) + 30
-        x = np.clip(noisy, 0, 255).astype(np.uint8)
-        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(x)))
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(y))
-    return folder
+    """A folder like MNIST's."""
+    return write_strokes(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
