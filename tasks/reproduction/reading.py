@@ -105,12 +105,12 @@ def at(rows: pd.DataFrame, epoch: int | None = None) -> Span:
     return Span(float(rows["lower"].min()), float(rows["upper"].max())) if len(rows) else UNKNOWN
 
 
-def mean(values: pd.Series) -> Span:
-    """The mean over seeds with a 95 % interval by Student's t; of one seed the whole line."""
+def mean(values: pd.Series, confidence: float = 0.95) -> Span:
+    """The mean over seeds with its interval by Student's t; of one seed the whole line."""
     values = values.dropna()
     if values.empty:
         return UNKNOWN
-    middle, half = mean_of_few(values.to_numpy())
+    middle, half = mean_of_few(values.to_numpy(), confidence)
     return Span(middle - half, middle + half)
 
 
