@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +15,12 @@ from rich.table import Table
 from flows.cli.app import WORKSPACE, Overrides, Sweep, Workspace, app, console
 from flows.cli.console import STYLES
 from flows.cli.stage_table import stage_table
+from flows.cli.variant_table import variant_table
 from flows.execution.afford import check_affordable
 from flows.execution.forecast import forecast
 from flows.execution.plan import Plan, State, build_plan, survey
 from flows.execution.quantities import counted, duration, size
-from flows.execution.results import planned_settings, sweep_folder
+from flows.execution.results import Variant, results_folder, variants
 from flows.settings.describe import describe_settings
 from flows.settings.load import load_config, parse_config
 from flows.settings.overrides import parse_overrides
@@ -45,7 +47,7 @@ def plan(
         return
     name, left = (planned.config.name, "bold"), [state for state in states if state.state != "ready"]
     if not left:
-        report = sweep_folder(workspace, planned.config.name) / "report.html"
+        report = results_folder(workspace, planned.config) / "report.html"
         console.say(name, f": nothing to do, all {counted(len(states), 'unit')} are ready: {report}")
         return
     workers = planned.config.resources.workers
@@ -84,29 +86,37 @@ def _as_json(state: State) -> dict[str, Any]:
 
 @app.command()
 def status(workspace: Workspace = WORKSPACE) -> None:
-    """Show every sweep of the workspace: what is ready, failed or damaged, and where its results are."""
-    store, plans = Store(workspace), list(_known_plans(workspace))
-    if not plans:
+    """Show every sweep of the workspace: its variants, what is ready, failed or damaged, and where its results are."""
+    store = Store(workspace)
+    with console.busy(f"looking at {workspace}"):
+        found = variants(store)
+        known = [(variant, planned, survey(planned, store)) for variant, planned in _known_plans(found)]
+    if not found:
         console.say(f"no sweep was run in {workspace} yet: ibshift run szt")
-    for known in plans:
-        console.say(known.config.name)
-        console.print(stage_table(known, survey(known, store)))
-        report = sweep_folder(workspace, known.config.name) / "report.html"
-        console.say(f"  report: {report if report.exists() else 'not yet'}")
+    for sweep in dict.fromkeys(variant.sweep for variant, _, _ in known):
+        mine = [each for each in known if each[0].sweep == sweep]
+        if len(mine) > 1:
+            console.say((sweep, "bold"), f": {len(mine)} variants")
+            console.print(variant_table(mine))
+            console.say()
+        # Of several the one that was finished last, or run last where none was.
+        variant, planned, states = max(mine, key=lambda each: (each[0].latest, each[0].last.time))
+        if all(state.state == "ready" for state in states):
+            console.say((sweep, "bold"), f" {variant.name}: all {counted(len(states), 'unit')} are ready")
+        else:
+            console.say((sweep, "bold"), f" {variant.name}")
+            console.print(stage_table(planned, states))
+        console.say(f"  report: {variant.report or 'not yet'}")
 
 
-def _known_plans(workspace: Path) -> list[Plan]:
-    """The plans of all sweeps that were run in a workspace, with the settings of their last run."""
-    plans = []
-    for path in sorted((workspace / "sweeps").glob("*/plan.json")):
-        name = path.parent.name
+def _known_plans(found: list[Variant]) -> Iterator[tuple[Variant, Plan]]:
+    """The plans of all variants of sweeps, with the settings of their last run."""
+    for variant in found:
         try:
-            values, folder = planned_settings(Store(workspace), name)
-            if values:
-                plans.append(build_plan(parse_config(values, "plan.json", folder)))
+            folder = None if variant.last.folder is None else Path(variant.last.folder)
+            yield variant, build_plan(parse_config(variant.last.config, "plan.json", folder))
         except ConfigError as error:  # a file or a family that it names is gone: the others are still to be shown
-            console.warn(f"sweep {name} cannot be planned again: {error}")
-    return plans
+            console.warn(f"sweep {variant.sweep} {variant.name} cannot be planned again: {error}")
 
 
 @app.command()
@@ -122,7 +132,7 @@ def why(
     with console.busy("looking"):
         found = [
             (known, state)
-            for known in _known_plans(workspace)
+            for _, known in _known_plans(variants(store))
             for state in survey(known, store)
             if cell == state.unit.stage or state.unit.name.endswith(cell) or state.unit.identity.startswith(cell)
         ]
