@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from flows.execution.forecast import Forecast
@@ -23,8 +25,13 @@ class Terminal(Console):
     The only console there is: text that went around it would be read as rich's markup.
     """
 
-    def __init__(self) -> None:
-        super().__init__(markup=False, highlight=False, emoji=False)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    @property
+    def moves(self) -> bool:
+        """Whether what it shows can be taken away again."""
+        return self.is_terminal and not self.is_dumb_terminal
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """One line, never wrapped: its parts are text, or text with a style."""
@@ -36,7 +43,7 @@ class Terminal(Console):
     @contextmanager
     def busy(self, text: str, aloud: bool = False) -> Iterator[None]:
         """Within it people see what is going on and for how long; without a terminal, one line if it is `aloud`."""
-        if not self.is_terminal:
+        if not self.moves:
             if aloud:
                 self.say(f"  {text} ...")
             yield
@@ -45,6 +52,7 @@ class Terminal(Console):
         columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), clock
         with Progress(*columns, console=self, transient=True) as progress:
             progress.add_task(text, total=None)
+            progress.refresh()
             yield
 
 
@@ -63,13 +71,15 @@ class ConsoleObserver(Observer):
         self.total, self.done = total, ready
         self.began = self.last_line = time.monotonic()
         self.forecast.begin(stage, total - ready, costs, self.began)
-        if self.console.is_terminal and ready < total:
-            name = TextColumn("  {task.description:12}", markup=False)
-            left = _Told(lambda _: self._left())
-            columns = name, BarColumn(bar_width=None), MofNCompleteColumn(), left
+        if self.console.moves and ready < total:
+            # The bar alone gives way where 80 columns are too few.
+            name = TextColumn("  {task.description:12}", markup=False, table_column=Column(no_wrap=True, max_width=18))
+            counts = MofNCompleteColumn(table_column=Column(no_wrap=True))
+            columns = name, BarColumn(bar_width=None), counts, _Told(lambda _: self._left())
             self.progress = Progress(*columns, console=self.console, transient=True, expand=True)
             self.progress.add_task(stage, total=total, completed=ready)
             self.progress.start()
+            self.progress.refresh()
 
     def advance(self, stage: str, label: str, state: str, seconds: float) -> None:
         self.done += 1
@@ -110,7 +120,7 @@ class _Told(ProgressColumn):
     """What a function says, asked anew at each refresh."""
 
     def __init__(self, tell: Callable[[Task], str]) -> None:
-        super().__init__()
+        super().__init__(Column(no_wrap=True))
         self.tell = tell
 
     def render(self, task: Task) -> Text:
