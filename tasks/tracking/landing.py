@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.tracking.names import text
-from tasks.tracking.record import StudyRecord
+from tasks.tracking.record import ABOUT, StudyRecord
 from tasks.tracking.views import View, address
 
+VIEWS = "mlflow.ibshift.views"
 LONGEST = 20_000  # characters of an experiment's tag
 CHANGES = 8  # settings that a row names
 
@@ -26,6 +27,7 @@ class Listed:
         line: its name, unique in the experiment.
         views, shared: question -> setting -> digits of the view; those of the sweep alone, and those that compare.
         tables: questions whose views are of use as tables too.
+        plain: questions whose views are tables and nothing else.
     """
 
     run: str
@@ -36,11 +38,12 @@ class Listed:
     views: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     shared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, run: str, name: str, started: str, tags: Mapping[str, str]) -> "Listed":
         """From a run's tags; one that an earlier version wrote has none of them."""
-        about, shown = (json.loads(tags.get(tag, "{}")) for tag in ("about", "views"))
+        about, shown = (json.loads(tags.get(tag, "{}")) for tag in (ABOUT, VIEWS))
         return cls(
             run,
             name.removeprefix("sweep "),
@@ -50,6 +53,7 @@ class Listed:
             shown.get("own", {}),
             shown.get("shared", {}),
             tuple(shown.get("tables", ())),
+            tuple(shown.get("plain", ())),
         )
 
     @property
@@ -59,10 +63,12 @@ class Listed:
 
 
 def shown_by(views: list[View]) -> str:
-    """The tag `views` of a sweep's run, from which `Listed.read` knows them."""
-    found: dict[str, Any] = {"own": {}, "shared": {}, "tables": sorted({view.question for view in views if view.table})}
+    """The tag of a sweep's run from which `Listed.read` knows its views."""
+    found: dict[str, Any] = {"own": {}, "shared": {}}
     for view in views:
         found["own" if view.sweep else "shared"].setdefault(view.question, {})[view.setting] = view.digits
+    found["tables"] = sorted({view.question for view in views if view.table})
+    found["plain"] = sorted({view.question for view in views if not view.sections})
     return json.dumps(found, separators=(",", ":"))
 
 
@@ -105,57 +111,47 @@ def landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed]) -> 
 
 
 def _landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed], linked: int) -> str:
-    links, newest = _Links(), sweeps[0]
-    questions = {name: each for name, each in record.questions.items() if any(name in sweep.views for sweep in sweeps)}
+    links, newest, names = _Links(), sweeps[0], record.questions
+    own = [name for name in names if any(name in sweep.views for sweep in sweeps)]
+    shared = _together(sweeps) if len(sweeps) > 1 else {}
+
+    def opened(sweep: Listed, question: str, settings: Mapping[str, str]) -> str:
+        """Links to a question's views."""
+        found = []
+        for setting, digits in settings.items():
+            page = address(experiment, digits, table=question in sweep.plain)
+            table = links.to("table", address(experiment, digits, table=True))
+            also = f" ({table})" if question in sweep.tables else ""
+            found.append(links.to(setting or "open", page) + also)
+        return " · ".join(found)
+
+    def title(sweep: Listed) -> str:
+        page = links.to(sweep.line, f"{run_page(experiment, sweep.run)}?workflowType=machine_learning")
+        return f"{page} · {links.to('report', report_of(experiment, sweep.run))}"
+
     first = [links.named("report", report_of(experiment, newest.run))]
-    for name, question in questions.items():
+    for name in own:
         for setting, digits in list(newest.views.get(name, {}).items())[:1]:
-            first.append(links.named(f"{question.short} {setting}".strip(), address(experiment, digits)))
-    shared = _together(sweeps)
-    first += [links.named("compare sweeps", address(experiment, digits)) for digits in _first(shared)]
+            page = address(experiment, digits, table=name in newest.plain)
+            first.append(links.named(f"{names[name].short} {setting}".strip(), page))
+    for digits in [digits for settings in shared.values() for digits in settings.values()][:1]:
+        first.append(links.named("compare sweeps", address(experiment, digits)))
     count = f"{len(sweeps)} sweeps" if len(sweeps) > 1 else "1 sweep"
-    table = []
-    for place, sweep in enumerate(sweeps):
-        report = links.to("report", report_of(experiment, sweep.run))
-        name = links.to(sweep.line, f"{run_page(experiment, sweep.run)}?workflowType=machine_learning")
-        cells = [
-            " · ".join(
-                links.to(setting or "open", address(experiment, digits))
-                + (
-                    f" ({links.to('table', address(experiment, digits, table=True))})"
-                    if question in sweep.tables
-                    else ""
-                )
-                for setting, digits in sweep.views.get(question, {}).items()
-            )
-            for question in questions
-        ]
-        table.append((sweep, [name, report, *(cells if place < linked else ["" for _ in cells])]))
+    told = [[title(each), each.created, _changed(each.changes), each.headline or "–"] for each in sweeps]
+    asked = [[each.line, *(opened(each, name, each.views.get(name, {})) for name in own)] for each in sweeps[:linked]]
     parts = [
-        f"{count} of {record.sweep}, {record.title.lower()}; newest {newest.line}: {' · '.join(first)}",
+        f"{count} of {record.sweep}, newest {newest.line}: {' · '.join(first)}",
         f"# {record.title}: {count} of {record.sweep}",
-        _table(
-            ["sweep", "made, UTC", "what differs", "verdict"],
-            [[row[0], sweep.created, _changed(sweep.changes), sweep.headline] for sweep, row in table],
-        ),
+        _table(["sweep", "made, UTC", "what differs", "verdict"], told),
         "## One click for each question",
-        _table(["sweep", "", *(each.short for each in questions.values())], [row for _, row in table]),
+        _table(["sweep", *(names[name].short for name in own)], asked),
     ]
-    if len(sweeps) > 1 and shared:
-        rows = [
-            [
-                record.questions[name].short,
-                " · ".join(links.to(s or "open", address(experiment, d)) for s, d in found.items()),
-            ]
-            for name, found in shared.items()
-        ]
-        parts += ["## Sweeps side by side", _table(["what", ""], rows)]
-    known = [*questions.values(), *(record.questions[name] for name in shared if len(sweeps) > 1)]
-    parts += [
-        "## What each view answers",
-        _table(["view", "it answers"], [[each.short, each.answers] for each in known]),
-    ]
-    return "\n\n".join([*parts, record.reading, links.addresses])
+    if shared:
+        rows = [[names[name].short, opened(newest, name, settings)] for name, settings in shared.items()]
+        parts += ["## Sweeps compared", _table(["view", "open"], rows)]
+    answers = [[names[name].short, names[name].answers] for name in (*own, *shared)]
+    parts += ["## What each view answers", _table(["view", "it answers"], answers), record.reading]
+    return "\n\n".join([*parts, links.addresses])
 
 
 def _together(sweeps: list[Listed]) -> dict[str, dict[str, str]]:
@@ -165,10 +161,6 @@ def _together(sweeps: list[Listed]) -> dict[str, dict[str, str]]:
         for question, settings in sweep.shared.items():
             found[question] = {**found.get(question, {}), **settings}
     return found
-
-
-def _first(shared: Mapping[str, Mapping[str, str]]) -> list[str]:
-    return [digits for found in shared.values() for digits in found.values()][:1]
 
 
 def _changed(changes: Mapping[str, str]) -> str:

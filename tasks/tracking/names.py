@@ -45,7 +45,7 @@ def label(*start: str, changes: Mapping[str, Any], variant: str) -> str:
         changes: settings by dotted name that are to be told beyond that.
         variant: of the settings; its first digits stand for changes that are too many, or no word, to be spelled out.
     """
-        words = [_word(name, value) for name, value in changes.items()]
+    words = [_word(name, value) for name, value in changes.items()]
     return " ".join([*start, *(words if all(words) and len(words) <= SPELLED else [f"#{variant[:4]}"])])
 
 

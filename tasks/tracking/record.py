@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple
 from tasks.tracking.names import text
 from tasks.tracking.views import Question, View
 
+ABOUT = "mlflow.ibshift.about"  # pages do not show what begins like MLflow's own
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -146,13 +148,13 @@ class StudyRecord(ABC):
 
     @property
     def created(self) -> str:
-        """When these results were first finished, UTC."""
+        """When these results were first finished, UTC: a day, and a time."""
         return datetime.fromtimestamp(self.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
     @property
     def common(self) -> dict[str, str]:
         """Params of every run: which sweep it is of."""
-        return {"sweep": self.line, "variant": self.variant, "created": self.created}
+        return {"sweep": self.line, "variant": self.variant, "created": self.created[:10]}
 
     def own_run(
         self, params: dict[str, str], totals: dict[str, float], laws: tuple[str, ...] = (), failed: bool = False
@@ -164,10 +166,11 @@ class StudyRecord(ABC):
             kind="sweep",
             key=self.sweep_id,
             name=f"sweep {self.line}",
-            params={"identity": self.identity} | self.common | params,
+            params=self.common | params,
             tags={
                 "files": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16],
-                "about": json.dumps(about | {"headline": self.headline, "created": self.created}),
+                "identity": self.identity,
+                ABOUT: json.dumps(about | {"headline": self.headline, "created": self.created}),
             },
             points=tuple((name, 0, value) for name, value in totals.items()),
             laws=laws,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.environment import DATABASES, for_mlflow
 from tasks.store.locks import Busy, Lock
-from tasks.tracking.landing import Listed, landing_page, shown_by, sweep_note, where_from
+from tasks.tracking.landing import VIEWS, Listed, landing_page, shown_by, sweep_note, where_from
 from tasks.tracking.record import RunRecord, Span, StudyRecord, sha256
 from tasks.tracking.views import OURS, TAG, tag_of
 from tasks.urls import sqlite_url
@@ -246,9 +246,9 @@ class _Projection:
         listed = []
         for run in self._search("tags.kind = 'sweep'"):  # newest first
             tags, mine = dict(run.data.tags), run.info.run_id == own_run
-            if mine and tags.get("views") != shown_by(views):
-                tags["views"] = shown_by(views)
-                self.client.set_tag(own_run, "views", tags["views"])
+            if mine and tags.get(VIEWS) != shown_by(views):
+                tags[VIEWS] = shown_by(views)
+                self.client.set_tag(own_run, VIEWS, tags[VIEWS])
             listed.append(Listed.read(run.info.run_id, run.info.run_name, _minute(run.info.end_time), tags))
         listed.sort(key=lambda each: each.created, reverse=True)
         kept = {tag_of(digits) for each in listed for digits in each.digits}

@@ -115,7 +115,7 @@ class View:
             "runsHiddenMode": "SHOW_ALL",
             "runsPinned": [],
             "viewMaximized": False,
-            "runListHidden": False,
+            "runListHidden": self.group_by is not None,  # charts are wider, and their legends tell the groups
             "isAccordionReordered": True,
             "useGroupedValuesInCharts": True,
             "hideEmptyCharts": True,
@@ -152,10 +152,13 @@ def address(experiment: str, digits: str, table: bool = False) -> str:
     return f"{page}&compareRunsMode={'TABLE' if table else 'CHART'}&viewStateShareKey={OURS}{digits}"
 
 
-def line(title: str, *metrics: str, against: str | None = None, log_x: bool = False, log_y: bool = False) -> Chart:
-    """A line chart of metrics over their step, or over another metric logged at the same steps."""
+def line(*metrics: str, against: str | None = None, log_x: bool = False, log_y: bool = False) -> Chart:
+    """A line chart of metrics over their step, or over another metric logged at the same steps.
+
+    It is titled by the names of the metrics: those that a chart shows are words with a unit.
+    """
     return {
-        **{"type": "LINE", "displayName": title, "metricKey": metrics[0], "selectedMetricKeys": list(metrics)},
+        **{"type": "LINE", "metricKey": metrics[0], "selectedMetricKeys": list(metrics)},
         **{"xAxisKey": "metric" if against else "step", "selectedXAxisMetricKey": against or ""},
         **{"xAxisScaleType": "log" if log_x else "linear", "scaleType": "log" if log_y else "linear", "range": {}},
         **{"yAxisKey": "metric", "yAxisExpressions": [], "ignoreOutliers": False, "lineSmoothness": 0},
@@ -163,16 +166,11 @@ def line(title: str, *metrics: str, against: str | None = None, log_x: bool = Fa
     }
 
 
-def bar(title: str, metric: str) -> Chart:
-    return {"type": "BAR", "displayName": title, "metricKey": metric}
+def scatter(x: str, y: str) -> Chart:
+    return {"type": "SCATTER", "xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
 
 
-def scatter(title: str, x: str, y: str) -> Chart:
-    axes: Chart = {name: {"key": key, "type": "METRIC"} for name, key in (("xaxis", x), ("yaxis", y))}
-    return {"type": "SCATTER", "displayName": title, **axes}
-
-
-def parallel(title: str, params: tuple[str, ...], metrics: tuple[str, ...]) -> Chart:
-    """Parallel coordinates: few axes, of short names, or their labels overlap."""
-    selected: Chart = {"selectedParams": list(params), "selectedMetrics": list(metrics)}
-    return {"type": "PARALLEL", "displayName": title, "showAllRuns": True, **selected}
+def parallel(params: tuple[str, ...], metrics: tuple[str, ...]) -> Chart:
+    """Parallel coordinates: few axes, of short names, or their labels overlap. The last one gives the colours."""
+    selected = {"selectedParams": list(params), "selectedMetrics": list(metrics)}
+    return {"type": "PARALLEL", "showAllRuns": True, **selected}

@@ -16,6 +16,11 @@ TRAINING = tuple(name for name in columns("history") if name.endswith(("loss", "
 CURVE = [*NETWORK, "split", "layer"]
 WHOLE = 0  # the layer of a curve that is of the whole network
 LAYER = "layer"  # a metric with itself as value, for charts with the layer on their x axis
+# What is drawn on curves, in words that MLflow takes.
+INFORMATION, LABEL, PROJECTED = "I_X_T in nats", "I_T_Y in nats", "I_X_UT in nats"
+CHANGE, BOUND, CHANGED = "change in nats", "smallest bound in nats", "relative change"
+TIGHTNESS, ACCURACY, WHOLE_ACCURACY = "tightness", "accuracy", "accuracy of the network"
+BY_LAYER, ABOVE = "by_layer/{}", "{} above 0"
 UNITS = {"tv": "TV", "kl": "KL in nats", "w2": "W2 in input units", "winf": "W_inf in input units"}
 
 
@@ -78,9 +83,8 @@ def cell_points(tables: SweepTables, found: Quantities) -> pd.DataFrame:
         *(_named(rows, f"{name}/L") for name, rows in found.measures.groupby("name", sort=False)),
         _named(found.relative, "rel_dev/L"),
         _named(found.relative.groupby([*RUN, "epoch"], as_index=False)["value"].max(), "rel_dev_max", layered=False),
-        _named(found.relative, "by_layer/rel_dev", layered=False, step="layer"),
-        _named(at, "by_layer/I_X_T", layered=False, step="layer"),
-        _named(at, LAYER, column="layer", layered=False, step="layer"),
+        *_by_layer(at, found.relative),
+        *_deepest(found),
         *(
             _named(tables.history.assign(split=split, shift="reference", size=0.0), name, column=name, layered=False)
             for split in found.information["split"].unique()
@@ -90,46 +94,50 @@ def cell_points(tables: SweepTables, found: Quantities) -> pd.DataFrame:
     return _finite(parts)
 
 
+def _by_layer(information: pd.DataFrame, relative: pd.DataFrame) -> list[pd.DataFrame]:
+    """Metrics of cells with the layer as step, and as a metric beside them."""
+    clean = information[information["shift"] == "reference"]
+    both = information.merge(relative[[*RUN, "layer", "value"]], on=[*RUN, "layer"], suffixes=("", "_relative"))
+    both = both[both["value_relative"].notna()]  # the axis has to have the steps of all that is drawn over it
+    return [
+        _named(both, BY_LAYER.format(CHANGED), column="value_relative", layered=False, step="layer"),
+        *(
+            _named(rows, name, column=column, layered=False, step="layer")
+            for rows in (clean, both)
+            for name, column in ((BY_LAYER.format(INFORMATION), "value"), (LAYER, "layer"))
+        ),
+    ]
+
+
+def _deepest(found: Quantities) -> list[pd.DataFrame]:
+    """Metrics of cells with names that fit an axis, at the final epoch."""
+    information, label = (at_final_epoch(rows) for rows in (found.information, found.label))
+    deepest = information["layer"].max()
+    return [
+        _named(information[information["layer"] == deepest], "deepest I_X_T", layered=False),
+        _named(label[label["layer"] == deepest], "deepest I_T_Y", layered=False),
+        _named(found.relative.groupby([*RUN, "epoch"], as_index=False)["value"].max(), "largest change", layered=False),
+    ]
+
+
 def curve_points(tables: SweepTables, found: Quantities) -> pd.DataFrame:
     """Every metric point of every curve, long: the columns of CURVE, name, step, value.
 
     Over training the step is the epoch. Along a family of shifts, at the final epoch, it is the index of the size, and
     the size itself is a metric that bears the name of its unit, for an axis. Of the whole network there are losses and
-    accuracies, and everything once more with the layer as step.
+    accuracies, and what else has the layer as step. MLflow titles charts by the names of metrics, so these are words.
     """
-    index = {shift: {size: k for k, size in enumerate(sorted(rows.unique()))} for shift, rows in sizes(tables)}
-    metric = dict(zip(tables.laws["shift"], tables.laws["metric"], strict=True))
-
-    def training(frame: pd.DataFrame, name: str, column: str = "value") -> pd.DataFrame:
-        rows = frame[frame["shift"] == "reference"]
-        return rows[CURVE].assign(name=name, step=rows["epoch"], value=rows[column])
-
-    def along(frame: pd.DataFrame, name: str, column: str = "value") -> pd.DataFrame:
-        rows = at_final_epoch(frame)
-        rows = rows[rows["shift"] != "reference"]
-        steps = [index[shift][size] for shift, size in zip(rows["shift"], rows["size"], strict=True)]
-        names = [f"{safe(shift)}/{name or unit(shift, metric[shift])}" for shift in rows["shift"]]
-        return rows[CURVE].assign(name=names, step=steps, value=rows[column])
-
-    def by_layer(frame: pd.DataFrame, names: pd.Series | str) -> pd.DataFrame:
-        return frame[CURVE].assign(name=names, step=frame["layer"], value=frame["value"], layer=WHOLE)
-
     accuracy = found.accuracy.assign(layer=WHOLE)
-    everywhere = found.change[[*CURVE, *LAW, "epoch"]].merge(
-        accuracy.drop(columns="layer"), on=[*CHECKPOINT, "split", *LAW]
-    )
-    moved = pd.concat([found.change, accuracy])
     clean = at_final_epoch(found.information)
     clean = clean[clean["shift"] == "reference"]
-    largest = found.relative["shift"].map({shift: max(known) for shift, known in index.items()})
-    changes = found.relative[found.relative["size"] == largest]
+    largest = found.relative["shift"].map({str(shift): rows.max() for shift, rows in sizes(tables)})
+    changed = found.relative[found.relative["size"] == largest].dropna(subset="value")
+    kept = clean.merge(changed[CURVE].drop_duplicates(), on=CURVE) if len(changed) else clean
     parts = [
-        training(found.information, "I_X_T"),
-        training(found.information, "I_X_T_low", "lower"),
-        training(found.information, "I_X_T_high", "upper"),
-        training(found.projected, "I_X_UT"),
-        training(found.label, "I_T_Y"),
-        training(accuracy, "acc"),
+        *(_training(rows, name) for rows, name in ((found.information, INFORMATION), (found.label, LABEL))),
+        _training(found.projected, PROJECTED),
+        _training(accuracy, ACCURACY),
+        *(_training(rows, name) for name, rows in found.measures.groupby("name", sort=False)),
         *(
             tables.history[NETWORK].assign(
                 split=split, layer=WHOLE, name=name, step=tables.history["epoch"], value=tables.history[name]
@@ -137,23 +145,62 @@ def curve_points(tables: SweepTables, found: Quantities) -> pd.DataFrame:
             for split in found.information["split"].unique()
             for name in TRAINING
         ),
-        along(moved, "", "size"),
-        along(found.information, "I_X_T"),
-        along(found.change.assign(value=found.change["value"].abs()), "change"),
-        along(found.relative, "rel_dev"),
-        along(found.smallest, "bound", "bound"),
-        along(found.smallest, "tightness", "tightness"),
-        along(pd.concat([everywhere, accuracy]), "acc"),
+        *_along(tables, found, accuracy),
+        _over_layers(kept, BY_LAYER.format(INFORMATION)),
+        _over_layers(kept.assign(value=kept["layer"]), LAYER),
+        _over_layers(changed, [BY_LAYER.format(changed_under(str(shift))) for shift in changed["shift"]]),
+    ]
+    return _finite(parts)
+
+
+def _training(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Values under the reference law over epochs."""
+    rows = frame[frame["shift"] == "reference"]
+    return rows[CURVE].assign(name=name, step=rows["epoch"], value=rows["value"])
+
+
+def _over_layers(frame: pd.DataFrame, names: list[str] | str) -> pd.DataFrame:
+    """Values of layers as points of the network's curve."""
+    return frame[CURVE].assign(name=names, step=frame["layer"], value=frame["value"], layer=WHOLE)
+
+
+def _along(tables: SweepTables, found: Quantities, accuracy: pd.DataFrame) -> list[pd.DataFrame]:
+    """Values at the final epoch along each family of shifts.
+
+    A chart over a metric pairs values and sizes by their order: each axis has the steps of all that is drawn over it.
+    """
+    metric = dict(zip(tables.laws["shift"], tables.laws["metric"], strict=True))
+    index = {(str(shift), size): k for shift, rows in sizes(tables) for k, size in enumerate(sorted(rows.unique()))}
+    on = [*CURVE, *LAW]
+    change = at_final_epoch(found.change)
+    change = change[on].assign(change=change["value"].abs()).merge(found.relative[[*on, "value"]], on=on)
+    bounds = change.rename(columns={"value": CHANGED}).merge(found.smallest[[*on, "bound", "tightness"]], on=on)
+    known = at_final_epoch(accuracy)
+    everywhere = change[on].merge(
+        known[[*CHECKPOINT, "split", *LAW, "value"]].drop(columns="epoch"), on=[*NETWORK, "split", *LAW]
+    )
+
+    def points(frame: pd.DataFrame, columns: dict[str, str], axis: str = "") -> list[pd.DataFrame]:
+        rows = frame[(frame["shift"] != "reference") & np.isfinite(frame[list(columns)]).all(axis=1)]
+        rows = rows.assign(axis=rows["size"])
+        families = [str(shift) for shift in rows["shift"]]
+        steps = [index[where] for where in zip(families, rows["size"], strict=True)]
+        named = {column: [along(family, name) for family in families] for column, name in columns.items()}
+        if axis:
+            named["axis"] = [axis.format(size_of(family, metric[family])) for family in families]
+        return [rows[CURVE].assign(name=names, step=steps, value=rows[column]) for column, names in named.items()]
+
+    return [
+        *points(at_final_epoch(found.information), {"value": INFORMATION}, "{}"),
+        *points(known, {"value": WHOLE_ACCURACY}, "{}"),
+        *points(everywhere, {"value": ACCURACY}),
+        *points(bounds, {"change": CHANGE, CHANGED: CHANGED, "bound": BOUND, "tightness": TIGHTNESS}, ABOVE),
         *(
             part
             for name, rows in found.measures.groupby("name", sort=False)
-            for part in (training(rows, name), along(rows, name))
+            for part in points(at_final_epoch(rows), {"value": str(name)})
         ),
-        by_layer(clean, "by_layer/I_X_T"),
-        by_layer(clean.assign(value=clean["layer"]), LAYER),
-        by_layer(changes, "by_layer/" + changes["shift"].map(safe)),
     ]
-    return _finite(parts)
 
 
 def _finite(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -168,10 +215,20 @@ def sizes(tables: SweepTables) -> list[tuple[str, pd.Series]]:
     return [(str(shift), rows["size"]) for shift, rows in shifted.groupby("shift", sort=False)]
 
 
-def unit(family: str, metric: str) -> str:
-    """What a size counts, as the end of a metric's name: "TV", "severity in degrees"."""
+def along(family: str, name: str) -> str:
+    """A metric of curves along a family of shifts."""
+    return f"{safe(family)}/{name}"
+
+
+def changed_under(family: str) -> str:
+    """The relative change at a family's largest size, of the network's curve."""
+    return f"relative change under {safe(family)}"
+
+
+def size_of(family: str, metric: str) -> str:
+    """A family's size, as a metric of curves: "contamination/TV", "rotation/severity in degrees"."""
     counted = SEVERITIES.get(family) if metric == "severity" else None
-    return f"severity in {counted}" if counted else UNITS.get(metric, safe(metric))
+    return along(family, f"severity in {counted}" if counted else UNITS.get(metric, safe(metric)))
 
 
 def at_final_epoch(frame: pd.DataFrame) -> pd.DataFrame:

@@ -213,13 +213,17 @@ def _cell(record: SweepRecord, cell: tuple, facts: _Facts, points: tuple, note: 
         points=points + facts.once,
         laws=tuple(dict.fromkeys([facts.reference, facts.law])),
         failed=bool(facts.failed),
-        span=record.spans.get((network, beta, seed, facts.law), record.spans.get((network, beta, seed, facts.reference))),
+        span=record.spans.get(
+            (network, beta, seed, facts.law), record.spans.get((network, beta, seed, facts.reference))
+        ),
     )
 
 
 def _curve(record: SweepRecord, where: tuple, points: tuple, cells: list[_Facts]) -> RunRecord:
     """One layer of one network, or the network as a whole."""
     network, beta, seed, split, layer = where
+    from tasks.page.figure_style import colour
+
     named = "network" if layer == WHOLE else f"L{layer}"
     mine = [span for key, span in record.spans.items() if key[:3] == where[:3] and (layer == WHOLE or key[3] == layer)]
     return RunRecord(
@@ -227,7 +231,7 @@ def _curve(record: SweepRecord, where: tuple, points: tuple, cells: list[_Facts]
         key=f"{network}/b{beta!r}/s{seed}/{name_in(split, named)}",
         name=f"curve {record.label} {cells[0].network['setting']} {named} s{seed}",
         params=cells[0].network | {"layer": named},
-        tags={},
+        tags={} if layer == WHOLE else {"mlflow.runColor": colour(layer)},
         points=points,
         failed=any(cell.failed if layer == WHOLE else layer in cell.failed for cell in cells),
         span=Span.over(mine),
@@ -288,17 +292,17 @@ def _sweep_run(record: SweepRecord, runs: list[RunRecord], found: Quantities) ->
     accuracy = at_final_epoch(found.accuracy)
     information, bounds, worst_case = (getattr(record.tables, name) for name in ("information", "bounds", "worst_case"))
     deviation = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
-    totals = {
+    totals = {  # pages that compare begin with the first
+        "acc": float(accuracy[accuracy["shift"] == "reference"]["value"].mean()),
+        "largest change": float(found.relative["value"].max()),
+        "largest tightness": float(found.smallest["tightness"].max()),
+        "slack_min": float(deviation["slack"].min()),
         "n_cells": sum(run.kind == "cell" for run in runs),
         "n_estimates": int((information["status"] == "ok").sum()),
         "n_failed": int((information["status"] != "ok").sum()),
         "n_bounds": len(deviation),
         "n_vacuous": int(deviation["vacuous"].sum()),
         "n_violated": len(violated(deviation)) + len(violated(worst_case)),
-        "slack_min": float(deviation["slack"].min()),
-        "acc": float(accuracy[accuracy["shift"] == "reference"]["value"].mean()),
-        "rel_dev_max": float(found.relative["value"].max()),
-        "tightness_max": float(found.smallest["tightness"].max()),
     }
     return record.own_run(
         params={name: text(value)[:500] for name, value in record.settings.items()},

@@ -6,25 +6,40 @@ from typing import Any, NamedTuple
 from ib_core.bounds.theorems import distances
 from ib_core.estimate import IN_WORDS
 from tasks.sweep.sizes import with_unit
-from tasks.sweep.tracking.points import LAYER, bound_name, safe, unit
+from tasks.sweep.tracking.points import (
+    ABOVE,
+    ACCURACY,
+    BOUND,
+    BY_LAYER,
+    CHANGE,
+    CHANGED,
+    INFORMATION,
+    LABEL,
+    LAYER,
+    TIGHTNESS,
+    WHOLE_ACCURACY,
+    along,
+    bound_name,
+    changed_under,
+    size_of,
+)
 from tasks.tracking.views import Chart, Question, Section, View, line, parallel, scatter
 
+LAYERS = " and params.layer != 'network'"
 BY_LAW = tuple(f"params.`{name}`" for name in ("setting", "shift_family", "shift_size", "seed"))
 QUESTIONS = {
     "robust": Question(
         "most robust layer", "Whose I(X;T) changes least, relative to the clean value, at each family's largest size?"
     ),
-    "shift": Question("against the shift", "How does I(X;T) of each layer move as the shift grows?"),
-    "bounds": Question(
-        "change and bound", "How far is the smallest bound from the measured change, and how tight is it?"
-    ),
-    "accuracy": Question("accuracy and I(X;T)", "Does accuracy fall where the information in a layer changes?"),
+    "shift": Question("shift", "How does I(X;T) of each layer move as the shift grows?"),
+    "bounds": Question("bounds", "How far is the smallest bound from the measured change, and how tight is it?"),
+    "accuracy": Question("accuracy", "Does accuracy fall where the information in a layer changes?"),
     "training": Question(
         "training",
         "When does each layer gain or lose information about input and label, and what is learned?",
     ),
     "vacuous": Question(
-        "vacuous bounds", "Where does even the smallest bound say no more than the trivial one, and in which layers?"
+        "vacuous", "Where does even the smallest bound say no more than the trivial one, and in which layers?"
     ),
     "overview": Question("all cells", "How do noise, shift, information and accuracy hang together over the sweep?"),
     "sweeps": Question("settings and totals", "What differs between the sweeps, and what do they come to?"),
@@ -75,7 +90,7 @@ def sweep_views(
         found += [*(shifted if families else []), where.training(), where.compared(families)]
     cells = f"tags.sweep = '{sweep}' and tags.kind = 'cell'"
     vacuous = [_vacuous(sweep, name, cells)] if families else []
-    return [*found, *vacuous, _overview(sweep, name, cells, layers[-1], frozenset(metrics)), _sweeps()]
+    return [*found, *vacuous, _overview(sweep, name, cells, frozenset(metrics)), _sweeps()]
 
 
 class _Where(NamedTuple):
@@ -90,6 +105,10 @@ class _Where(NamedTuple):
     def on_curves(self) -> frozenset[str]:
         return frozenset(name for name in self.metrics if "/L" not in name)
 
+    @property
+    def on_cells(self) -> frozenset[str]:
+        return frozenset(name for name in self.metrics if "/L" in name or "/" not in name)
+
     def view(self, question: str, runs: str, sections: list[Section], **others: Any) -> View:
         return View(
             sweep=self.sweep,
@@ -101,67 +120,64 @@ class _Where(NamedTuple):
             **others,
         )
 
-    def by_layer(self, question: str, sections: list[Section]) -> View:
-        """Curves, one line for each layer."""
+    def by_layer(self, question: str, sections: list[Section], runs: str = "", group_by: str | None = "layer") -> View:
+        """Curves of layers, one line for each."""
         columns = ("params.`layer`", "params.`seed`")
-        shown = {"metrics": self.on_curves, "group_by": "layer", "order_by": "params.`layer`"}
-        return self.view(question, "tags.kind = 'curve'", sections, columns=columns, **shown)
+        shown = {"metrics": self.on_curves, "group_by": group_by, "order_by": "params.`layer`"}
+        return self.view(question, f"tags.kind = 'curve'{runs}", sections, columns=columns, **shown)
 
     def shift(self, families: dict[str, str]) -> View:
         def charts(family: str, size: str) -> tuple[Chart, ...]:
+            above = ABOVE.format(size)
             return (
-                line("I(X;T) in nats, by layer", f"{family}/I_X_T", against=size),
-                line("|change of I(X;T)| / I(X;T), by layer", f"{family}/rel_dev", against=size),
+                line(along(family, INFORMATION), against=size),
+                line(along(family, CHANGED), against=above),
             )
 
-        return self.by_layer("shift", _each(families, charts))
+        return self.by_layer("shift", _each(families, charts), LAYERS)
 
     def bounds(self, families: dict[str, str]) -> View:
         def charts(family: str, size: str) -> tuple[Chart, ...]:
-            both = f"{family}/change", f"{family}/bound"
+            above = ABOVE.format(size)
             return (
-                line("|change of I(X;T)|, solid, and smallest bound, dashed, nats", *both, against=size, log_y=True),
-                line("tightness: |change| / smallest bound", f"{family}/tightness", against=size),
+                line(along(family, CHANGE), along(family, BOUND), against=above, log_y=True),
+                line(along(family, TIGHTNESS), against=above),
             )
 
-        return self.by_layer("bounds", _each(families, charts))
+        return self.by_layer("bounds", _each(families, charts), LAYERS)
 
     def accuracy(self, families: dict[str, str]) -> View:
+        """Seeds have places of their own on the axis, so there is no mean: layers are told by the colours of runs."""
+
         def charts(family: str, size: str) -> tuple[Chart, ...]:
             return (
-                line("accuracy against I(X;T) in nats, by layer", f"{family}/acc", against=f"{family}/I_X_T"),
-                line("accuracy against the shift", f"{family}/acc", against=size),
+                line(along(family, INFORMATION), against=along(family, ACCURACY)),
+                line(along(family, WHOLE_ACCURACY), against=size),
             )
 
-        return self.by_layer("accuracy", _each(families, charts))
+        return self.by_layer("accuracy", _each(families, charts), group_by=None)
 
     def training(self) -> View:
         """Over epochs, on a logarithmic axis."""
-        information = (
-            line("I(X;T) in nats, by layer", "I_X_T", log_x=True),
-            line("I(T;Y) in nats, by layer", "I_T_Y", log_x=True),
-        )
+        information = line(INFORMATION, log_x=True), line(LABEL, log_x=True)
         learned = (
-            line("accuracy with noise: training, test", "train_accuracy", "test_accuracy", log_x=True),
-            line("loss in nats: training, test", "train_loss", "test_loss", log_x=True),
+            line("train_accuracy", "test_accuracy", log_x=True),
+            line("train_loss", "test_loss", log_x=True),
         )
         return self.by_layer(
-            "training", [Section("Information over epochs", information), Section("What is learned", learned)]
+            "training", [Section("Information over epochs", information), Section("Learned over epochs", learned)]
         )
 
     def robust(self, layers: list[int]) -> View:
-        charts = (
-            line("|change of I(X;T)| / I(X;T), by family", "by_layer/rel_dev", against=LAYER),
-            line("I(X;T) in nats, by family", "by_layer/I_X_T", against=LAYER),
-        )
         changes = tuple(f"metrics.`rel_dev/L{layer}`" for layer in layers)
+        charts = tuple(line(BY_LAYER.format(name), against=LAYER) for name in (CHANGED, INFORMATION))
         return self.view(
             "robust",
             "tags.kind = 'cell' and tags.largest = 'yes'",
             [Section("At the largest size of each family", charts, height=500)],
             columns=("params.`shift_family`", "params.`shift_size`", *changes, "metrics.`acc`", "params.`seed`"),
             table=True,
-            metrics=frozenset(name for name in self.metrics if "/L" in name or "/" not in name),
+            metrics=self.on_cells,
             group_by="shift_family",
             order_by="params.`shift_family`",
         )
@@ -170,13 +186,10 @@ class _Where(NamedTuple):
         """Networks as a whole, one line for each sweep."""
 
         def charts(family: str, size: str) -> tuple[Chart, ...]:
-            changes = line("|change of I(X;T)| / I(X;T), largest size", f"by_layer/{family}", against=LAYER)
-            return changes, line("accuracy against the shift", f"{family}/acc", against=size)
+            changes = line(BY_LAYER.format(changed_under(family)), against=LAYER)
+            return changes, line(along(family, WHOLE_ACCURACY), against=size)
 
-        learned = (
-            line("I(X;T) in nats, unshifted", "by_layer/I_X_T", against=LAYER),
-            line("accuracy with noise, test part", "test_accuracy", log_x=True),
-        )
+        learned = line(BY_LAYER.format(INFORMATION), against=LAYER), line("test_accuracy", log_x=True)
         return View(
             sweep="",
             question="compare",
@@ -192,47 +205,42 @@ class _Where(NamedTuple):
 
 
 def _each(families: dict[str, str], charts: Callable[[str, str], tuple[Chart, ...]]) -> list[Section]:
-    """A section for each family: charts of the family, as its metrics are called, and of the metric of its size."""
+    """A section for each family: charts of the family, and of the metric of its size."""
     return [
-        Section(with_unit(family, metric), charts(safe(family), f"{safe(family)}/{unit(family, metric)}"))
+        Section(with_unit(family, metric), charts(family, size_of(family, metric)))
         for family, metric in families.items()
     ]
 
 
 def _vacuous(sweep: str, name: str, cells: str) -> View:
-    numbers = ("n_vacuous", "slack_min", "rel_dev_max", "acc")
+    """All shifted cells, those with the most vacuous bounds first."""
+    numbers = ("n_vacuous", "slack_min", "largest change", "acc")
     return View(
         sweep=sweep,
         question="vacuous",
         setting="",
         title=f"{name} · {QUESTIONS['vacuous'].short}",
-        runs=f"{cells} and tags.vacuous != 'none'",
-        columns=(*BY_LAW, "tags.`vacuous`", *(f"metrics.`{number}`" for number in numbers)),
-        table=True,
+        runs=f"{cells} and params.shift_family != 'reference'",
+        columns=("tags.`vacuous`", *BY_LAW, *(f"metrics.`{number}`" for number in numbers)),
         order_by="metrics.`n_vacuous`",
         ascending=False,
     )
 
 
-def _overview(sweep: str, name: str, cells: str, deepest: int, metrics: frozenset[str]) -> View:
-    information, label = f"I_X_T/L{deepest}", f"I_T_Y/L{deepest}"
-    words = f"noise, TV, I(X;T_{deepest}) in nats, accuracy, largest |change| / I(X;T)"
-    axes = parallel(words, ("beta", "tv"), (information, "acc", "rel_dev_max"))
-    pairs = (
-        scatter(f"accuracy against I(X;T_{deepest}) in nats", information, "acc"),
-        scatter(f"I(T_{deepest};Y) against I(X;T_{deepest}), nats", information, label),
-    )
+def _overview(sweep: str, name: str, cells: str, metrics: frozenset[str]) -> View:
+    pairs = scatter("deepest I_X_T", "acc"), scatter("deepest I_X_T", "deepest I_T_Y")
+    axes = parallel(("beta", "tv"), ("largest change", "acc", "deepest I_X_T"))
     return View(
         sweep=sweep,
         question="overview",
         setting="",
         title=f"{name} · {QUESTIONS['overview'].short}",
         runs=cells,
-        columns=(*BY_LAW, "metrics.`rel_dev_max`", "metrics.`acc`"),
+        columns=(*BY_LAW, "metrics.`largest change`", "metrics.`acc`"),
         table=True,
         sections=(
-            Section("Every network under every law, at the last epoch", (axes,), columns=1),
-            Section("Two by two", pairs),
+            Section("Every cell at the last epoch, nats", pairs, height=500),
+            Section("Noise, TV, change, accuracy, I(X;T)", (axes,), columns=1, height=500),
         ),
         metrics=metrics,
         order_by="params.`shift_family`",
@@ -241,12 +249,8 @@ def _overview(sweep: str, name: str, cells: str, deepest: int, metrics: frozense
 
 def _sweeps() -> View:
     params = tuple(f"params.`training.{name}`" for name in ("epochs", "learning_rate", "batch_size", "objective"))
-    numbers = ("acc", "rel_dev_max", "tightness_max", "n_vacuous", "n_violated", "n_failed", "n_cells")
-    axes = parallel(
-        "epochs, vacuous bounds, largest tightness, largest |change| / I(X;T), accuracy",
-        ("training.epochs",),
-        ("n_vacuous", "tightness_max", "rel_dev_max", "acc"),
-    )
+    numbers = ("acc", "largest change", "largest tightness", "n_vacuous", "n_violated", "n_failed", "n_cells")
+    axes = parallel(("training.epochs",), ("n_vacuous", "largest change", "acc"))
     return View(
         sweep="",
         question="sweeps",
@@ -255,7 +259,8 @@ def _sweeps() -> View:
         runs="tags.kind = 'sweep'",
         columns=("params.`created`", *params, *(f"metrics.`{number}`" for number in numbers)),
         table=True,
-        sections=(Section("Every sweep of the experiment", (axes,), columns=1),),
+        sections=(Section("Every sweep of the experiment", (axes,), columns=1, height=500),),
+        metrics=frozenset(numbers),
         order_by="params.`created`",
         ascending=False,
     )
