@@ -13,8 +13,9 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
 from ib_core.bounds.theorems import among, named, of_balls
+from tasks.page import figure_style as style
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
-from tasks.page.page import figure_style as style
+from tasks.page.page import Picture
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.schema import OVER_SEEDS, form_column
 from tasks.sweep.sizes import LABELS, METRICS, size_label, size_text, title
@@ -188,15 +189,15 @@ def attribution(arranged: Arranged, case: Case) -> Figure:
     return figure
 
 
-def draw_audit(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw_audit(arranged: Arranged) -> Iterator[Picture]:
     """Every figure of the audit that the tables have numbers for, with its name."""
     worst, parts = arranged.final(arranged.tables.worst_case), arranged.final(arranged.tables.attribution)
     for case in arranged.cases:
         if len(case.of(arranged.audit)):
-            yield f"tightness_{case.slug}", tightness(arranged, case)
+            yield Picture(f"tightness_{case.slug}", tightness(arranged, case))
     for case in arranged.cases:
         if len(case.of(worst)):
-            yield f"worst_case_{case.slug}", worst_case(arranged, case)
+            yield Picture(f"worst_case_{case.slug}", worst_case(arranged, case))
     for case in arranged.cases:
         if len(case.of(parts[parts["size"] > 0])):
-            yield f"attribution_{case.slug}", attribution(arranged, case)
+            yield Picture(f"attribution_{case.slug}", attribution(arranged, case))

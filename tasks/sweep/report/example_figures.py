@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from tasks.page import figure_style as style
 from tasks.page.figure_style import INK, PAGE
-from tasks.page.page import figure_style as style
+from tasks.page.page import Picture
 from tasks.page.tables import number
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.sizes import size_text, title
@@ -121,10 +122,10 @@ def pictured_families(arranged: Arranged) -> list[str]:
     return [family for family in arranged.families if (arranged.laws_of(family)["size"] > 0).any()]
 
 
-def draw_examples(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw_examples(arranged: Arranged) -> Iterator[Picture]:
     """A figure for each family, where atoms are images."""
     for family in pictured_families(arranged):
-        yield f"examples_{slug(family)}", examples(arranged, family)
+        yield Picture(f"examples_{slug(family)}", examples(arranged, family))
 
 
 def slug(family: str) -> str:

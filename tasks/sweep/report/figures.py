@@ -16,8 +16,9 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ib_core.bounds.theorems import among, named
 from ib_core.estimate import WIDTH
+from tasks.page import figure_style as style
 from tasks.page.figure_style import DASH_DOT, DASHED, DOTTED, FAINT, INK, VACUOUS, Label
-from tasks.page.page import figure_style as style
+from tasks.page.page import Picture
 from tasks.sweep.report.arranged import Arranged, Case, Group, Sheet, over_seeds
 from tasks.sweep.report.audit_figures import draw_audit
 from tasks.sweep.report.example_figures import draw_examples
@@ -349,26 +350,26 @@ def _short(units: int | None) -> str:
     return f"{units}" if units < 10_000 else f"{units / 1000:.1f}k"
 
 
-def draw(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw(arranged: Arranged) -> Iterator[Picture]:
     """Every figure that the tables have numbers for, with its name."""
     if len(arranged.information):
         for sheet in arranged.sheets if arranged.families else []:
             for group in arranged.groups:
-                yield f"shift_response{sheet.slug}{group.slug}", shift_response(arranged, sheet, group)
+                yield Picture(f"shift_response{sheet.slug}{group.slug}", shift_response(arranged, sheet, group))
         for sheet in arranged.sheets if len(arranged.label_information) else []:
-            yield f"information_plane{sheet.slug}", information_plane(arranged, sheet)
+            yield Picture(f"information_plane{sheet.slug}", information_plane(arranged, sheet))
         for sheet in arranged.sheets:
-            yield f"information_by_epoch{sheet.slug}", information_by_epoch(arranged, sheet)
+            yield Picture(f"information_by_epoch{sheet.slug}", information_by_epoch(arranged, sheet))
     for sheet in arranged.sheets if len(arranged.tables.signals) else []:
-        yield f"signals{sheet.slug}", signal_scatter(arranged, sheet)
+        yield Picture(f"signals{sheet.slug}", signal_scatter(arranged, sheet))
     yield from draw_measures(arranged)
     for sheet in arranged.sheets if len(arranged.relative) else []:
         for group in arranged.groups:
-            yield f"relative_deviation{sheet.slug}{group.slug}", relative_deviation(arranged, sheet, group)
+            yield Picture(f"relative_deviation{sheet.slug}{group.slug}", relative_deviation(arranged, sheet, group))
     for sheet in arranged.sheets if len(arranged.information) else []:
-        yield f"reference_brackets{sheet.slug}", reference_brackets(arranged, sheet)
+        yield Picture(f"reference_brackets{sheet.slug}", reference_brackets(arranged, sheet))
     yield from draw_audit(arranged)
     yield from draw_examples(arranged)
     for case in arranged.cases:
         for group in arranged.groups if len(case.of(arranged.audit)) else []:
-            yield f"deviation_{case.slug}{group.slug}", deviation_against_bounds(arranged, case, group)
+            yield Picture(f"deviation_{case.slug}{group.slug}", deviation_against_bounds(arranged, case, group))

@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from tasks.page import figure_style as style
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK
-from tasks.page.page import figure_style as style
+from tasks.page.page import Picture
 from tasks.sweep.report.arranged import Arranged, Case, Sheet
 from tasks.sweep.report.claims import CLAIMS, claims
 
@@ -35,23 +36,23 @@ CLAIM_LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_measures(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw_measures(arranged: Arranged) -> Iterator[Picture]:
     """Every figure of measures that the tables have numbers for."""
     measures = _reference(arranged.tables.measures)
     clustering = measures[measures["measure"] == "clustering"]
     for case in arranged.cases if len(arranged.information) else []:
         if len(here := case.of(clustering)):
-            yield f"clustering_{case.slug}", clustering_by_epoch(arranged, case, here)
+            yield Picture(f"clustering_{case.slug}", clustering_by_epoch(arranged, case, here))
     for case in arranged.cases:
         if len(here := case.of(clustering)):
-            yield f"cosines_{case.slug}", cosines(case, here)
+            yield Picture(f"cosines_{case.slug}", cosines(case, here))
     widths = measures[measures["quantity"].isin(("H_bins_by_width_beta", "I_X_bins_by_width"))]
     for sheet in arranged.sheets if len(widths) and len(arranged.information) else []:
-        yield f"bin_widths{sheet.slug}", bin_widths(arranged, sheet, widths)
+        yield Picture(f"bin_widths{sheet.slug}", bin_widths(arranged, sheet, widths))
     found = claims(arranged)
     for case in arranged.cases if (measures["measure"] == "claims").any() else []:
         if len(here := case.of(found)):
-            yield f"claims_{case.slug}", claims_by_epoch(arranged, case, here)
+            yield Picture(f"claims_{case.slug}", claims_by_epoch(arranged, case, here))
 
 
 def clustering_by_epoch(arranged: Arranged, case: Case, measured: pd.DataFrame) -> Figure:
