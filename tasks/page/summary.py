@@ -58,4 +58,4 @@ def _one_line(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", _one_line(text))
+    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", _one_line(text))

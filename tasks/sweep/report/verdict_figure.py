@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from tasks.page.figure_style import DOTTED, FAINT, INK, VACUOUS
+from tasks.page.page import Picture, Rows
 from tasks.page.page import figure_style as style
-from tasks.sweep.report.arranged import Arranged, Case, Sheet
+from tasks.sweep.report.arranged import Case, Sheet
 from tasks.sweep.report.verdict import SATURATED, Verdict
 from tasks.sweep.sizes import size_text, title
 
@@ -25,11 +26,11 @@ EPOCHS = (
 MOST = 1.5  # times the largest middle: from there on brackets are cut
 
 
-def draw_verdict(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw_verdict(verdict: Verdict) -> Iterator[Picture]:
     """A figure for each sheet of cases, where anything was measured under the reference law."""
-    verdict = Verdict(arranged)
-    for sheet in arranged.sheets if len(verdict.clean) else []:
-        yield f"verdict{sheet.slug}", verdict_figure(verdict, sheet)
+    numbers = (Rows("information.csv"), Rows("bounds.csv"))
+    for sheet in verdict.arranged.sheets if len(verdict.clean) else []:
+        yield Picture(f"verdict{sheet.slug}", verdict_figure(verdict, sheet), verdict.headline, numbers)
 
 
 def verdict_figure(verdict: Verdict, sheet: Sheet) -> Figure:
