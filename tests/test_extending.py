@@ -51,14 +51,14 @@ def test_members_of_ones_own_run_from_a_sweep_file_to_a_report(examples, tmp_pat
     values = TINY | examples | {name: TINY[name] | examples[name] for name in ("network", "training")}
     config = parse_config(values, "here")
     run_tiny(tmp_path / "workspace", config)
-    table = read_table(tmp_path / "workspace/sweeps/tiny/information.parquet").to_pandas()
+    table = read_table(tmp_path / "workspace/sweeps/tiny/latest/information.parquet").to_pandas()
     assert set(table["shift"]) == {"reference", "my_shifts.first_half"} and set(table.n_atoms) == {256}
-    assert (tmp_path / "workspace/sweeps/tiny/report.html").exists()
-    history = read_table(tmp_path / "workspace/sweeps/tiny/history.parquet").to_pandas()
+    assert (tmp_path / "workspace/sweeps/tiny/latest/report.html").exists()
+    history = read_table(tmp_path / "workspace/sweeps/tiny/latest/history.parquet").to_pandas()
     assert history.network.str.contains("my_activations.hard_tanh", regex=False).all()
-    bounds = read_table(tmp_path / "workspace/sweeps/tiny/bounds.parquet").to_pandas()
+    bounds = read_table(tmp_path / "workspace/sweeps/tiny/latest/bounds.parquet").to_pandas()
     assert (bounds.holds != False).all()  # noqa: E712 - null where nothing is measured
-    measured = read_table(tmp_path / "workspace/sweeps/tiny/measures.parquet").to_pandas()
+    measured = read_table(tmp_path / "workspace/sweeps/tiny/latest/measures.parquet").to_pandas()
     assert set(measured["quantity"]) == {"snr", "square"} and (measured["value"] >= 0).all()
     assert len(measured) == (1 + 3) * 2 * 2 * 3  # a number and three places of a curve, epochs, layers, laws
     assert set(measured["at"].dropna()) == {0.1, 0.5, 0.9} and set(measured["n_atoms"]) == {256}

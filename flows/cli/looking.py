@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from flows.cli.app import WORKSPACE, Overrides, Sweep, Workspace, app, console
 from flows.cli.stage_table import stage_table
 from flows.execution.afford import check_affordable
 from flows.execution.plan import Plan, State, build_plan, survey
-from flows.execution.results import planned_settings, sweep_folder
+from flows.execution.results import Variant, variants
 from flows.settings.describe import describe_settings
 from flows.settings.load import load_config, parse_config
 from flows.settings.overrides import parse_overrides
@@ -68,28 +69,24 @@ def _as_json(state: State) -> dict[str, Any]:
 @app.command()
 def status(workspace: Workspace = WORKSPACE) -> None:
     """Show every sweep of the workspace: what is ready, failed or damaged, and where its results are."""
-    store, plans = Store(workspace), list(_known_plans(workspace))
-    if not plans:
+    store = Store(workspace)
+    found = variants(store)
+    if not found:
         console.say(f"no sweep was run in {workspace} yet: ibshift run szt")
-    for known in plans:
-        console.say(known.config.name)
+    for variant, known in _known_plans(found):
+        console.say(f"{variant.sweep} {variant.name}")
         console.print(stage_table(known, survey(known, store)))
-        report = sweep_folder(workspace, known.config.name) / "report.html"
-        console.say(f"  report: {report if report.exists() else 'not yet'}")
+        console.say(f"  report: {variant.report or 'not yet'}")
 
 
-def _known_plans(workspace: Path) -> list[Plan]:
-    """The plans of all sweeps that were run in a workspace, with the settings of their last run."""
-    plans = []
-    for path in sorted((workspace / "sweeps").glob("*/plan.json")):
-        name = path.parent.name
+def _known_plans(found: list[Variant]) -> Iterator[tuple[Variant, Plan]]:
+    """The plans of all variants of sweeps, with the settings of their last run."""
+    for variant in found:
         try:
-            values, folder = planned_settings(Store(workspace), name)
-            if values:
-                plans.append(build_plan(parse_config(values, "plan.json", folder)))
+            folder = None if variant.last.folder is None else Path(variant.last.folder)
+            yield variant, build_plan(parse_config(variant.last.config, "plan.json", folder))
         except ConfigError as error:  # a file or a family that it names is gone: the others are still to be shown
-            console.warn(f"sweep {name} cannot be planned again: {error}")
-    return plans
+            console.warn(f"sweep {variant.sweep} {variant.name} cannot be planned again: {error}")
 
 
 @app.command()
@@ -101,7 +98,7 @@ def why(
     store = Store(workspace)
     found = [
         state
-        for known in _known_plans(workspace)
+        for _, known in _known_plans(variants(store))
         for state in survey(known, store)
         if state.unit.label.endswith(cell) or state.unit.identity.startswith(cell)
     ]

@@ -1,6 +1,8 @@
 """The command that repeats studies of the literature: their sweeps, then their claims beside what is found."""
 
+import hashlib
 import shlex
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -8,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.app import WORKSPACE, Overrides, Workspace, app, console
-from flows.execution.results import sweep_folder
+from flows.execution.results import lead_to, results_folder
 from flows.settings.load import load_config
 from flows.settings.overrides import parse_overrides
 from flows.settings.settings import ConfigError, StudyConfig
 from ib_core.members import did_you_mean
 from tasks.reproduction.reproduction import REPRODUCTIONS, Reproduction
+from tasks.store.store import Store
 
 STYLES = {True: "green", False: "red", None: "dim"}
 
@@ -55,9 +58,10 @@ def reproduce(
         code = Launch(opened, sweep, given, console, use_prefect=not no_prefect).execute()
         if code and not (keep_going and (opened.folder / "report.html").exists() and code == 1):
             raise typer.Exit(code)
-    results = {sweep: sweep_folder(workspace, config.name) for sweep, config in configs.items()}
-    out = workspace / "reproductions" / (name + "-small" * small)
+    results = {sweep: results_folder(workspace, config) for sweep, config in configs.items()}
+    out = workspace / "reproductions" / (name + "-small" * small) / _variant(configs.values())
     claims = write_reproduction(name, study, results, out, _command(name, overrides, small), small)
+    lead_to(Store(workspace), out)
     table = Table("claim", "published", "found here", "verdict")
     for claim in claims:
         table.add_row(claim.statement, claim.published, claim.found, Text(claim.verdict, STYLES[claim.agrees]))
@@ -102,6 +106,11 @@ def _given(sweep: str, study: Reproduction, settings: dict[str, Any], small: boo
 
 def _config(sweep: str, study: Reproduction, settings: dict[str, Any], small: bool) -> StudyConfig:
     return load_config(sweep, _given(sweep, study, settings, small))
+
+
+def _variant(configs: Iterable[StudyConfig]) -> str:
+    """Eight hexadecimal digits of the settings of all its sweeps: pages of other settings are kept apart."""
+    return hashlib.sha256(" ".join(config.variant for config in configs).encode()).hexdigest()[:8]
 
 
 def _command(name: str, overrides: list[str] | None, small: bool) -> str:

@@ -80,7 +80,7 @@ def report(
 
     opened = open_run(config, writable(workspace), workers=0)
     opened.stages, opened.keep_going = tuple(kind.stage for kind in opened.study.shown), True
-    opened.lost = set(lost_units(opened.store, config.name))
+    opened.lost = set(lost_units(opened.store, config))
     code = Launch(opened, sweep, {}, console, use_prefect=False).execute()
     if code == 0 and browse:
         typer.launch(str(opened.folder / "report.html"))
@@ -96,7 +96,7 @@ def sync(sweep: Sweep, workspace: Workspace = WORKSPACE, overrides: Overrides = 
 
     store = Store(workspace.resolve())
     try:
-        publish(store, known.config.name, known.shown)
+        publish(store, known.config, known.shown)
         result = mirror(known, store)
     except (TrackingError, Damaged, OSError) as error:
         console.say(("failed", "bold red"), f": {error}")
@@ -108,7 +108,7 @@ def _finished(sweep: str, workspace: Path, overrides: list[str] | None) -> Plan:
     """The plan of a sweep whose report is stored, with all its units or without those that failed."""
     config, store = load_config(sweep, parse_overrides(overrides or [])), Store(workspace)
     planned = build_plan(config)
-    for known in (planned, planned.without(lost_units(store, config.name))):
+    for known in (planned, planned.without(lost_units(store, config))):
         if store.get(known.shown[-1].stage, known.shown[-1].identity):
             return known
     raise ConfigError(f"{sweep} has no finished results in {workspace} for these settings: ibshift run {sweep}")

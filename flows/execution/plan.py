@@ -66,7 +66,7 @@ def build_plan(config: StudyConfig) -> Plan:
 def survey(plan: Plan, store: Store) -> list[State]:
     """The state of every unit, from directory listings and, where something is missing, from what was there before."""
     published = {stage: store.published(stage) for stage in plan.stages}
-    before = previous_index(store, plan.config.name)
+    before = previous_index(store, plan.config)
     states = []
     for unit in plan:
         result = store.get(unit.stage, unit.identity) if unit.identity in published[unit.stage] else None

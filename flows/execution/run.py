@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from flows.execution.plan import Plan, build_plan, survey
-from flows.execution.results import publish, sweep_folder, write_index
+from flows.execution.results import publish, results_folder, write_index
 from flows.settings.settings import StudyConfig
 from flows.settings.study import Study, study_named
 from tasks.engine.pool import Pool
@@ -74,7 +74,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where people find the results."""
-        return sweep_folder(self.store.workspace, self.config.name)
+        return results_folder(self.store.workspace, self.config)
 
     def plan(self) -> Plan:
         """The plan, built once, without what was lost."""
@@ -199,7 +199,7 @@ def make_stage(run: Run, name: str) -> None:
     if failed and (not run.keep_going or len(failed) == len(units)):
         raise StageFailed(f"{name} {failed[0].label}: {failed[0].message}")
     if name == run.study.stages[-1]:
-        publish(run.store, run.config.name, plan.shown)
+        publish(run.store, run.config, plan.shown)
 
 
 def _loses(run: Run, unit: Recipe) -> bool:

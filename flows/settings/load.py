@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 import deployments
 from flows.settings.errors import one_line
-from flows.settings.overrides import override
+from flows.settings.overrides import as_texts, override
 from flows.settings.settings import ConfigError, StudyConfig, shown
 from flows.settings.strict_yaml import read_yaml
 from flows.settings.study import study_named
@@ -66,7 +67,10 @@ def load_config(sweep: str, overrides: Mapping[str, Any] | None = None, *, reach
         raise ConfigError(f"{path}: a sweep must be a mapping of settings, got {shown(values)}")
     for key, value in (overrides or {}).items():
         override(values, key, value)
-    return parse_config(values, str(path), path.parent, reachable=reachable)
+    config = parse_config(values, str(path), path.parent, reachable=reachable)
+    changes = [word for text in as_texts(overrides or {}) for word in ("--set", text)]
+    config.runs_by(shlex.join(["ibshift", "run", sweep, *changes]))
+    return config
 
 
 def find_beside(folder: Path) -> None:

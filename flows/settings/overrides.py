@@ -1,6 +1,7 @@
 """What `--set` changes in the settings of a file."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.settings.settings import ConfigError, shown
@@ -21,6 +22,17 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
         if overrides[key] is None and value.strip() not in WORDS.keys() - {""}:
             raise ConfigError(f"--set {key}: must have a value, null for none, got {shown(value)}")
     return overrides
+
+
+def as_texts(overrides: Mapping[str, Any]) -> list[str]:
+    """What `parse_overrides` reads as these values."""
+    return [f"{key}={_as_yaml(value)}" for key, value in overrides.items()]
+
+
+def _as_yaml(value: Any) -> str:
+    if isinstance(value, str) and value.isidentifier() and read_yaml(value, "") == value:
+        return value
+    return json.dumps(value)
 
 
 def override(values: dict[str, Any], key: str, value: Any) -> None:

@@ -1,6 +1,9 @@
 """What the settings of every study have in common: types, names, and where the work runs."""
 
+import hashlib
+import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,6 +70,7 @@ class StudyConfig(Settings):
     )
     resources: Resources = Resources()
     _folder: str | None = PrivateAttr(None)
+    _command: str = PrivateAttr("")
 
     @property
     def folder(self) -> str | None:
@@ -77,8 +81,44 @@ class StudyConfig(Settings):
         """Remember the folder of the settings file."""
         self._folder = str(folder.resolve())
 
+    @property
+    def command(self) -> str:
+        """The command line that runs these settings; empty where they were not read from a file."""
+        return self._command
+
+    def runs_by(self, command: str) -> None:
+        """Remember the command line that runs these settings."""
+        self._command = command
+
+    def differing(self) -> dict[str, Any]:
+        """The settings that are not default and can change a number, by their dotted names."""
+        return dict(_flat(self.model_dump(mode="json", exclude_defaults=True, exclude={"study", "name", "resources"})))
+
+    def everything(self) -> dict[str, Any]:
+        """All settings, defaults included, by their dotted names."""
+        return dict(_flat(self.model_dump(mode="json")))
+
+    @property
+    def variant(self) -> str:
+        """Eight hexadecimal digits of the settings that are not default: results of others are kept apart from these.
+
+        A setting that ibshift gets later, and that is left at its default, changes nothing here.
+        """
+        text = json.dumps(self.differing(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
     def check_reachable(self) -> None:
         """Refuse what the types cannot see: values that only the mathematics knows to be impossible."""
+
+
+def _flat(values: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves by dotted name; items of a list by number where they are mappings themselves."""
+    nested = isinstance(values, dict) or (isinstance(values, list) and any(isinstance(each, dict) for each in values))
+    if not values or not nested:
+        yield place, values
+        return
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        yield from _flat(value, f"{place}.{key}" if place else str(key))
 
 
 def named(registry: Registry[Any]) -> AfterValidator:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ib_core.estimate import IN_WORDS
 from tasks.page import figure_style
 from tasks.page.provenance import DETAILS, MADE
+from tasks.page.theorems import linked
 
 THUMBNAIL = "thumbnail.png"  # beside a page: its first figure, small
 
@@ -114,6 +115,7 @@ def render(template: Path, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["linked"] = linked
     environment.globals.update(
         standard_errors=IN_WORDS,
         next_table=itertools.count(1).__next__,

@@ -54,6 +54,9 @@ class StudyRecord(ABC):
         title, reading: heading and guide of the landing page.
         files: name -> settings, tables, figures and report; from the store: the sweep's folder may be another run's.
         plan: identities by stage and label.
+        variant: of the settings, as the folder of results is called.
+        settings, differs: all settings, and those that are not default, by dotted name.
+        command: the command line that makes these results; empty where it is not known.
         identity: of the results; another identity makes runs of its own beside the old ones.
         created_ms: when these results were first finished; the same at every sync.
         environment: python, package versions, device: anything that JSON can hold.
@@ -66,6 +69,10 @@ class StudyRecord(ABC):
 
     files: Mapping[str, Path]
     plan: Mapping[str, Mapping[str, str]]
+    variant: str
+    settings: Mapping[str, Any]
+    differs: Mapping[str, Any]
+    command: str
     identity: str
     created_ms: int
     environment: Mapping[str, Any]
@@ -96,8 +103,8 @@ class StudyRecord(ABC):
 
     @property
     def sweep_id(self) -> str:
-        """The tag `sweep` of all its runs."""
-        return f"{self.sweep}-{self.identity[:8]}"
+        """The tag `sweep` of all its runs: name, folder of results, and which results of these settings."""
+        return f"{self.sweep}-{self.variant}.{self.identity[:4]}"
 
     def own_run(
         self, params: dict[str, str], totals: dict[str, float], laws: tuple[str, ...] = (), failed: bool = False

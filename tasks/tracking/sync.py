@@ -208,7 +208,7 @@ class _Projection:
         """Report, figures, settings, plan, tables as CSV and checkpoints as artifacts; Parquet by reference."""
         references = [dict(reference) for reference in self.record.references]
         for name, path in self.record.files.items():
-            references.append({"path": f"sweeps/{self.record.sweep}/{name}", **_identify(path)})
+            references.append({"path": f"sweeps/{self.record.sweep}/{self.record.variant}/{name}", **_identify(path)})
             if path.suffix != ".parquet" and path.stat().st_size <= LARGEST_COPY:
                 inside = "tables" if path.suffix == ".csv" else name.rpartition("/")[0] or None
                 self.client.log_artifact(run_id, str(path), inside)

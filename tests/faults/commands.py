@@ -1,6 +1,7 @@
 """The command `ibshift` as a user runs it, in processes that tests can kill and account for."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -107,8 +108,10 @@ class Commands:
 
     def tables(self) -> dict[str, str]:
         """sha256 of every file that people read, but for where the settings lie."""
-        folder = self.workspace / "sweeps" / "small"
+        folder = self.workspace / "sweeps" / "small" / "latest"
         where = str(self.sweep.parent.resolve()).encode()
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         contents = {path.relative_to(folder).as_posix(): path.read_bytes().replace(where, b"") for path in files}
+        plan = json.loads(contents["plan.json"])  # it says when and how it was run last
+        contents["plan.json"] = json.dumps({**plan, "time": 0, "command": ""}).encode()
         return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def tables(workspace):
-    folder = workspace / "sweeps" / "tiny"
+    folder = workspace / "sweeps" / "tiny" / "latest"
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -71,7 +71,7 @@ def test_a_full_disk_at_any_flush_loses_nothing_that_was_finished(tmp_path, undi
 
 @pytest.mark.parametrize("stage", ["data", "reference", "laws", "training", "activations", "information"])
 def test_a_flipped_bit_is_found_and_what_it_hit_is_made_again(tmp_path, finished, undisturbed, stage):
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(finished, tmp_path, symlinks=True, dirs_exist_ok=True)
     after = {
         "data": "reference",
         "reference": "laws",
@@ -112,11 +112,11 @@ def test_keep_going_reports_what_is_left(tmp_path, undisturbed, monkeypatch, los
     monkeypatch.setattr(tasks.sweep.information, "network_layer_information", failing_information)
     with pytest.raises(StageFailed, match="units failed"):
         run_tiny(tmp_path, tiny() if lost == "reference" else without_balls(), keep_going=True)
-    found = load_tables(tmp_path / "sweeps" / "tiny")
+    found = load_tables(tmp_path / "sweeps" / "tiny" / "latest")
     failed = found.information[found.information.status == "failed"]
     assert len(failed) and not found.bounds.holds.eq(False).any() and found.bounds.bound.notna().all()
     assert (found.information.status == "ok").any()
-    assert (tmp_path / "sweeps" / "tiny" / "report.html").exists()
+    assert (tmp_path / "sweeps" / "tiny" / "latest" / "report.html").exists()
 
 
 def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undisturbed, monkeypatch):
@@ -132,7 +132,7 @@ def test_a_failing_cell_stops_the_run_and_keep_going_marks_it(tmp_path, undistur
         run_tiny(tmp_path, without_balls())
     with pytest.raises(StageFailed, match="4 units failed"):
         run_tiny(tmp_path, without_balls(), keep_going=True)
-    found = load_tables(tmp_path / "sweeps" / "tiny").information
+    found = load_tables(tmp_path / "sweeps" / "tiny" / "latest").information
     assert set(found[found.status == "failed"].layer) == {1}
     assert found[(found.layer == 2) & (found.quantity == "I_X_T")].status.eq("ok").all()
     assert len(list((tmp_path / "failed").iterdir())) == 4

@@ -129,5 +129,5 @@ def finished_once(tmp_path_factory):
 @pytest.fixture
 def finished(finished_once, tmp_path):
     """A copy of the finished tiny sweep."""
-    shutil.copytree(finished_once, tmp_path / "finished")
+    shutil.copytree(finished_once, tmp_path / "finished", symlinks=True)
     return tmp_path / "finished"

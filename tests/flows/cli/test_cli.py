@@ -109,13 +109,13 @@ def test_status_and_why_know_a_finished_sweep(ibshift, beside):
 def test_a_sweep_that_cannot_be_planned_again_hides_no_other(ibshift, finished, monkeypatch):
     monkeypatch.chdir(finished)
     gone = {"family": "law_mixture", "sizes": [0.1], "parameters": {"weight": "/nowhere/[old]laws.csv#tv_0.1"}}
-    config = json.loads((finished / "workspace" / "sweeps" / "tiny" / "plan.json").read_text())["config"]
+    config = json.loads((finished / "workspace" / "sweeps" / "tiny" / "latest" / "plan.json").read_text())["config"]
     config |= {"name": "broken", "shifts": [gone]}
-    broken = finished / "workspace" / "sweeps" / "broken"
-    broken.mkdir()
+    broken = finished / "workspace" / "sweeps" / "broken" / "0a1b2c3d"
+    broken.mkdir(parents=True)
     (broken / "plan.json").write_text(json.dumps({"config": config}))
     code, out, _ = ibshift("status")
-    assert code == 0 and "sweep broken cannot be planned again" in out
+    assert code == 0 and "sweep broken 0a1b2c3d cannot be planned again" in out
     assert "/nowhere/[old]laws.csv" in out and "tiny" in out
 
 
@@ -135,7 +135,7 @@ def test_sync_rebuilds_mlflow_from_disk(ibshift, finished, monkeypatch):
     code, out, err = ibshift("sync", "tiny.yaml")
     assert code == 0 and " 0 were up to date" in out, err
     for name in ("plan.json", "results.json", "config.yaml"):  # damaged notes do not stop it
-        (finished / "workspace" / "sweeps" / "tiny" / name).write_bytes(b"\xff")
+        (finished / "workspace" / "sweeps" / "tiny" / "latest" / name).write_bytes(b"\xff")
     assert ibshift("sync", "tiny.yaml")[1].startswith("0 runs written")
 
 

@@ -63,7 +63,7 @@ DAMAGE = {
 
 
 def notes(workspace):
-    folder = workspace / "sweeps" / "tiny"
+    folder = workspace / "sweeps" / "tiny" / "latest"
     failed = next((workspace / "failed").iterdir())
     return [
         failed,
@@ -130,8 +130,8 @@ def test_what_stands_where_a_result_belongs_is_made_way_for(workspace, ibshift):
     gone = [unit["identity"] for unit in plan if unit["state"] in ("missing", "failed")]
     (workspace / "store" / "information" / gone[0]).write_text("a foreign file")
     (workspace / "store" / "information" / gone[1]).mkdir()
-    shutil.rmtree(workspace / "sweeps" / "tiny" / "figures")
-    (workspace / "sweeps" / "tiny" / "figures").write_text("a file")
+    shutil.rmtree(workspace / "sweeps" / "tiny" / "latest" / "figures")
+    (workspace / "sweeps" / "tiny" / "latest" / "figures").write_text("a file")
     (workspace / "locks" / f"{gone[0]}.lock").mkdir()
     shutil.rmtree(workspace / "failed")
     (workspace / "failed").write_text("a file")
@@ -139,7 +139,7 @@ def test_what_stands_where_a_result_belongs_is_made_way_for(workspace, ibshift):
     assert [states[identity] for identity in gone] == ["missing", "missing"]
     code, out, _ = ibshift("run", "tiny.yaml", "--no-prefect")
     assert code == 0 and "2 computed" in out, out
-    assert any((workspace / "sweeps" / "tiny" / "figures").iterdir())
+    assert any((workspace / "sweeps" / "tiny" / "latest" / "figures").iterdir())
     kept = [path.read_text() for path in (workspace / "damaged").iterdir() if path.is_file()]
     assert sorted(kept) == ["a file", "a foreign file"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from flows.settings.load import load_config
-from flows.settings.overrides import parse_overrides
+from flows.settings.overrides import as_texts, parse_overrides
 from flows.settings.settings import ConfigError
 
 
@@ -194,3 +194,18 @@ def test_a_name_stands_for_all_settings_of_slices():
     assert (named.kind, named.k, named.count) == ("random", 2, 8)
     assert load_config("szt", {"estimator.slices": {"kind": "random", "n": 3}}).estimator.slices.count == 3
     assert load_config("szt").estimator.slices == load_config("szt", {"estimator.slices": "auto"}).estimator.slices
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1, 2.5, 1e-5, 1e20, True, None, "none", "yes", "null", "1:30", "a b", "é'\"#", "", [0.1, 1e-9], {"a": [1]}],
+)
+def test_a_change_is_written_as_it_is_read(value):
+    (text,) = as_texts({"training.epochs": value})
+    assert parse_overrides([text]) == {"training.epochs": value}
+
+
+def test_settings_know_the_command_that_runs_them():
+    config = load_config("szt", {"training.epochs": 7, "network.betas": [0.1, 0.5]})
+    assert config.command == "ibshift run szt --set training.epochs=7 --set 'network.betas=[0.1, 0.5]'"
+    assert load_config("szt").command == "ibshift run szt"

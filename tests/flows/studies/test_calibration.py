@@ -72,7 +72,7 @@ def workspace(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(workspace):
-    return load_calibration(workspace / "sweeps" / "small")
+    return load_calibration(workspace / "sweeps" / "small" / "latest")
 
 
 def value(tables, **where):
@@ -99,13 +99,20 @@ def test_no_proven_bound_is_violated_and_vacuous_ones_are_flagged(tables):
     }
 
 
+def empty_record():
+    """What a record is made of besides its tables."""
+    said = {"variant": "0" * 8, "settings": {}, "differs": {}, "command": ""}
+    return {"files": {}, "plan": {}, "identity": "0" * 24, "created_ms": 0, "environment": {}} | said
+
+
 def test_a_theorem_that_is_added_to_the_table_is_everywhere(workspace, tmp_path, monkeypatch):
     more = Theorem(
         name="trial",
         concerns=("entropy", "sampled"),
         quantity="risk",
         label="Trial: 3/2",
-        statement="The risk is at most 1.5 nats.",
+        statement="E|error| ≤ 1.5",
+        hypotheses="Always.",
         source="nobody",
         function=None,
         bound=lambda case: Bound(1.5),
@@ -118,7 +125,7 @@ def test_a_theorem_that_is_added_to_the_table_is_everywhere(workspace, tmp_path,
     mine = tables.bounds[tables.bounds["theorem"] == "trial"]
     assert set(mine["part"]) == {"entropy", "sampled"} and (mine["bound"] == 1.5).all() and mine["proven"].all()
     assert "Trial: 3/2" in [row[0] for row in theorem_table(tables).rows]
-    common = {"files": {}, "plan": {}, "identity": "0" * 24, "created_ms": 0, "environment": {}}
+    common = empty_record()
     runs = CalibrationRecord(**common, tables=tables).runs()
     assert {run.key.split("/")[0] for run in runs if ("bound_trial" in [name for name, *_ in run.points])} == {
         *("entropy", "sampled")
@@ -211,13 +218,13 @@ def test_a_failed_case_is_marked_and_the_others_are_shown(tmp_path, monkeypatch)
     )
     with pytest.raises(Exception, match="1 units failed"):
         run_small(tmp_path, config, keep_going=True)
-    found = load_calibration(tmp_path / "sweeps" / "small").calibration
+    found = load_calibration(tmp_path / "sweeps" / "small" / "latest").calibration
     assert found[found["status"] == "failed"][["law", "n"]].to_numpy().tolist() == [["grid", 16]]
-    assert "Failed cases" in (tmp_path / "sweeps" / "small" / "report.html").read_text()
+    assert "Failed cases" in (tmp_path / "sweeps" / "small" / "latest" / "report.html").read_text()
 
 
 def test_the_report_holds_every_figure_and_needs_nothing_else(workspace):
-    folder = workspace / "sweeps" / "small"
+    folder = workspace / "sweeps" / "small" / "latest"
     page = (folder / "report.html").read_text()
     figures = sorted(path.stem for path in (folder / "figures").iterdir())
     assert len(figures) == 5 and page.count("data:image/png;base64,") == 5
@@ -234,11 +241,13 @@ def test_the_report_holds_every_figure_and_needs_nothing_else(workspace):
 def test_mlflow_has_a_run_for_each_case_with_the_same_params(workspace):
     plan, store = build_plan(small()), Store(workspace)
     assert mirror(plan, store).written == 7  # 2 laws x 2 widths, bracket, sampled, and the study itself
-    (workspace / "sweeps" / "small" / "report.html").write_text("published since by a run with other settings")
+    (workspace / "sweeps" / "small" / "latest" / "report.html").write_text(
+        "published since by a run with other settings"
+    )
     assert mirror(plan, store).written == 0
-    publish(store, "small", plan.shown)
+    publish(store, small(), plan.shown)
 
-    common = {"files": {}, "plan": {}, "identity": "0" * 24, "created_ms": 0, "environment": {}}
+    common = empty_record()
     with reading(store):
         runs = plan.study.record(plan.shown[0], **common).runs()
     assert len({tuple(run.params) for run in runs if run.kind == "case"}) == 1

@@ -33,7 +33,7 @@ def both(finished_once):
         module.module, law.atoms, y=law.labels, layers=module.names, beta=0.5, laws=given, passes=passes, **estimator
     )
     torch.set_num_threads(threads)
-    information = load_tables(finished_once / "workspace" / "sweeps" / "tiny").information
+    information = load_tables(finished_once / "workspace" / "sweeps" / "tiny" / "latest").information
     return found.table.assign(place=found.table.layer.map(module.names.index) + 1), information.query("epoch == 2")
 
 

@@ -409,7 +409,7 @@ def test_both_parts_stand_beside_each_other_in_every_table(beside, tmp_path):
             beside, section(OWN, data={"part": "both", "atoms": 15}, network={"weights": "run/epoch_10.safetensors"})
         ),
     )
-    found = load_tables(tmp_path / "sweeps" / "own")
+    found = load_tables(tmp_path / "sweeps" / "own" / "latest")
     for name in ("information", "bounds", "attribution", "laws", "signals"):
         assert set(getattr(found, name)["split"]) == {"train", "test"}, name
     rows = found.information[found.information.estimator == "bracket"]
@@ -425,4 +425,4 @@ def test_both_parts_stand_beside_each_other_in_every_table(beside, tmp_path):
             ends.loc[(*at, *law), ("value", "plug_in")] for law in (("gaussian_displacement", 0.2), ("reference", 0))
         )
         assert row.value == pytest.approx(ours - theirs, abs=1e-12)
-    assert (tmp_path / "sweeps" / "own" / "report.html").exists()
+    assert (tmp_path / "sweeps" / "own" / "latest" / "report.html").exists()

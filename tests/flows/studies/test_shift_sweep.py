@@ -33,7 +33,7 @@ from tasks.sweep.laws import law_of
 from tasks.sweep.report import audit
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.report.report import number_of_figures
-from tasks.sweep.report.tables import bracket_table, theorem_table
+from tasks.sweep.report.tables import applied, bracket_table
 from tasks.sweep.schema import ESTIMATE, columns, shaped
 from tasks.sweep.slices import Slices
 from tasks.sweep.tables import TABLES, load_tables
@@ -50,13 +50,13 @@ def tables_of(config, workspace):
 
 def test_as_many_figures_are_forecast_as_are_drawn(finished_once):
     (report,) = build_plan(load_config(str(finished_once / "tiny.yaml"))).stages["report"]
-    drawn = list((finished_once / "workspace" / "sweeps" / "tiny" / "figures").iterdir())
+    drawn = list((finished_once / "workspace" / "sweeps" / "tiny" / "latest" / "figures").iterdir())
     assert len(drawn) == number_of_figures(report.tables)
 
 
 @pytest.fixture(scope="module")
 def tables(finished_once):
-    return load_tables(finished_once / "workspace" / "sweeps" / "tiny")
+    return load_tables(finished_once / "workspace" / "sweeps" / "tiny" / "latest")
 
 
 def test_a_shift_of_size_zero_deviates_by_exactly_zero(tables):
@@ -120,7 +120,7 @@ def test_no_bound_is_violated_and_every_deviation_has_every_theorem(tables):
 
 def test_every_table_has_the_columns_and_types_of_the_schema(finished_once):
     for name in TABLES:
-        found = pq.read_schema(finished_once / "workspace" / "sweeps" / "tiny" / f"{name}.parquet")
+        found = pq.read_schema(finished_once / "workspace" / "sweeps" / "tiny" / "latest" / f"{name}.parquet")
         empty = pa.Schema.from_pandas(shaped(name, []), preserve_index=False)
         assert found.names == empty.names == list(columns(name)), name
         kinds = {name: (found.field(name).type, kind) for name, kind in zip(empty.names, empty.types, strict=True)}
@@ -128,7 +128,7 @@ def test_every_table_has_the_columns_and_types_of_the_schema(finished_once):
 
 
 def test_a_theorem_that_is_added_to_the_table_is_everywhere(finished_once, tmp_path, monkeypatch):
-    words = {"statement": "The change is at most 1.5 nats.", "source": "nobody", "function": None}
+    words = {"statement": "|ΔI| ≤ 1.5", "hypotheses": "Always.", "source": "nobody", "function": None}
     found = {"concerns": ("deviation",), "quantity": "change", "bound": lambda case: Bound(1.5, "said so")}
     more = Theorem(name="trial", label="Trial: 3/2", distance="hellinger", **words, **found)
     ball = Theorem(name="trial_of_balls", label="Trial of balls", distance="kl", form="trial", **words, **found)
@@ -145,11 +145,11 @@ def test_a_theorem_that_is_added_to_the_table_is_everywhere(finished_once, tmp_p
     assert (mine.bound == 1.5).all() and (mine.note == "said so").all() and mine.holds.all()
     assert (tables.worst_case.trial_form == 1.5).all()
     assert {"bound_hellinger/L1", "bound_hellinger/L2"} <= set(cell_points(*_good(tables)).name)
-    assert "### `trial`" in theorems_page.page() and "The change is at most 1.5 nats." in theorems_page.page()
+    assert "### `trial`" in theorems_page.page() and "> |ΔI| ≤ 1.5" in theorems_page.page()
     view = Arranged(tables)
     shown = [table for case in view.cases for table in audit.tables(view, case)]
     assert shown and all("Trial: 3/2" in table.head for table in shown)
-    assert "The change is at most 1.5 nats." in {row[2] for row in theorem_table(view).rows}
+    assert {"trial", "trial_of_balls"} <= {theorem.name for theorem in applied(view)}
 
 
 def test_certificates_enclose_the_shifted_information(tables):
@@ -197,13 +197,13 @@ def test_the_worst_case_is_an_ordinary_law_within_every_bound(tables, finished_o
     ).all()
     for row in found.itertuples():
         file, column = row.law.split("#")
-        weights = pd.read_parquet(finished_once / "workspace" / "sweeps" / "tiny" / file)[column].to_numpy()
+        weights = pd.read_parquet(finished_once / "workspace" / "sweeps" / "tiny" / "latest" / file)[column].to_numpy()
         assert weights.shape == (4096,) and weights.sum() == pytest.approx(1)
         assert kl_divergence(weights, np.full(4096, 1 / 4096)) == pytest.approx(0.1)
 
 
 def test_a_law_from_a_file_is_pinned_by_its_numbers(finished_once, tmp_path):
-    (source,) = (finished_once / "workspace" / "sweeps" / "tiny" / "worst_case").glob("*L2.parquet")
+    (source,) = (finished_once / "workspace" / "sweeps" / "tiny" / "latest" / "worst_case").glob("*L2.parquet")
     table = pd.read_parquet(source).assign(last=np.eye(4096)[-1])
     table.to_csv(tmp_path / "law.csv", index=False)
     shifts = [
@@ -281,7 +281,8 @@ def test_a_request_to_stop_ends_between_two_units(tmp_path):
     with pytest.raises(Stopped, match="SIGTERM"):
         run_study(run, lambda _, work: work())
     assert len(run.store.published("information")) == 1
-    assert (tmp_path / "sweeps" / "tiny" / "plan.json").exists()
+    (left,) = (tmp_path / "sweeps" / "tiny").iterdir()
+    assert left.name == tiny().variant and (left / "plan.json").exists()
 
 
 def test_slices_are_rows_beside_those_of_the_layer(tables, tmp_path):

@@ -58,13 +58,17 @@ def synced(empty, tables, tmp_path_factory):
 
 
 def record_in(workspace, tables, **changes):
-    folder = write_synthetic_sweep(workspace / "sweeps" / "szt", tables)
+    folder = write_synthetic_sweep(workspace / "sweeps" / "szt" / "0a1b2c3d", tables)
     checkpoint = workspace / "b0.100-s0.safetensors"
     checkpoint.write_bytes(b"weights")
     record = SweepRecord(
         tables=tables,
         files={path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.*"))},
         plan={"data": {"reference": "0" * 24}},
+        variant="0a1b2c3d",
+        settings={"training.epochs": 5},
+        differs={"training.epochs": 5},
+        command="ibshift run szt",
         identity="0123456789abcdef",
         created_ms=1_790_000_000_000,
         data_set="szt",
@@ -222,7 +226,7 @@ def test_the_sweep_run_holds_report_figures_tables_and_references(synced):
     assert not any(name.endswith(".parquet") for name in artifacts)
     references = {each["path"]: each for each in json.loads((root / "references.json").read_text())}
     table = record.files["information.parquet"]
-    assert references["sweeps/szt/information.parquet"]["bytes"] == table.stat().st_size
+    assert references["sweeps/szt/0a1b2c3d/information.parquet"]["bytes"] == table.stat().st_size
     assert "store/training/0" in references
 
 
