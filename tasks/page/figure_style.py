@@ -38,6 +38,7 @@ CLASS_COLOURS = (
     *("#3B4CC0", "#B40426", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#A6761D", "#555555", "#999933", "#000000"),
 )
 VACUOUS: dict[str, Any] = {"facecolor": "#f1f1f1", "edgecolor": "#d2d2d2", "hatch": "////"}
+SIDE, FOOT = ("axes fraction", "data"), ("data", "axes fraction")
 DASHED, DOTTED, DASH_DOT = (0, (4, 2)), (0, (1, 2)), (0, (6, 1.5, 1, 1.5))
 INK, FAINT = "#222222", "#8a8a8a"
 WHITE, SHADE, KEY_SHADE, GRID = "#ffffff", "#f0f0f0", "#e4e4e4", "#e9e9e9"
@@ -266,7 +267,7 @@ def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, label: str, room: 
     span = float(np.ptp(positions)) or 1.0
     axes.set_xlim(positions.min() - 0.04 * span, positions.max() + room * span)
     width = axes.get_position().width * PAGE
-    shown = apart(positions, 0.3 / width)
+    shown = apart(positions, 0.3 * (1.04 + room) / width)
     axes.set_xticks(positions[shown], [f"{grid[index]:g}" for index in shown])
     axes.set_xlabel(label)
 
@@ -293,10 +294,40 @@ def apart(positions: np.ndarray, gap: float = 0.07) -> list[int]:
     return kept[::-1]
 
 
-def end_labels(axes: Axes, x: float, labels: Iterable[Label], panel: float) -> None:
-    """Names at line ends, pushed apart just enough that none covers another; limits must be final."""
-    low, high = axes.get_ylim()
-    gap = 9.5 / 72 / panel * (high - low)
+def limit(axes: Axes, value: float, name: str, vertical: bool = False) -> None:
+    """A dotted line at a cap, named; where it lies beyond the axis, its name at the edge. Limits must be final."""
+    low, high = axes.get_xlim() if vertical else axes.get_ylim()
+    inside = low <= value <= high
+    if inside:
+        (axes.axvline if vertical else axes.axhline)(value, color=INK, lw=0.9, ls=DOTTED, zorder=1.5)
+    text = name if inside else f"{name} {'→' if vertical else '↑'}"
+    x, y, frame = (min(value, high), 0, FOOT) if vertical else (1, min(value, high), SIDE)
+    shift, side = ((3, 4), "left") if vertical and inside else ((-3, 3), "right")
+    axes.annotate(text, (x, y), shift if inside or vertical else (-3, -10), xycoords=frame, textcoords="offset points",
+                  ha=side, va="bottom", rotation=90 if vertical and inside else 0, fontsize=7.5, color=INK)  # fmt: skip
+
+
+def cells(axes: Axes, values: np.ndarray, scale: ScalarMappable) -> None:
+    """Coloured cells at whole numbers, the first row on top; none where a value is NaN."""
+    colours = scale.to_rgba(np.ma.masked_invalid(values))
+    rows, columns = values.shape
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    axes.pcolormesh(*edges, colours)
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    axes.grid(False)
+
+
+def end_labels(
+    axes: Axes, x: float, labels: Iterable[Label], panel: float, logarithmic: bool = False, fontsize: float = 8
+) -> None:
+    """Names at line ends, pushed apart just enough that none covers another; limits must be final.
+
+    Args:
+        panel: height of the axes in inches.
+        logarithmic: whether the axis is; heights of labels are then powers of ten.
+    """
+    low, high = np.log10(axes.get_ylim()) if logarithmic else axes.get_ylim()
+    gap = 1.2 * fontsize / 72 / panel * (high - low)
     ordered = sorted((label for label in labels if np.isfinite(label.y)), key=lambda label: label.y)
     heights = np.array([label.y for label in ordered])
     for _ in range(200):  # relax: neighbours closer than the gap move apart by half of what is missing
@@ -306,10 +337,13 @@ def end_labels(axes: Axes, x: float, labels: Iterable[Label], panel: float) -> N
         push = np.maximum(missing, 0) / 2
         heights[1:] += push
         heights[:-1] -= push
+    if len(heights):  # and none beyond the panel, where they fit into it
+        heights += max(0.0, low + gap / 2 - heights[0])
+        heights -= max(0.0, heights[-1] - (high - gap / 2))
     for label, height in zip(ordered, heights, strict=True):
         axes.annotate(
-            label.text, (x, height), (5, 0), textcoords="offset points", va="center", color=label.colour,
-            fontsize=8, fontweight="bold", annotation_clip=False,
+            label.text, (x, 10**height if logarithmic else height), (5, 0), textcoords="offset points", va="center",
+            color=label.colour, fontsize=fontsize, fontweight="bold", annotation_clip=False,
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def report(workspace, name):
 def test_variants_of_one_sweep_stand_together_and_the_newest_comes_first(tmp_path):
     entries = [
         Entry("sweep", "old", "11111111", "2026-11-01", report=report(tmp_path, "old")),
-        Entry("sweep", "new", "22222222", "2026-11-02", {"a.epochs": "4000"}, "It rose.", report(tmp_path, "n w")),
+        Entry("sweep", "new", "22222222", "2026-11-02", {"a.epochs": "4000"}, "It rose.", report(tmp_path, "a b")),
         Entry("sweep", "old", "33333333", "2026-11-03", headline="It fell."),
     ]
     page = write_gallery(tmp_path, entries).read_text()
