@@ -1,23 +1,22 @@
-"""What a run shows in the terminal: one bar per stage with ETA, or plain lines where there is no terminal."""
+"""What a command shows: lines anywhere, and on a terminal what is going on, a bar with what is left."""
 
 import time
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
-from tasks.engine.progress import Observer
+from flows.execution.forecast import Forecast
+from flows.execution.quantities import duration
+from tasks.engine.progress import Observer, state_counts
 
 LINE_EVERY_S = 10.0
+# Of a unit's state, or of a count of them; what is ready or reused needs no colour.
+STYLES = {"failed": "bold red", "damaged": "bold red", "stale": "yellow"}
 
 
 class Terminal(Console):
@@ -26,8 +25,13 @@ class Terminal(Console):
     The only console there is: text that went around it would be read as rich's markup.
     """
 
-    def __init__(self) -> None:
-        super().__init__(markup=False, highlight=False, emoji=False)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    @property
+    def moves(self) -> bool:
+        """Whether what it shows can be taken away again."""
+        return self.is_terminal and not self.is_dumb_terminal
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """One line, never wrapped: its parts are text, or text with a style."""
@@ -36,69 +40,71 @@ class Terminal(Console):
     def warn(self, text: str) -> None:
         self.say(("warning", "yellow"), f": {text}")
 
+    @contextmanager
+    def busy(self, text: str, aloud: bool = False) -> Iterator[None]:
+        """Within it people see what is going on and for how long; without a terminal, one line if it is `aloud`."""
+        if not self.moves:
+            if aloud:
+                self.say(f"  {text} ...")
+            yield
+            return
+        clock = _Told(lambda task: duration(task.elapsed or 0.0))
+        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), clock
+        with Progress(*columns, console=self, transient=True) as progress:
+            progress.add_task(text, total=None)
+            progress.refresh()
+            yield
+
 
 class ConsoleObserver(Observer):
-    """Progress on a terminal; elsewhere a line per stage and every ten seconds."""
+    """A line for each stage that has ended. Meanwhile, a bar on a terminal and elsewhere a line every ten seconds: how
+    many units, and how long the stage and the whole run will still take."""
 
-    def __init__(self, console: Terminal) -> None:
+    def __init__(self, console: Terminal, forecast: Forecast | None = None) -> None:
         self.console = console
+        self.forecast = forecast or Forecast({}, workers=1)
         self.progress: Progress | None = None
-        self.bar: TaskID = TaskID(0)
-        self.total = self.done = self.ready = 0
+        self.total = self.done = 0
         self.began = self.last_line = 0.0
-        self.costs: dict[str, float] = {}
-        self.spent = self.ahead = 0.0  # of the forecasts
 
     def begin(self, stage: str, total: int, ready: int, costs: Mapping[str, float]) -> None:
-        self.total, self.ready, self.done = total, ready, ready
-        self.costs, self.spent, self.ahead = dict(costs), 0.0, sum(costs.values())
+        self.total, self.done = total, ready
         self.began = self.last_line = time.monotonic()
-        if self.console.is_terminal:
-            self.progress = Progress(
-                TextColumn("{task.description:12}"),
-                BarColumn(bar_width=30),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("ETA {task.fields[eta]}"),
-                TextColumn("{task.fields[label]}", style="dim", markup=False),
-                console=self.console,
-            )
+        self.forecast.begin(stage, total - ready, costs, self.began)
+        if self.console.moves and ready < total:
+            # The bar alone gives way where 80 columns are too few.
+            name = TextColumn("  {task.description:12}", markup=False, table_column=Column(no_wrap=True, max_width=18))
+            counts = MofNCompleteColumn(table_column=Column(no_wrap=True))
+            columns = name, BarColumn(bar_width=None), counts, _Told(lambda _: self._left())
+            self.progress = Progress(*columns, console=self.console, transient=True, expand=True)
+            self.progress.add_task(stage, total=total, completed=ready)
             self.progress.start()
-            self.bar = self.progress.add_task(stage, total=total, completed=ready, label="", eta="-:--:--")
+            self.progress.refresh()
 
     def advance(self, stage: str, label: str, state: str, seconds: float) -> None:
         self.done += 1
-        left = self._left(label)
+        now = time.monotonic()
+        self.forecast.ended(label, state, seconds, now)
         if state == "failed":
-            self.message(f"failed {stage} {label}")
+            self.console.say(("  failed", STYLES["failed"]), f" {stage} {label}")
         if self.progress:
-            eta = str(timedelta(seconds=round(left)))
-            self.progress.update(self.bar, completed=self.done, label=label, eta=eta)
-        elif time.monotonic() - self.last_line > LINE_EVERY_S:
-            self.last_line = time.monotonic()
-            self.console.say(f"  {stage:12} {self.done}/{self.total}, about {left:.0f} s left")
+            self.progress.update(self.progress.task_ids[0], completed=self.done)
+        elif now - self.last_line > LINE_EVERY_S:
+            self.last_line = now
+            self.console.say(f"  {stage:12} {self.done}/{self.total}, {self._left()}")
 
-    def _left(self, label: str) -> float:
-        """Seconds until the stage ends, now that a unit has: the time so far, by what was forecast for it and for what
-        is left. The dearest units come first, so that counting units would say far too much."""
-        cost = self.costs.pop(label, 0.0)
-        self.spent, self.ahead = self.spent + cost, self.ahead - cost
-        so_far = time.monotonic() - self.began
-        if self.spent > 0:
-            return so_far * max(self.ahead, 0.0) / self.spent
-        return so_far * (self.total - self.done) / max(self.done - self.ready, 1)
+    def _left(self) -> str:
+        now = time.monotonic()
+        stage, run = self.forecast.stage_left(now), self.forecast.run_left(now)
+        return "" if stage is None or run is None else f"stage {duration(stage)}, run {duration(run)} left"
 
     def end(self, stage: str, rows: list[dict]) -> None:
-        if self.progress:
-            self.progress.update(self.bar, label="")
-            self.progress.stop()
-            self.progress = None
-            return
-        states = [row["state"] for row in rows]
-        counts = ", ".join(
-            f"{states.count(state)} {state}" for state in ("computed", "reused", "failed") if state in states
-        )
-        self.console.say(f"  {stage:12} {counts}  ", (f"{time.monotonic() - self.began:.1f} s", "dim"))
+        self.close()
+        self.forecast.end()
+        counts = state_counts(rows)
+        told = [(f"{n} {state}", STYLES.get(state, "")) for state, n in counts.items()]
+        parts = [part for each in told for part in (", ", each)][1:]
+        self.console.say(f"  {stage:12} ", *parts, "  ", (duration(time.monotonic() - self.began), "dim"))
 
     def message(self, text: str) -> None:
         self.console.say(f"  {text}")
@@ -108,3 +114,14 @@ class ConsoleObserver(Observer):
         if self.progress:
             self.progress.stop()
             self.progress = None
+
+
+class _Told(ProgressColumn):
+    """What a function says, asked anew at each refresh."""
+
+    def __init__(self, tell: Callable[[Task], str]) -> None:
+        super().__init__(Column(no_wrap=True))
+        self.tell = tell
+
+    def render(self, task: Task) -> Text:
+        return Text(self.tell(task), no_wrap=True)

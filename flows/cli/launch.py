@@ -3,25 +3,32 @@
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.cli.console import ConsoleObserver, Terminal
+from rich.padding import Padding
+from rich.text import Text
+
+from flows.cli.console import STYLES, ConsoleObserver, Terminal
 from flows.execution.afford import check_affordable
+from flows.execution.forecast import Forecast, compiled, forecast
+from flows.execution.pages import ui_command
 from flows.execution.plan import State, survey
-from flows.execution.run import NotReady, Run, StageFailed, run_study
+from flows.execution.quantities import counted, duration
+from flows.execution.run import EXPECTED, NotReady, Run, run_study
 from flows.serving.prefect_server import PrivateServer
 from flows.serving.process import EXIT, beside, signals, stopped
 from flows.settings.load import ConfigError
 from flows.settings.study import entrypoint
 from tasks.engine.progress import Stopped
-from tasks.engine.ray_start import PoolDied, PoolHung
+from tasks.engine.ray_start import PoolHung
 from tasks.environment import WrongEnvironment, tracking_address
-from tasks.local_server import ServerUnavailable
+from tasks.local_server import HOST, ServerUnavailable
 from tasks.tracking import sync as tracking
 
 START_PATIENCE_S = 2.0  # while nothing is made yet, nothing is lost by ending at once
@@ -43,6 +50,7 @@ class Launch:
     settings: dict[str, Any]
     console: Terminal
     use_prefect: bool = True
+    began: float = field(default_factory=time.monotonic)
 
     def execute(self) -> int:
         """Run it and say how it ended: exit code 0, 1 (work failed), 2 (refused), 129, 130 or 143 (stopped)."""
@@ -50,10 +58,12 @@ class Launch:
         run.observer, run.pool.say, run.stop.patience = observer, observer.message, START_PATIENCE_S
         with signals(run.stop):
             try:
-                states = survey(run.plan(), run.store)
+                with self.console.busy(f"planning {run.config.name}", aloud=True):
+                    states = survey(run.plan(), run.store)
                 if not run.config.resources.ray_address:
                     here = [state for state in states if state.unit.stage in run.stages]
                     check_affordable(run.config, here, run.store.workspace, run.pool.workers)
+                run.observer = observer = ConsoleObserver(self.console, self._forecast(states))
                 return self._execute(states)
             except ConfigError:
                 raise
@@ -68,7 +78,7 @@ class Launch:
                     run.stop.event.is_set()
                 ):  # what breaks meanwhile, as a terminal that is gone, is no failure of its own
                     return self._stopped(run.stop.why)
-                expected = isinstance(error, StageFailed | PoolDied)
+                expected = isinstance(error, EXPECTED)
                 return self._failed(
                     str(error) if expected else f"{type(error).__name__}: {error}", not expected and error
                 )
@@ -79,25 +89,35 @@ class Launch:
         os.environ[STARTED_AGAIN] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
+    def _forecast(self, states: list[State]) -> Forecast:
+        run = self.run
+        return forecast(run.plan(), states, run.stages, run.pool.workers, servers=self.use_prefect)
+
     def _execute(self, states: list[State]) -> int:
         run = self.run
-        missing = [state for state in states if state.unit.stage in run.stages and state.state != "ready"]
-        seconds = sum(state.unit.cost().seconds for state in missing) / max(1, run.pool.workers)
-        estimate = f", about {seconds:.0f} s on {run.pool.workers or 1} workers" if missing else ""
-        cells = sum(state.unit.stage == run.study.cells.stage for state in missing)
-        self.console.say(
-            (run.config.name, "bold"),
-            f": {len(states)} units, {len(missing)} to make; {cells} cells to compute{estimate}",
-        )
+        missing = [state.unit for state in states if state.unit.stage in run.stages and state.state != "ready"]
+        cells = sum(unit.stage == run.study.cells.stage for unit in missing)
+        counts = f"{counted(len(states), 'unit')}, {len(missing):,} to make; {cells:,} cells to compute"
+        about = f", about {self._forecast(states)}" if missing else ""
+        self.console.say((run.config.name, "bold"), f": {counts}{about}")
         # The slow starts overlap: the server and the database in processes of their own, Ray in this one.
         tracked_elsewhere = tracking_address() if run.study.stages[-1] in run.stages else None
         server = self._start_server() if self.use_prefect else None
         database = tracking.prepare_in_background(run.store.workspace, tracked_elsewhere)
+        starting = [
+            *(["Prefect's server"] if server else []),
+            *([f"Ray with {counted(run.pool.workers, 'worker')}"] if missing and run.pool.workers else []),
+            *(["MLflow's database"] if database else []),
+        ]
         try:
-            if missing:
-                run.pool.start(run.stop.check)
-            run.stop.check()
-            if server and self._answers(server):
+            with self.console.busy(f"starting {', '.join(starting)}", aloud=True) if starting else nullcontext():
+                if missing:
+                    run.pool.start(run.stop.check)
+                run.stop.check()
+                answers = server is not None and self._answers(server)
+            if cells and not compiled():
+                self.console.say("  the first cells compile the kernels, which takes about a minute, once on a machine")
+            if server and answers:
                 return self._with_prefect(server)
             return self._plain()
         finally:
@@ -137,8 +157,8 @@ class Launch:
                 return self._done()
             if state.is_cancelled():
                 return self._stopped(self.run.stop.why or "cancelled")
-            raise state.result(raise_on_failure=False)
-        except (NotReady, StageFailed, PoolDied, Stopped):
+            raise self.run.refused or state.result(raise_on_failure=False)
+        except (*EXPECTED, Stopped):
             raise
         except Exception as error:
             # pydantic: a setting that is said for another server, in its environment or in a prefect.toml
@@ -173,21 +193,29 @@ class Launch:
                 with prefect_runs.owned_run(workspace):
                     state = study_flow(**parameters, return_state=True)
         flow_run_id = state.state_details.flow_run_id
-        prefect_runs.drain(flow_run_id, n_tasks=self.run.stages_begun)
-        self.console.say(
-            f"  Prefect      {server.url}/runs/flow-run/{flow_run_id} (while `ibshift ui` is open)",
-        )
+        with self.console.busy("storing logs and states on Prefect's server"):
+            prefect_runs.drain(flow_run_id, n_tasks=self.run.stages_begun)
+        self.run.pages["Prefect"] = server.run_page(flow_run_id)
         return state
 
     def _done(self) -> int:
         run, counts = self.run, self.run.counts
-        self.console.say(
-            ("done", "bold green"),
-            f": {counts['computed']} computed, {counts['reused']} reused, {counts['failed']} failed",
-        )
+        took = duration(time.monotonic() - self.began)
+        told = f"{counts['computed']} computed, {counts['reused']} reused, {counts['failed']} failed"
+        self.console.say(("done", "bold green"), f": {told}", (f"  {took}", "dim"))
+        if verdict := run.verdict:
+            self.console.print(Padding(Text(verdict), (0, 2)))
         if (run.folder / "report.html").exists():
             self.console.say(f"  results      {run.folder}\n  report       {run.folder / 'report.html'}")
+        self._addresses()
         return 0
+
+    def _addresses(self) -> None:
+        """The pages of servers that show this run."""
+        for name, address in self.run.pages.items():
+            self.console.say(f"  {name:12} {address}")
+        if any(address.startswith(f"http://{HOST}:") for address in self.run.pages.values()):
+            self.console.say((f"  these pages answer while `{ui_command(self.run.store.workspace)}` is open", "dim"))
 
     def _stopped(self, why: str) -> int:
         with suppress(OSError):  # a terminal that is gone
@@ -195,12 +223,13 @@ class Launch:
         return EXIT.get(why, 1)
 
     def _failed(self, message: str, error: BaseException | Literal[False] = False) -> int:
-        self.console.say(("failed", "bold red"), f": {message}")
+        self.console.say(("failed", STYLES["failed"]), f": {message}")
         if error:
             path = self.run.store.workspace / "error.txt"
             with suppress(OSError):
                 path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
                 self.console.say(f"  details in {path}")
+        self._addresses()
         return 1
 
 

@@ -4,10 +4,14 @@ from collections import Counter
 
 from rich.box import SIMPLE
 from rich.table import Table
+from rich.text import Text
 
+from flows.cli.console import STYLES
 from flows.execution.plan import Plan, State
+from flows.execution.quantities import duration, size
 
 STATES = ("ready", "missing", "stale", "failed", "damaged")
+HEADINGS = ("stage", "units", *STATES, "core time", "disk")
 
 
 def stage_table(planned: Plan, states: list[State]) -> Table:
@@ -19,20 +23,27 @@ def stage_table(planned: Plan, states: list[State]) -> Table:
         for stage in planned.stages
         if planned.stages[stage]
     ]
-    for name, total in zip(("stage", "units", *STATES, "core s", "MB"), ("all", *_figures(states)), strict=True):
-        table.add_column(name, total, justify="left" if name == "stage" else "right", no_wrap=True)
+    for name, total in zip(HEADINGS, ("all", *_figures(states)), strict=True):
+        # A stage of a user's own with a long name is folded; no heading is ever cut.
+        if name == "stage":
+            table.add_column(name, total, overflow="fold", min_width=len(name))
+        else:
+            table.add_column(name, _styled(name, total), justify="right", no_wrap=True, min_width=len(name))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(_styled(name, figure) for name, figure in zip(HEADINGS, row, strict=True)))
     return table
+
+
+def _styled(heading: str, figure: str) -> Text:
+    """What there is none of steps back, what needs somebody stands out."""
+    return Text(figure, "dim" if figure in ("0", "") else STYLES.get(heading, ""))
 
 
 def _figures(states: list[State]) -> list[str]:
     counts = Counter(state.state for state in states)
-    left = [state.unit for state in states if state.state != "ready"]
+    costs = [state.unit.cost() for state in states if state.state != "ready"]
     shown = [len(states), *(counts[name] for name in STATES)]
-    costs = [unit.cost() for unit in left]
-    return [
-        *map(str, shown),
-        f"{sum(cost.seconds for cost in costs):.0f}",
-        f"{sum(cost.bytes for cost in costs) / 1e6:.0f}",
-    ]
+    left = (
+        [duration(sum(cost.seconds for cost in costs)), size(sum(cost.bytes for cost in costs))] if costs else ["", ""]
+    )
+    return [*map(str, shown), *left]

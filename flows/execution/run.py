@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from flows.execution.pages import mlflow_pages
 from flows.execution.plan import Plan, build_plan, survey
 from flows.execution.results import publish, results_folder, write_index
-from flows.settings.settings import StudyConfig
+from flows.settings.settings import ConfigError, StudyConfig
 from flows.settings.study import Study, study_named
 from tasks.engine.pool import Pool
 from tasks.engine.progress import Observer, Stop, Stopped
+from tasks.engine.ray_start import PoolDied
 from tasks.engine.recipe import Recipe
+from tasks.environment import WrongEnvironment
+from tasks.page.summary import headline
 from tasks.store.store import Damaged, Store
 
 # A damaged input sends the sweep back to the stage that makes it; more often than this, the disk is to blame.
@@ -37,6 +41,10 @@ class InputDamaged(Exception):
     """A result that a unit needed was damaged and set aside; its stage has to make it again."""
 
 
+# What may end a run and is told in one line.
+EXPECTED = (ConfigError, WrongEnvironment, NotReady, StageFailed, PoolDied)
+
+
 @dataclass
 class Run:
     """One execution of a study.
@@ -52,6 +60,8 @@ class Run:
         lost: failed units and all that depend on them, "stage label".
         counts: units computed, reused, failed so far.
         stages_begun: how many times a stage was entered.
+        pages: addresses of pages that show it, by the server's name.
+        refused: the error of `EXPECTED` that ended it within a flow.
     """
 
     config: StudyConfig
@@ -64,6 +74,8 @@ class Run:
     lost: set[str] = field(default_factory=set)
     stages_begun: int = 0
     counts: dict[str, int] = field(default_factory=lambda: {"computed": 0, "reused": 0, "failed": 0})
+    pages: dict[str, str] = field(default_factory=dict)
+    refused: Exception | None = None
     _plan: Plan | None = None
     _left: tuple[frozenset[str], Plan] | None = None
 
@@ -75,6 +87,19 @@ class Run:
     def folder(self) -> Path:
         """Where people find the results."""
         return results_folder(self.store.workspace, self.config)
+
+    @property
+    def verdict(self) -> str:
+        """What the report says in one sentence; "" where it says none, or is not made yet."""
+        return headline(self.summary)
+
+    @property
+    def summary(self) -> str:
+        """The text of the report's summary; "" where there is none."""
+        try:
+            return (self.folder / "summary.md").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
 
     def plan(self) -> Plan:
         """The plan, built once, without what was lost."""
@@ -238,6 +263,8 @@ def show_in_mlflow(run: Run) -> None:
     row = {"unit": run.config.name, "state": "computed", "seconds": 0.0, "attempts": 1, "message": ""}
     try:
         result = mirror(run.plan(), run.store, run.stop.check)
+        if address := mlflow_pages(run.store.workspace):
+            run.pages["MLflow"] = address + result.page
         row |= {
             "seconds": round(result.seconds, 1),
             "message": f"{result.written} runs written, {result.whole} up to date",

@@ -19,10 +19,12 @@ from prefect.artifacts import (
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from tasks.engine.progress import Observer
+from flows.execution.quantities import duration
+from tasks.engine.progress import Observer, state_counts
 
 PROGRESS_EVERY_S = 2.0  # an update costs 8 ms here and more on the server
 TABLE_ROWS = 500
+FAILURES = 20  # that are logged of one stage; the table has all
 
 
 def artifact_key(*parts: str) -> str:
@@ -66,12 +68,13 @@ class PrefectObserver(Observer):
         self.sweep = sweep
         self._bar: UUID | None = None
         self._total = self._done = self._failed = 0
-        self._next_update = 0.0
+        self._began = self._next_update = 0.0
         self._works = True
 
     def begin(self, stage: str, total: int, ready: int, costs: Mapping[str, float]) -> None:
         self._total, self._done, self._failed = total, ready, 0
-        self._next_update = time.monotonic() + PROGRESS_EVERY_S
+        self._began = time.monotonic()
+        self._next_update = self._began + PROGRESS_EVERY_S
         key = artifact_key(self.sweep, stage, "progress")
         self._bar = self._show(lambda: create_progress_artifact(self._percent(), key, self._counts()))
 
@@ -83,17 +86,25 @@ class PrefectObserver(Observer):
             self._update()
 
     def end(self, stage: str, rows: list[dict]) -> None:
-        self._failed = sum(row["state"] == "failed" for row in rows)
+        counts = state_counts(rows)
+        self._failed = counts.get("failed", 0)
         self._done = len(rows) - self._failed
         self._update()
+        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        self.message(f"{stage}: {told} in {duration(time.monotonic() - self._began)}")
+        for row in [row for row in rows if row["state"] == "failed"][:FAILURES]:
+            self._log(logging.ERROR, f"{stage} {row['unit']} failed: {row['message']}")
         key = artifact_key(self.sweep, stage, "units")
         self._show(lambda: create_table_artifact(_capped(rows), key, f"Units of {stage}{_rest(rows)}"))
 
     def message(self, text: str) -> None:
+        self._log(logging.INFO, text)
+
+    def _log(self, level: int, text: str) -> None:
         try:
-            get_run_logger().info(text)
+            get_run_logger().log(level, text)
         except MissingContextError:
-            logging.getLogger("ibshift").info(text)  # outside a run there is no page to show it on
+            logging.getLogger("ibshift").log(level, text)  # outside a run there is no page to show it on
 
     def _update(self) -> None:
         self._next_update = time.monotonic() + PROGRESS_EVERY_S

@@ -71,8 +71,13 @@ async def _serve(root: Path, listener_fd: int) -> None:
     database = root / "prefect.db"
     migrate = not database.exists() and not _copy_template(database)
 
+    import prefect
     import uvicorn
     from prefect.server.api.server import create_app
+
+    # Of the two versions of its pages, one: the newer asks a host of analytics whatever the settings say, and draws the
+    # artifacts of a run black on grey. Old addresses below /v2 lead to the same pages here.
+    prefect.__ui_v2_static_path__ = root / "ui" / "not served"
 
     if migrate:
         from prefect.server.database import provide_database_interface

@@ -67,6 +67,10 @@ class PrivateServer(LocalServer):
     def url(self) -> str:
         return self.api_url.removesuffix("/api")
 
+    def run_page(self, flow_run_id: object) -> str:
+        """Address of the page of one run."""
+        return f"{self.url}/runs/flow-run/{flow_run_id}"
+
     def answers(self) -> bool:
         return bool(ask(f"{self.api_url}/health", ours=self.private))
 

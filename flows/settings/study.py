@@ -24,6 +24,7 @@ class Study:
         body: makes one stage after the other; read it as the table of contents.
         cells: the stage that holds the bulk of the work.
         shown: the stages whose files people find in the sweep's folder: the tables first, the report last.
+        told: names and figures of one stored result, for `ibshift why`; called within `reading`.
         record: what MLflow shows, from the tables' recipe and what `tasks.tracking.record.StudyRecord` takes by name.
     """
 
@@ -34,6 +35,7 @@ class Study:
     cells: type[Recipe]
     shown: tuple[type[Recipe], ...]
     record: Callable[..., StudyRecord]
+    told: Callable[[Recipe], Iterable[tuple[str, str]]] = lambda unit: ()
 
     @cached_property
     def stages(self) -> tuple[str, ...]:

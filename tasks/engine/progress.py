@@ -1,7 +1,9 @@
 """What a run tells people while it works, and how it is asked to stop."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class Stopped(Exception):
@@ -73,3 +75,9 @@ class Observers(Observer):
     def message(self, text: str) -> None:
         for observer in self.observers:
             observer.message(text)
+
+
+def state_counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many units of a stage were computed, reused and failed; what did not occur is left out."""
+    counts = Counter(row["state"] for row in rows)
+    return {state: counts[state] for state in ("computed", "reused", "failed") if counts[state]}

@@ -4,6 +4,7 @@ from flows.settings.study import Make, Study
 from flows.studies.calibration.plan import calibration_units
 from flows.studies.calibration.record import calibration_record
 from flows.studies.calibration.settings import CalibrationConfig
+from flows.studies.calibration.told import told
 from tasks.calibration.bracket import Bracket
 from tasks.calibration.report import Report
 from tasks.calibration.risk import Risk
@@ -26,4 +27,5 @@ calibration = Study(
     cells=Risk,
     shown=(Tables, Report),
     record=calibration_record,
+    told=told,
 )

@@ -4,6 +4,7 @@ from flows.settings.study import Make, Study
 from flows.studies.shift_sweep.plan import sweep_units
 from flows.studies.shift_sweep.record import sweep_record
 from flows.studies.shift_sweep.settings import SweepConfig
+from flows.studies.shift_sweep.told import told
 from tasks.sweep.activations import Activations
 from tasks.sweep.attacks import Attack
 from tasks.sweep.bounds import Bounds
@@ -39,4 +40,5 @@ shift_sweep = Study(
     cells=Information,
     shown=(Bounds, Report),
     record=sweep_record,
+    told=told,
 )

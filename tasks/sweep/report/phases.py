@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
+from ib_core.estimate import mean_of_few
 from tasks.page.tables import Table, number
 from tasks.sweep.report.arranged import Arranged
 
@@ -85,11 +85,8 @@ def _ends(rows: pd.DataFrame, name: str) -> str:
 
 def mean_loss(rows: pd.DataFrame) -> str:
     """The mean over seeds of the middle of what was lost; its interval where there are two or more."""
-    middle = (rows["lost_low"] + rows["lost_high"]) / 2
-    if len(middle) < 2:
-        return number(float(middle.iloc[0]))
-    half = float(t.ppf(0.975, len(middle) - 1) * middle.std() / np.sqrt(len(middle)))
-    return f"{number(float(middle.mean()))} ± {number(half)}"
+    value, half = mean_of_few((rows["lost_low"] + rows["lost_high"]) / 2)
+    return number(value) if np.isinf(half) else f"{number(value)} ± {number(half)}"
 
 
 def verdict(rows: pd.DataFrame) -> str:
