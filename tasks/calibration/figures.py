@@ -14,8 +14,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from ib_core.bounds.theorems import BIAS_LOWER_BOUND, ESTIMATION_RISK, among, named
 from ib_core.estimate import WIDTH
 from tasks.calibration.tables import MC_SHARE, CalibrationTables
+from tasks.page import figure_style as style
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
-from tasks.page.page import figure_style as style
+from tasks.page.page import Picture
 
 QUANTITIES = {"risk": (INK, "o"), "bias": (style.LAYER_COLOURS[0], "v"), "sd": (style.LAYER_COLOURS[4], "^")}
 # Lines of the brackets' figure: colour, mark and name.
@@ -275,13 +276,13 @@ def sampled_information(tables: CalibrationTables) -> Figure:
     return figure
 
 
-def draw(tables: CalibrationTables) -> Iterator[tuple[str, Figure]]:
+def draw(tables: CalibrationTables) -> Iterator[Picture]:
     """Every figure that the tables have numbers for, with its name."""
     if len(curves(tables.calibration, "entropy")):
-        yield "risk_against_n", risk_against_n(tables)
-        yield "samples_needed", samples_needed(tables)
-        yield "risk_against_bounds", risk_against_bounds(tables)
+        yield Picture("risk_against_n", risk_against_n(tables))
+        yield Picture("samples_needed", samples_needed(tables))
+        yield Picture("risk_against_bounds", risk_against_bounds(tables))
     if len(curves(tables.calibration, "bracket")):
-        yield "bracket_against_passes", bracket_against_passes(tables)
+        yield Picture("bracket_against_passes", bracket_against_passes(tables))
     if len(curves(tables.calibration, "sampled")):
-        yield "sampled_information", sampled_information(tables)
+        yield Picture("sampled_information", sampled_information(tables))

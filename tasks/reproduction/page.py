@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from tasks.page import figure_style
-from tasks.page.page import pictured, render
+from tasks.page.page import Picture, pictured, render
 from tasks.page.tables import Table
 from tasks.reproduction.reproduction import Claim, Reproduction, Results
 
@@ -29,7 +29,7 @@ def write_reproduction(
     with figure_style.house_style():
         plates = list(study.plates(results))
     out.mkdir(parents=True, exist_ok=True)
-    shown = pictured(out, [(plate.name, plate.figure) for plate in plates], {p.name: p.title for p in plates})
+    shown = pictured(out, [Picture(plate.name, plate.figure) for plate in plates], {p.name: p.title for p in plates})
     columns = ["statement", "source", "published", "found", "verdict"]
     rows = [[*claim[:4], claim.verdict] for claim in claims]
     pd.DataFrame(rows, columns=columns).to_csv(out / "claims.csv", index=False)

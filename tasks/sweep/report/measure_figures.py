@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK
-from tasks.page.page import figure_style as style
+from tasks.page import figure_style as style
+from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, KEY_SHADE, SHADE
+from tasks.page.page import Picture
 from tasks.sweep.report.arranged import Arranged, Case, Sheet
 from tasks.sweep.report.claims import CLAIMS, claims
 
@@ -35,23 +36,23 @@ CLAIM_LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_measures(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw_measures(arranged: Arranged) -> Iterator[Picture]:
     """Every figure of measures that the tables have numbers for."""
     measures = _reference(arranged.tables.measures)
     clustering = measures[measures["measure"] == "clustering"]
     for case in arranged.cases if len(arranged.information) else []:
         if len(here := case.of(clustering)):
-            yield f"clustering_{case.slug}", clustering_by_epoch(arranged, case, here)
+            yield Picture(f"clustering_{case.slug}", clustering_by_epoch(arranged, case, here))
     for case in arranged.cases:
         if len(here := case.of(clustering)):
-            yield f"cosines_{case.slug}", cosines(case, here)
+            yield Picture(f"cosines_{case.slug}", cosines(case, here))
     widths = measures[measures["quantity"].isin(("H_bins_by_width_beta", "I_X_bins_by_width"))]
     for sheet in arranged.sheets if len(widths) and len(arranged.information) else []:
-        yield f"bin_widths{sheet.slug}", bin_widths(arranged, sheet, widths)
+        yield Picture(f"bin_widths{sheet.slug}", bin_widths(arranged, sheet, widths))
     found = claims(arranged)
     for case in arranged.cases if (measures["measure"] == "claims").any() else []:
         if len(here := case.of(found)):
-            yield f"claims_{case.slug}", claims_by_epoch(arranged, case, here)
+            yield Picture(f"claims_{case.slug}", claims_by_epoch(arranged, case, here))
 
 
 def clustering_by_epoch(arranged: Arranged, case: Case, measured: pd.DataFrame) -> Figure:
@@ -163,14 +164,14 @@ def bin_widths(arranged: Arranged, sheet: Sheet, curves: pd.DataFrame) -> Figure
             x = edge * step ** (k + 1.5)
             axes.vlines(np.full(len(bars), x), bars["lower"], bars["upper"], color=ink, lw=5, alpha=0.6)
             axes.plot(x, bars["middle"].mean(), color=ink, marker=style.marker(layer), ms=5)
-        axes.axvspan(edge * step**0.75, edge * step ** (len(layers) + 2), color="#f0f0f0", lw=0, zorder=0)
+        axes.axvspan(edge * step**0.75, edge * step ** (len(layers) + 2), color=SHADE, lw=0, zorder=0)
         published = {PUBLISHED * noise for noise in here["noise"]}
         if len(published) == 1 and max(published) <= edge:
             axes.axvline(*published, color=INK, lw=0.9, ls=DASHED)
     panels[0, 0].set_ylabel("nats")
     handles = [
         *style.layer_handles([int(layer) for layer in np.sort(curves["layer"].unique())]),
-        Patch(color="#e4e4e4", label="at the right: bracket of I(X; T)"),
+        Patch(color=KEY_SHADE, label="at the right: bracket of I(X; T)"),
         Line2D([], [], color=INK, lw=0.9, ls=DASHED, label=f"{PUBLISHED} β"),
         Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X)"),
     ]

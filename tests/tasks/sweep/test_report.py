@@ -75,13 +75,13 @@ def small(whole: SweepTables) -> SweepTables:
 
 def test_the_page_is_self_contained_and_shows_every_figure(whole, tmp_path):
     page = report(whole, tmp_path)
-    drawn = sorted(path.name for path in (tmp_path / "figures").glob("*.png"))
-    assert len(page.sources) == len(drawn) == 14
-    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert len(page.sources) == len(drawn) == 15
+    assert all(re.match("data:image/(svg[+]xml|png);base64,", source) for source in page.sources)
     assert all(link.startswith("#") or link == "data:," or re.fullmatch(r"[\w./]+", link) for link in page.links)
     assert sorted(link.removeprefix("figures/") for link in page.links if link.startswith("figures/")) == drawn
     assert not {"script", "iframe", "object"} & set(page.tags)
-    assert "No bracket of a deviation lies wholly beyond a bound." in page.text
+    assert "No bracket of a change lies wholly beyond a bound." in page.text
 
 
 def test_the_same_tables_give_the_same_bytes(small, tmp_path):
