@@ -25,7 +25,7 @@ CHANNELS = {
     "true": "the true channel P_{T|X} of the noisy network",
     "stored passes": "the channel that the stored passes make up",
 }
-DISTANCES = {"tv": "total variation", "kl": "Kullback-Leibler divergence", "wasserstein": "Wasserstein distance"}
+DISTANCES = {"tv": "total variation", "kl": "Kullback-Leibler divergence"}
 NOTATION = (
     ("P, P′", "reference law and shifted law of the input: X ~ P, X′ ~ P′. The noisy network is the same under both."),
     ("S_ℓ, T_ℓ", "signal of layer ℓ, and the layer with its noise: T_ℓ = S_ℓ + N(0, β² 1_d)."),
@@ -130,7 +130,7 @@ def _marked(text: str) -> str:
 def _roles(theorem: Theorem) -> Iterator[tuple[str, str]]:
     if theorem.distance != "none":
         ball = ", also for every law of a ball" if theorem.form else ""
-        yield "Distance", f"{DISTANCES.get(theorem.distance, theorem.distance)}{ball}."
+        yield "Distance", f"{DISTANCES.get(theorem.distance, f'{theorem.distance.capitalize()} distance')}{ball}."
     side = "above" if theorem.above else "below"
     yield "Bounds", f"the {'information' if theorem.quantity == 'label' else theorem.quantity} from {side}."
     if len(theorem.concerns) > 1:

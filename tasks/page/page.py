@@ -2,7 +2,7 @@
 
 import base64
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ class Picture(NamedTuple):
     name: str
     figure: Figure
     shows: str = ""
-    numbers: tuple[Rows, ...] = ()
+    numbers: Sequence[Rows] = ()
 
 
 def write_page(

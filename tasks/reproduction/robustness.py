@@ -122,18 +122,17 @@ def _table_of_moves(found: Arranged, names: list[str]) -> Figure:
     ]
     change = [each - each.loc[USUAL] for each in values]
     reach = max([1e-9, *(float(np.nanmax(np.abs(each.to_numpy(dtype=float)), initial=0.0)) for each in change)])
-    scale = Normalize(-reach, reach)
+    scale = ScalarMappable(Normalize(-reach, reach), "PuOr_r")
     accuracy = found.final(found.accuracy)
     for axes, family, each, moved, against in zip(panels.flat, families, held, values, change, strict=False):
-        axes.imshow(against.to_numpy(dtype=float), cmap="PuOr_r", norm=scale, aspect="auto")
-        axes.grid(False)
+        style.cells(axes, against.to_numpy(dtype=float), scale)
         right = accuracy[(accuracy["shift"] == family) & (accuracy["size"] == largest[family])]
         for row, name in enumerate(names):
             for column, layer in enumerate(layers):
                 clear = name == USUAL or saved(each[each["layer"] == layer], name).holds(0.0) is False
-                dark = abs(against.iloc[row, column]) > 0.6 * reach
                 text = number(moved.iloc[row, column]) + ("" if clear else " ○")
-                ink = "white" if dark else INK
+                missing = np.isnan(against.iloc[row, column])
+                ink = INK if missing else style.on(scale.to_rgba(against.iloc[row, column]))
                 axes.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
             percent = number(right.loc[right["network"] == name, "value"].mean(), 1)
             axes.text(len(layers), row, percent, ha="center", va="center", fontsize=8)
@@ -143,5 +142,5 @@ def _table_of_moves(found: Arranged, names: list[str]) -> Figure:
         axes.set_title(at_size(family, largest[family], found.families[family]))
     for axes in panels.flat[len(families) :]:
         axes.set_axis_off()
-    style.colour_bar(figure, panels, ScalarMappable(scale, "PuOr_r"), "nats more than erm")
+    style.colour_bar(figure, panels, scale, "nats more than erm")
     return figure

@@ -17,6 +17,7 @@ from tasks.page import figure_style as style
 from tasks.page.figure_style import DOTTED, FAINT, INK, VACUOUS, WHITE
 from tasks.page.page import Picture
 from tasks.page.tables import series
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.schema import OVER_SEEDS, form_column
 from tasks.sweep.sizes import LABELS, METRICS, size_label, size_text, title
@@ -198,10 +199,15 @@ def draw_audit(arranged: Arranged) -> Iterator[Picture]:
     worst, parts = arranged.final(arranged.tables.worst_case), arranged.final(arranged.tables.attribution)
     for case in arranged.cases:
         if len(case.of(arranged.audit)):
-            yield Picture(f"tightness_{case.slug}", tightness(arranged, case))
+            numbers = (shown.rows(arranged, "bounds", [case], shown.DEVIATION, "tightest = True", last=True),)
+            said = shown.tightest(arranged, case)
+            yield Picture(f"tightness_{case.slug}", tightness(arranged, case), said, numbers)
     for case in arranged.cases:
         if len(case.of(worst)):
-            yield Picture(f"worst_case_{case.slug}", worst_case(arranged, case))
+            numbers = (shown.rows(arranged, "worst_case", [case], last=True),)
+            yield Picture(f"worst_case_{case.slug}", worst_case(arranged, case), shown.worst(arranged, case), numbers)
     for case in arranged.cases:
         if len(case.of(parts[parts["size"] > 0])):
-            yield Picture(f"attribution_{case.slug}", attribution(arranged, case))
+            numbers = (shown.rows(arranged, "attribution", [case], "size above 0", last=True),)
+            said = shown.attributed(arranged, case)
+            yield Picture(f"attribution_{case.slug}", attribution(arranged, case), said, numbers)

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from tasks.page import figure_style as style
 from tasks.page.figure_style import PAGE
-from tasks.page.page import Picture
+from tasks.page.page import Picture, Rows
 from tasks.page.tables import number
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.sizes import size_text, title
 
@@ -125,7 +126,13 @@ def pictured_families(arranged: Arranged) -> list[str]:
 def draw_examples(arranged: Arranged) -> Iterator[Picture]:
     """A figure for each family, where atoms are images."""
     for family in pictured_families(arranged):
-        yield Picture(f"examples_{slug(family)}", examples(arranged, family))
+        part = shown_part(arranged)
+        said, laws = shown.pictured(arranged, family, part), f"shift = {family} or reference"
+        numbers = (
+            Rows("laws.csv", laws),
+            shown.rows(arranged, "information", arranged.cases, "quantity = accuracy", laws, last=True),
+        )
+        yield Picture(f"examples_{slug(family)}", examples(arranged, family), said, numbers)
 
 
 def slug(family: str) -> str:

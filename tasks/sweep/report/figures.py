@@ -20,7 +20,8 @@ from ib_core.bounds.theorems import among, named
 from ib_core.estimate import IN_WORDS, WIDTH
 from tasks.page import figure_style as style
 from tasks.page.figure_style import DASH_DOT, DASHED, DOTTED, FAINT, INK, VACUOUS, Label
-from tasks.page.page import Picture
+from tasks.page.page import Picture, Rows
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged, Case, Group, Sheet, over_seeds
 from tasks.sweep.report.audit_figures import draw_audit
 from tasks.sweep.report.example_figures import draw_examples
@@ -412,25 +413,80 @@ def _short(units: int | None) -> str:
 
 
 def draw(arranged: Arranged) -> Iterator[Picture]:
-    """Every figure that the tables have numbers for, with its name."""
+    """Every figure that the tables have numbers for, with what it shows and where its numbers stand."""
+    clean = "shift = reference"
     if len(arranged.information):
         for sheet in arranged.sheets if arranged.families else []:
             for group in arranged.groups:
-                yield Picture(f"shift_response{sheet.slug}{group.slug}", shift_response(arranged, sheet, group))
+                laws = shown.shifts(["reference", *group.families])
+                yield Picture(
+                    f"shift_response{sheet.slug}{group.slug}",
+                    shift_response(arranged, sheet, group),
+                    shown.response(arranged, sheet.cases, group),
+                    (
+                        shown.rows(
+                            arranged,
+                            "information",
+                            sheet.cases,
+                            "quantity = I_X_T, I_X_UT or accuracy",
+                            laws,
+                            last=True,
+                        ),
+                        shown.rows(arranged, "bounds", sheet.cases, shown.DEVIATION, "tightest = True", last=True),
+                    ),
+                )
         for sheet in arranged.sheets if len(arranged.label_information) else []:
-            yield Picture(f"information_plane{sheet.slug}", information_plane(arranged, sheet))
+            yield Picture(
+                f"information_plane{sheet.slug}",
+                information_plane(arranged, sheet),
+                shown.plane(arranged, sheet.cases),
+                (
+                    shown.rows(arranged, "information", sheet.cases, "quantity = I_X_T or I_T_Y", clean),
+                    Rows("bottleneck.csv"),
+                ),
+            )
         for sheet in arranged.sheets:
-            yield Picture(f"information_by_epoch{sheet.slug}", information_by_epoch(arranged, sheet))
+            yield Picture(
+                f"information_by_epoch{sheet.slug}",
+                information_by_epoch(arranged, sheet),
+                shown.over_epochs(arranged, sheet.cases),
+                (
+                    shown.rows(arranged, "information", sheet.cases, "quantity = I_X_T", clean),
+                    Rows("history.csv"),
+                ),
+            )
     for sheet in arranged.sheets if len(arranged.tables.signals) else []:
-        yield Picture(f"signals{sheet.slug}", signal_scatter(arranged, sheet))
+        yield Picture(
+            f"signals{sheet.slug}",
+            signal_scatter(arranged, sheet),
+            shown.nearest_classes(arranged, sheet.cases),
+            (Rows("signals.parquet", "the smallest seed"),),
+        )
     yield from draw_measures(arranged)
     for sheet in arranged.sheets if len(arranged.relative) else []:
         for group in arranged.groups:
-            yield Picture(f"relative_deviation{sheet.slug}{group.slug}", relative_deviation(arranged, sheet, group))
+            condition = ("quantity = dI_X_T or I_X_T", shown.shifts(["reference", *group.families]))
+            yield Picture(
+                f"relative_deviation{sheet.slug}{group.slug}",
+                relative_deviation(arranged, sheet, group),
+                shown.response(arranged, sheet.cases, group),
+                (shown.rows(arranged, "information", sheet.cases, *condition, last=True),),
+            )
     for sheet in arranged.sheets if len(arranged.information) else []:
-        yield Picture(f"reference_brackets{sheet.slug}", reference_brackets(arranged, sheet))
+        yield Picture(
+            f"reference_brackets{sheet.slug}",
+            reference_brackets(arranged, sheet),
+            shown.brackets(arranged, sheet.cases),
+            (shown.rows(arranged, "information", sheet.cases, "quantity = I_X_T", clean, last=True),),
+        )
     yield from draw_audit(arranged)
     yield from draw_examples(arranged)
     for case in arranged.cases:
         for group in arranged.groups if len(case.of(arranged.audit)) else []:
-            yield Picture(f"deviation_{case.slug}{group.slug}", deviation_against_bounds(arranged, case, group))
+            condition = (shown.DEVIATION, shown.shifts(group.families))
+            yield Picture(
+                f"deviation_{case.slug}{group.slug}",
+                deviation_against_bounds(arranged, case, group),
+                shown.tightest(arranged, case),
+                (shown.rows(arranged, "bounds", [case], *condition, last=True),),
+            )

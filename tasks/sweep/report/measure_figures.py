@@ -1,7 +1,7 @@
 """Figures of the measures that come with the house: clustering, binning, and what other estimators would claim."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from tasks.page import figure_style as style
 from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, KEY_SHADE, SHADE
-from tasks.page.page import Picture
+from tasks.page.page import Picture, Rows
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged, Case, Sheet
 from tasks.sweep.report.claims import CLAIMS, claims
 
@@ -22,6 +23,12 @@ MOST_LAYERS = 6  # side by side in one figure: the deepest
 WITHIN, BETWEEN = "#3B4CC0", "#B40426"
 PUBLISHED = 10  # bins of so many beta, as the measure has them
 JOINED = 2
+WIDTHS = ("H_bins_by_width_beta", "I_X_bins_by_width")
+SHOWN = {
+    "clusters": "the number of clusters",
+    "distance_within_beta": "the mean distance within a class, in β,",
+    "distance_between_beta": "that between classes",
+}
 # One look for each claim, told apart by dashes where two share a colour: the low and the high end of one bound.
 CLAIM_LOOKS: dict[str, dict[str, Any]] = {
     label: {"color": ink, "ls": ls, "marker": marker, "ms": 3, "lw": 1.3}
@@ -40,19 +47,34 @@ def draw_measures(arranged: Arranged) -> Iterator[Picture]:
     """Every figure of measures that the tables have numbers for."""
     measures = _reference(arranged.tables.measures)
     clustering = measures[measures["measure"] == "clustering"]
+
+    def rows(cases: Sequence[Case], *conditions: str, last: bool = False) -> Rows:
+        return shown.rows(arranged, "measures", cases, "shift = reference", *conditions, last=last)
+
     for case in arranged.cases if len(arranged.information) else []:
         if len(here := case.of(clustering)):
-            yield Picture(f"clustering_{case.slug}", clustering_by_epoch(arranged, case, here))
+            numbers = [
+                rows([case], "measure = clustering"),
+                shown.rows(arranged, "information", [case], "quantity = I_X_T", "shift = reference"),
+                Rows("history.csv"),
+            ]
+            said = shown.measured(here, SHOWN)
+            yield Picture(f"clustering_{case.slug}", clustering_by_epoch(arranged, case, here), said, numbers)
     for case in arranged.cases:
         if len(here := case.of(clustering)):
-            yield Picture(f"cosines_{case.slug}", cosines(case, here))
-    widths = measures[measures["quantity"].isin(("H_bins_by_width_beta", "I_X_bins_by_width"))]
+            numbers = [rows([case], "quantity = cosines_within or cosines_between")]
+            yield Picture(f"cosines_{case.slug}", cosines(case, here), shown.mean_cosines(here), numbers)
+    widths = measures[measures["quantity"].isin(WIDTHS)]
     for sheet in arranged.sheets if len(widths) and len(arranged.information) else []:
-        yield Picture(f"bin_widths{sheet.slug}", bin_widths(arranged, sheet, widths))
+        numbers = [rows(sheet.cases, f"quantity = {' or '.join(WIDTHS)}", last=True)]
+        said = shown.widths(sheet.cases, arranged.final(widths))
+        yield Picture(f"bin_widths{sheet.slug}", bin_widths(arranged, sheet, widths), said, numbers)
     found = claims(arranged)
     for case in arranged.cases if (measures["measure"] == "claims").any() else []:
         if len(here := case.of(found)):
-            yield Picture(f"claims_{case.slug}", claims_by_epoch(arranged, case, here))
+            numbers = [rows([case], "measure = claims or binning")]
+            said = shown.furthest_claim(arranged, case, here)
+            yield Picture(f"claims_{case.slug}", claims_by_epoch(arranged, case, here), said, numbers)
 
 
 def clustering_by_epoch(arranged: Arranged, case: Case, measured: pd.DataFrame) -> Figure:

@@ -27,6 +27,7 @@ from tasks.sweep.report.claims import claim_table
 from tasks.sweep.report.example_figures import pictured_families, shown_part, slug
 from tasks.sweep.report.figures import draw
 from tasks.sweep.report.phases import phase_table
+from tasks.sweep.report.seeds import seeds_in_words
 from tasks.sweep.report.verdict import NOTE, SATURATED, Verdict, bullets
 from tasks.sweep.report.verdict_figure import draw_verdict
 from tasks.sweep.sizes import at_size, title
@@ -147,6 +148,7 @@ def write_report(tables: SweepTables, out: Path) -> None:
         judged=f"{JUDGED:,}".replace(",", "\u202f"),
         shown_part=shown_part(arranged),
         pictured=[f"examples_{slug(family)}" for family in pictured_families(arranged)],
+        seeds_shown=seeds_in_words(arranged.seeds),
         curves=set(arranged.tables.bottleneck["rule"]),
         gap=f"{arranged.tables.bottleneck['gap'].max():.1g}",
         files=READ_BY_PEOPLE,

@@ -470,7 +470,7 @@ def _broken(n: int) -> str:
 
 
 def _of(n: int, every: int) -> str:
-    return f"all {every}" if n == every else f"{n} of {every}"
+    return f"{n} of {every}" if n < every or n == 1 else "both" if n == 2 else f"all {every}"
 
 
 def _nats(low: float, high: float) -> str:
@@ -490,7 +490,7 @@ def _percents(low: float, high: float) -> str:
         return f"at most {_percent(high)}"
     digits = 0 if high >= 0.1 else 1 if high >= 0.01 else 2
     ends = [f"{100 * end:.0f}" if 100 * end >= 1 and digits == 0 else number(100 * end, digits) for end in (low, high)]
-    return f"{' to '.join(dict.fromkeys(ends))}\N{NO-BREAK SPACE}%"
+    return f"{' to '.join(dict.fromkeys(ends))} %"
 
 
 def bullets(verdicts: Verdict) -> list[tuple[str, list[str]]]:

@@ -277,7 +277,7 @@ def test_a_wide_layer_is_said_to_be_known_by_a_projection(small):
     information.loc[first & (information["estimator"] == "lower"), "form"] = "gaussian, 8 directions"
     said = [" ".join(text for _, texts in findings(Arranged(t)) for text in texts)
             for t in (small, replace(small, information=information))]  # fmt: skip
-    assert "Too wide to be measured as a whole: layer 1." in said[1] and "Too wide" not in said[0]
+    assert "Too wide to be measured whole: layer 1." in said[1] and "Too wide" not in said[0]
 
 
 def test_a_layer_that_a_connection_passes_by_limits_no_later_one(small):
