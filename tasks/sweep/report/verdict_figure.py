@@ -162,7 +162,8 @@ def _bound_panel(axes: Axes, verdict: Verdict, case: Case) -> None:
     for name, layer, y in _rows(verdict, case):
         drawn = True
         if (name, layer) in ends.index and not vacuous[name, layer]:
-            _interval(axes, *(100 * ends.loc[(name, layer), ["low", "high"]]), y, layer)
+            low, high = 100 * ends.loc[(name, layer), ["low", "high"]]
+            _interval(axes, low, high, y, layer)
         elif (name, layer) in ends.index:
             axes.text(1, y, "vacuous", color=style.colour(layer), va="center", fontsize=6.5)
     if not drawn:
