@@ -9,9 +9,10 @@ from tasks.page.tables import number
 from tasks.reproduction.reading import every, input_entropy, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 from tasks.reproductions.clustering import clustering
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.report.claims import claims as claimed
-from tasks.sweep.report.measure_figures import bin_widths, claims_by_epoch
+from tasks.sweep.report.measure_figures import WIDTHS, bin_widths, claims_by_epoch
 
 SOURCE = "after Goldfeld et al., ICML 2019 (arXiv:1810.05728)"
 FINE, COARSE = 1e-4, 0.1
@@ -28,8 +29,7 @@ def claims(results: Results) -> Iterable[Claim]:
     entropy = input_entropy(found)
     first = _by_width(found, FINE).groupby("layer")["value"].min()
     yield Claim(
-        "With fine bins the deterministic network keeps all information at every epoch, whatever it does: the first "
-        "layers are at H(X).",
+        "With fine bins the deterministic network keeps all information at every epoch: its first layers stay at H(X).",
         SOURCE,
         f"H(X) = {number(entropy)} in layers 1 to 3 with bins of {FINE:g}",
         ", ".join(f"L{layer} at least {number(value, 2)}" for layer, value in first.items()),
@@ -39,7 +39,7 @@ def claims(results: Results) -> Iterable[Claim]:
     apart = last.pivot_table("value", "layer", "at")
     gap = (apart[FINE] - apart[COARSE]).max() if len(apart) else math.nan
     yield Claim(
-        "What is read off depends on the width of the bins.",
+        "The binned information depends on the width of the bins.",
         SOURCE,
         "nats apart (here: more than one)",
         f"bins of {FINE:g} and {COARSE:g} are up to {number(float(gap))} nats apart at the last epoch",
@@ -66,13 +66,14 @@ def plates(results: Results) -> Iterable[Plate]:
     case = found.cases[0]
     table = found.tables.measures
     table = table[table["shift"] == "reference"]
-    widths = table[table["quantity"].isin(("H_bins_by_width_beta", "I_X_bins_by_width"))]
+    widths = table[table["quantity"].isin(WIDTHS)]
     yield Plate(
         "claims",
         "What other estimators would have claimed",
         "I(X; T) in nats by epoch (logarithmic), a panel for each layer: the bracket of the noisy network as a band, "
         "what other estimators make of the same layer as lines; the mean over seeds.",
         claims_by_epoch(found, case, case.of(claimed(found))),
+        shown.furthest_claim(found, case, case.of(claimed(found))),
     )
     yield Plate(
         "widths",
@@ -80,13 +81,14 @@ def plates(results: Results) -> Iterable[Plate]:
         "Information of the binned layer without noise in nats at the last epoch, against the width of the bins "
         "(logarithmic), the mean over seeds; bands are the brackets of the noisy network.",
         bin_widths(found, found.sheets[0], widths),
+        shown.widths(found.cases, found.final(widths)),
     )
 
 
 binning = Reproduction(
     "what does binning measure?",
-    "The tanh network of the reference experiment without noise, binned at several widths whose range fits the "
-    f"activation, beside the true information of the noisy one and other estimators of it, {SOURCE}.",
+    "The tanh network of the reference experiment without noise, binned at several widths over the range of the "
+    "activation, beside brackets of the information of the noisy network and other estimators of it, {SOURCE}.",
     ("clustering",),
     claims,
     plates,

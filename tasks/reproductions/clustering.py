@@ -9,8 +9,9 @@ from scipy.stats import spearmanr
 from tasks.page.tables import number
 from tasks.reproduction.reading import Span, brackets, every, of_first, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged
-from tasks.sweep.report.measure_figures import clustering_by_epoch
+from tasks.sweep.report.measure_figures import SHOWN, clustering_by_epoch
 from tasks.sweep.report.signal_figures import signal_scatter
 
 SOURCE = "after Goldfeld et al., ICML 2019 (arXiv:1810.05728)"
@@ -59,7 +60,7 @@ def claims(results: Results) -> Iterable[Claim]:
         every([lost.above(0.0) for lost, _ in falls]),
     )
     yield Claim(
-        "While it does, the entropy of bins of ten noise standard deviations falls too.",
+        "Meanwhile the entropy of bins as wide as ten standard deviations of the noise falls too.",
         SOURCE,
         "a loss",
         ", ".join(number(fall) for _, fall in falls) + " nats",
@@ -73,14 +74,14 @@ def claims(results: Results) -> Iterable[Claim]:
         every([larger(each, TOGETHER) for each in together]),
     )
     yield Claim(
-        "Inputs of one class come closer to each other, compared with those of two classes.",
+        "Inputs of one class come closer to each other, relative to inputs of different classes.",
         SOURCE,
         "a smaller ratio of distances",
         ", ".join(f"{number(a, 2)} at the peak, {number(b, 2)} at the end" for a, b in ratios),
         every([larger(a, b) for a, b in ratios]),
     )
     yield Claim(
-        "The layer falls into fewer clusters at the scale of the noise.",
+        "At the scale of the noise the layer has fewer clusters.",
         SOURCE,
         "fewer",
         ", ".join(f"{number(a, 0)} at the peak, {number(b, 0)} at the end" for a, b in counts),
@@ -103,6 +104,7 @@ def plates(results: Results) -> Iterable[Plate]:
         "of bins of ten noise standard deviations, both in nats; mean distances within and between classes in units "
         "of the noise; clusters at two standard deviations; the loss.",
         clustering_by_epoch(found, case, case.of(table)),
+        shown.measured(case.of(table), SHOWN),
     )
     yield Plate(
         "scatter",
@@ -110,13 +112,14 @@ def plates(results: Results) -> Iterable[Plate]:
         "The deepest layer before its noise, one pass of each input, coloured by label; the bar is two standard "
         "deviations of the noise long.",
         signal_scatter(found, found.sheets[0]),
+        shown.nearest_classes(found, found.sheets[0].cases),
     )
 
 
 clustering = Reproduction(
     "is compression clustering?",
-    "The tanh network of the reference experiment at 20 log-spaced epochs: its layers without noise, held against the "
-    f"scale of the noise, {SOURCE}.",
+    "The tanh network of the reference experiment at 20 log-spaced epochs: its layers without noise, measured "
+    "at the scale of the noise, {SOURCE}.",
     ("clustering",),
     claims,
     plates,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from tasks.reproduction.figures import information_curves
+from tasks.reproduction.figures import clean, curves_in_words, information_curves
 from tasks.reproduction.reading import at, brackets, peak, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 
@@ -19,14 +19,14 @@ def claims(results: Results) -> Iterable[Claim]:
         "Before training the output does not depend on the input.", SOURCE, "I = 0", str(first), first.near(0.0, 1e-9)
     )
     yield Claim(
-        "While the weight grows the four outputs separate: I rises towards ln 4.",
+        "As the weight grows, the four outputs separate: I rises towards ln 4.",
         SOURCE,
         f"1.386, within {NEAR:g}",
         f"highest {highest}",
         highest.near(FOUR, NEAR),
     )
     yield Claim(
-        "The tanh saturates and the three inputs of one class meet: I falls to H(1/4).",
+        "The tanh saturates and the outputs of the three inputs of one class merge: I falls to H(1/4).",
         SOURCE,
         f"0.562, within {NEAR:g}",
         f"last {last}",
@@ -42,6 +42,8 @@ def plates(results: Results) -> Iterable[Plate]:
         "I(X; T) in nats over epochs, one step each; bands are brackets, a line for each seed. Dotted: ln 4 of four "
         "separate outputs, H(1/4) of two clusters.",
         information_curves(found, [1], levels={"ln 4": FOUR, "H(1/4)": TWO}),
+        curves_in_words(found, [1]),
+        clean("single-neuron"),
     )
 
 
@@ -53,10 +55,10 @@ single_neuron = Reproduction(
     claims,
     plates,
     differs=(
-        "The step size grows from .01 to 10 instead of staying at .001: the way is the same, and the last clusters "
-        "form logarithmically slowly. With .001 the end is not reached in a million steps.",
-        "The quoted end point w = 6.94, b = -14.3 is not reached for the same reason; the information is next to its "
-        "limit long before.",
+        "The step size grows from .01 to 10 instead of staying at .001: the path is the same, but the last "
+        "clusters form logarithmically slowly, and with .001 the end is not reached in a million steps.",
+        "The quoted end point w = 6.94, b = -14.3 is not reached for the same reason; the information is close "
+        "to its limit long before.",
     ),
     small={"single-neuron": {"training.epochs": 300, "training.checkpoints": 6, "network.seeds": [0]}},
 )
