@@ -13,6 +13,7 @@ from flows.settings.load import load_config
 from flows.settings.settings import ConfigError, StudyConfig
 from tasks.engine.recipe import Recipe, reading
 from tasks.environment import tracking_address
+from tasks.page.summary import headline
 from tasks.store.store import Result, Store
 from tasks.tracking.record import Span
 from tasks.tracking.sync import SyncResult, sync
@@ -30,16 +31,20 @@ def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -
     """
     results = {unit: Result(store, unit.stage, unit.identity) for unit in plan}
     config = plan.config
+    files = {name: results[unit].file(name) for unit in plan.shown for name in results[unit].manifest["files"]}
+    told = files["summary.md"].read_text(encoding="utf-8") if "summary.md" in files else ""
     with reading(store):
         record = plan.study.record(
             plan.shown[0],
-            files={name: results[unit].file(name) for unit in plan.shown for name in results[unit].manifest["files"]},
+            files=files,
             plan=plan.index(),
             variant=config.variant,
             settings=config.everything(),
             differs=config.differing(),
             changes=_changes(config),
             command=config.command,
+            headline=headline(told),
+            summary=told,
             made=_made(results),
             identity=plan.shown[0].identity,
             created_ms=results[plan.shown[0]].manifest["created_ms"],

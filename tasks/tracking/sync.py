@@ -244,7 +244,9 @@ class _Projection:
         """Write this sweep's views, and the landing page of all sweeps of the experiment; set only tags that differ."""
         views = self.record.views({name for run in runs for name, _, _ in run.points})
         listed = []
-        for run in self._search("tags.kind = 'sweep'"):  # newest first
+        for run in self._search("tags.kind = 'sweep'"):
+            if run.info.status not in CLOSED:
+                continue  # what a killed writer left
             tags, mine = dict(run.data.tags), run.info.run_id == own_run
             if mine and tags.get(VIEWS) != shown_by(views):
                 tags[VIEWS] = shown_by(views)
