@@ -111,47 +111,56 @@ def landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed]) -> 
 
 
 def _landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed], linked: int) -> str:
-    links, newest, names = _Links(), sweeps[0], record.questions
+    links, newest, names = _Links(experiment), sweeps[0], record.questions
     own = [name for name in names if any(name in sweep.views for sweep in sweeps)]
-    shared = _together(sweeps) if len(sweeps) > 1 else {}
-
-    def opened(sweep: Listed, question: str, settings: Mapping[str, str]) -> str:
-        """Links to a question's views."""
-        found = []
-        for setting, digits in settings.items():
-            page = address(experiment, digits, table=question in sweep.plain)
-            table = links.to("table", address(experiment, digits, table=True))
-            also = f" ({table})" if question in sweep.tables else ""
-            found.append(links.to(setting or "open", page) + also)
-        return " · ".join(found)
-
-    def title(sweep: Listed) -> str:
-        page = links.to(sweep.line, f"{run_page(experiment, sweep.run)}?workflowType=machine_learning")
-        return f"{page} · {links.to('report', report_of(experiment, sweep.run))}"
-
+    shared = {name: views for name, views in _together(sweeps).items() if name in names and len(sweeps) > 1}
     first = [links.named("report", report_of(experiment, newest.run))]
     for name in own:
         for setting, digits in list(newest.views.get(name, {}).items())[:1]:
+            where = f"{setting}: " if setting and len(first) == 1 else ""
             page = address(experiment, digits, table=name in newest.plain)
-            first.append(links.named(f"{names[name].short} {setting}".strip(), page))
-    for digits in [digits for settings in shared.values() for digits in settings.values()][:1]:
+            first.append(where + links.named(names[name].short, page))
+    for digits in [digits for views in shared.values() for digits in views.values()][:1]:
         first.append(links.named("compare sweeps", address(experiment, digits)))
     count = f"{len(sweeps)} sweeps" if len(sweeps) > 1 else "1 sweep"
-    told = [[title(each), each.created, _changed(each.changes), each.headline or "–"] for each in sweeps]
-    asked = [[each.line, *(opened(each, name, each.views.get(name, {})) for name in own)] for each in sweeps[:linked]]
+    told = [[links.of(each), each.created, _changed(each.changes), each.headline or "–"] for each in sweeps]
     parts = [
         f"{count} of {record.sweep}, newest {newest.line}: {' · '.join(first)}",
         f"# {record.title}: {count} of {record.sweep}",
         _table(["sweep", "made, UTC", "what differs", "verdict"], told),
         "## One click for each question",
-        _table(["sweep", *(names[name].short for name in own)], asked),
+        _table(
+            ["sweep", "networks", *(names[name].short for name in own)],
+            [row for sweep in sweeps[:linked] for row in _rows(links, sweep, own)],
+        ),
     ]
     if shared:
-        rows = [[names[name].short, opened(newest, name, settings)] for name, settings in shared.items()]
+        rows = [
+            [
+                names[name].short,
+                " · ".join(links.opened(newest, name, digits, where) for where, digits in views.items()),
+            ]
+            for name, views in shared.items()
+        ]
         parts += ["## Sweeps compared", _table(["view", "open"], rows)]
     answers = [[names[name].short, names[name].answers] for name in (*own, *shared)]
     parts += ["## What each view answers", _table(["view", "it answers"], answers), record.reading]
     return "\n\n".join([*parts, links.addresses])
+
+
+def _rows(links: "_Links", sweep: Listed, questions: list[str]) -> list[list[str]]:
+    """Links to a sweep's views, a row for each setting; what is of the whole sweep stands in its first row."""
+    views = [sweep.views.get(name, {}) for name in questions]
+    settings = list(dict.fromkeys(setting for each in views for setting in each if setting)) or [""]
+    rows = []
+    for setting in settings:
+        wanted = (setting, "") if setting == settings[0] else (setting,)
+        cells = [
+            " · ".join(links.opened(sweep, name, digits) for where, digits in each.items() if where in wanted)
+            for name, each in zip(questions, views, strict=True)
+        ]
+        rows.append([sweep.line, setting or "all", *cells])
+    return rows
 
 
 def _together(sweeps: list[Listed]) -> dict[str, dict[str, str]]:
@@ -176,7 +185,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 class _Links:
     """Links whose addresses stand together at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, experiment: str) -> None:
+        self.experiment = experiment
         self._known: dict[str, str] = {}
 
     def named(self, words: str, target: str) -> str:
@@ -190,6 +200,18 @@ class _Links:
         number = number or str(len(self._known) + 1)
         self._known[number] = target
         return f"[{words}][{number}]"
+
+    def of(self, sweep: Listed) -> str:
+        """A sweep's own run, and its report."""
+        page = f"{run_page(self.experiment, sweep.run)}?workflowType=machine_learning"
+        return f"{self.to(sweep.line, page)} · {self.to('report', report_of(self.experiment, sweep.run))}"
+
+    def opened(self, sweep: Listed, question: str, digits: str, words: str = "") -> str:
+        """A view, and where that is of use its table."""
+        page = self.to(words or "open", address(self.experiment, digits, table=question in sweep.plain))
+        if question not in sweep.tables:
+            return page
+        return f"{page} ({self.to('table', address(self.experiment, digits, table=True))})"
 
     @property
     def addresses(self) -> str:

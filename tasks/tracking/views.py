@@ -115,7 +115,7 @@ class View:
             "runsHiddenMode": "SHOW_ALL",
             "runsPinned": [],
             "viewMaximized": False,
-            "runListHidden": self.group_by is not None,  # charts are wider, and their legends tell the groups
+            "runListHidden": bool(self.sections),  # charts are wider, and have legends
             "isAccordionReordered": True,
             "useGroupedValuesInCharts": True,
             "hideEmptyCharts": True,

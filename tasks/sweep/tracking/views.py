@@ -41,6 +41,7 @@ QUESTIONS = {
     "vacuous": Question(
         "vacuous", "Where does even the smallest bound say no more than the trivial one, and in which layers?"
     ),
+    "networks": Question("side by side", "Which networks learn, keep or lose more? One line for each kind and noise."),
     "overview": Question("all cells", "How do noise, shift, information and accuracy hang together over the sweep?"),
     "sweeps": Question("settings and totals", "What differs between the sweeps, and what do they come to?"),
     "compare": Question(
@@ -83,14 +84,16 @@ def sweep_views(
         layers: the hidden layers, first to last.
         metrics: the names of all metrics on its runs.
     """
-    found: list[View] = []
-    for setting in kinds:
-        where = _Where(sweep, name, setting, frozenset(metrics))
-        shifted = [where.robust(layers), where.shift(families), where.bounds(families), where.accuracy(families)]
-        found += [*(shifted if families else []), where.training(), where.compared(families)]
-    cells = f"tags.sweep = '{sweep}' and tags.kind = 'cell'"
+    known, mine = frozenset(metrics), f"tags.sweep = '{sweep}'"
+    networks = [_Where(sweep, name, setting, known) for setting in kinds]
+    found = [view for each in networks for view in each.views(families, layers)]
+    if len(networks) > 1:
+        title = f"{name} · {QUESTIONS['networks'].short}"
+        curves = networks[0].on_curves
+        found.append(_side_by_side("networks", title, mine, families, curves, group_by="setting", sweep=sweep))
+    cells = f"{mine} and tags.kind = 'cell'"
     vacuous = [_vacuous(sweep, name, cells)] if families else []
-    return [*found, *vacuous, _overview(sweep, name, cells, frozenset(metrics)), _sweeps()]
+    return [*found, *vacuous, _overview(sweep, name, cells, known), _sweeps()]
 
 
 class _Where(NamedTuple):
@@ -100,6 +103,10 @@ class _Where(NamedTuple):
     name: str
     setting: str
     metrics: frozenset[str]
+
+    def views(self, families: dict[str, str], layers: list[int]) -> list[View]:
+        shifted = [self.robust(layers), self.shift(families), self.bounds(families), self.accuracy(families)]
+        return [*(shifted if families else []), self.training(), self.compared(families)]
 
     @property
     def on_curves(self) -> frozenset[str]:
@@ -183,25 +190,48 @@ class _Where(NamedTuple):
         )
 
     def compared(self, families: dict[str, str]) -> View:
-        """Networks as a whole, one line for each sweep."""
-
-        def charts(family: str, size: str) -> tuple[Chart, ...]:
-            changes = line(BY_LAYER.format(changed_under(family)), against=LAYER)
-            return changes, line(along(family, WHOLE_ACCURACY), against=size)
-
-        learned = line(BY_LAYER.format(INFORMATION), against=LAYER), line("test_accuracy", log_x=True)
-        return View(
-            sweep="",
-            question="compare",
+        """The same networks of all sweeps, one line for each sweep."""
+        return _side_by_side(
+            "compare",
+            f"compare sweeps · {self.setting}",
+            f"params.setting = '{self.setting}'",
+            families,
+            self.on_curves,
             setting=self.setting,
-            title=f"compare sweeps · {self.setting}",
-            runs=f"tags.kind = 'curve' and params.layer = 'network' and params.setting = '{self.setting}'",
-            columns=("params.`sweep`", "params.`seed`"),
-            sections=(Section("By layer, and over epochs", learned), *_each(families, charts)),
-            metrics=self.on_curves,
             group_by="sweep",
-            order_by="params.`sweep`",
         )
+
+
+def _side_by_side(
+    question: str,
+    title: str,
+    runs: str,
+    families: dict[str, str],
+    metrics: frozenset[str],
+    *,
+    group_by: str,
+    sweep: str = "",
+    setting: str = "",
+) -> View:
+    """Networks as a whole, one line for each value of a param."""
+
+    def charts(family: str, size: str) -> tuple[Chart, ...]:
+        changes = line(BY_LAYER.format(changed_under(family)), against=LAYER)
+        return changes, line(along(family, WHOLE_ACCURACY), against=size)
+
+    learned = line(BY_LAYER.format(INFORMATION), against=LAYER), line("test_accuracy", log_x=True)
+    return View(
+        sweep=sweep,
+        question=question,
+        setting=setting,
+        title=title,
+        runs=f"tags.kind = 'curve' and params.layer = 'network' and {runs}",
+        columns=(f"params.`{group_by}`", "params.`seed`"),
+        sections=(Section("By layer, and over epochs", learned), *_each(families, charts)),
+        metrics=metrics,
+        group_by=group_by,
+        order_by=f"params.`{group_by}`",
+    )
 
 
 def _each(families: dict[str, str], charts: Callable[[str, str], tuple[Chart, ...]]) -> list[Section]:

@@ -413,7 +413,7 @@ def test_the_landing_page_links_to_every_view_and_to_the_report(synced):
 
 def test_the_description_in_the_list_of_experiments_is_plain_text(synced):
     first = dict(query(synced[0], "select key, value from experiment_tags"))["mlflow.note.content"].split("\n", 1)[0]
-    assert first.startswith(f"1 sweep of szt, newest {SWEEP} 0123: [report] · [most robust layer b0.1] · ")
+    assert first.startswith(f"1 sweep of szt, newest {SWEEP} 0123: [report] · b0.1: [most robust layer] · [shift] · ")
     assert "#" not in first and "](" not in first
 
 
