@@ -22,7 +22,7 @@ from flows.execution.afford import check_affordable
 from flows.execution.pages import ui_command
 from flows.execution.plan import survey
 from flows.execution.run import EXPECTED, InputDamaged, Run, open_run, run_study, summary
-from flows.serving.prefect_page import PrefectObserver, plan_artifact, summary_artifact
+from flows.serving.prefect_page import PrefectObserver, plan_artifact, refusal, summary_artifact, without_repetition
 from flows.serving.prefect_runs import served_run, watch_for_cancel
 from flows.serving.process import signals
 from flows.settings.load import load_config
@@ -81,11 +81,12 @@ def _value(value: Any) -> str:
 def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> State | None:
     """The body of every flow: the study that the settings name, stage by stage. What is expected to go wrong, a wrong
     setting among it, ends it with one line."""
+    without_repetition()
     run = _prepared.get()
     try:
         run = run or _opened(sweep, settings, Path(workspace))
     except ConfigError as error:
-        return Failed(message=str(error))
+        return refusal(str(error))
     run.observer = Observers([run.observer, PrefectObserver(run.config.name)])
     with served_run(run.store.workspace), signals(run.stop), watch_for_cancel(runtime.flow_run.id, run.stop):
         states = survey(run.plan(), run.store)
@@ -102,7 +103,7 @@ def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> 
             return Cancelled(message=how_to_continue(str(stopped)))
         except EXPECTED as error:
             run.refused = error
-            return Failed(message=str(error))
+            return refusal(str(error))
         finally:
             run.pool.close()
         run.observer.message(f"results: {run.folder}")
