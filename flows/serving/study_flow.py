@@ -16,6 +16,7 @@ from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.context import TagsContext
+from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Failed
 
 from flows.execution.afford import check_affordable
@@ -23,7 +24,7 @@ from flows.execution.pages import ui_command
 from flows.execution.plan import survey
 from flows.execution.run import EXPECTED, InputDamaged, Run, open_run, run_study, summary
 from flows.serving.prefect_page import PrefectObserver, plan_artifact, refusal, summary_artifact, without_repetition
-from flows.serving.prefect_runs import served_run, watch_for_cancel
+from flows.serving.prefect_runs import next_step, served_run, watch_for_cancel
 from flows.serving.process import signals
 from flows.settings.load import load_config
 from flows.settings.settings import ConfigError
@@ -88,7 +89,9 @@ def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> 
     except ConfigError as error:
         return refusal(str(error))
     run.observer = Observers([run.observer, PrefectObserver(run.config.name)])
-    with served_run(run.store.workspace), signals(run.stop), watch_for_cancel(runtime.flow_run.id, run.stop):
+    logger, cancelled = get_run_logger(), how_to_continue("cancelled")
+    watched = watch_for_cancel(runtime.flow_run.id, run.stop, say=lambda: logger.info(cancelled))
+    with served_run(run.store.workspace), signals(run.stop), watched:
         states = survey(run.plan(), run.store)
         plan_artifact(
             run.config.name,
@@ -120,14 +123,8 @@ def _opened(sweep: str, settings: dict[str, Any] | None, workspace: Path) -> Run
 
 
 def how_to_continue(why: str) -> str:
-    """The last word of a run that was stopped: who looks at a page presses Retry, who sits at a terminal types."""
-    if runtime.deployment.id is not None:
-        how = "press Retry"
-    elif why == "cancelled":
-        how = "press Retry, while `ibshift ui` is open,"
-    else:
-        how = "run the same command again"
-    return f"Stopped ({why}). Finished work is kept: {how} to continue."
+    """The last word of a run that was stopped."""
+    return f"Stopped ({why}). Finished work is kept: {next_step(runtime.deployment.id)} to continue."
 
 
 def as_task(name: str, work: Callable[[], None]) -> None:
