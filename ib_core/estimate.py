@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import t
 
 # Every interval that we publish is this many standard errors wide on either side.
 WIDTH = 3.0
@@ -44,3 +45,24 @@ def independent_difference(a: Estimate, b: Estimate) -> Estimate:
     Laws that share their draws have a smaller error: use `LayerInformation.difference` for those.
     """
     return Estimate(a.value - b.value, np.hypot(a.stderr, b.stderr))
+
+
+def mean_of_few(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """The mean of independent values, as of some seeds, and half the width of its interval by Student's t.
+
+    Args:
+        values: (n,), finite.
+        confidence: with which the interval covers the expectation, if the values are normal.
+
+    Returns:
+        Mean and half width; infinite of one value, which says nothing of its spread.
+
+    Example:
+        >>> mean_of_few(np.array([1.0, 2.0, 3.0]))
+        (2.0, 2.48...)
+    """
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return float(values.mean()), float("inf")
+    half = t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean()), float(half)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,8 +92,13 @@ class StudyConfig(Settings):
         self._command = command
 
     def differing(self) -> dict[str, Any]:
-        """The settings that are not default and can change a number, by their dotted names."""
-        return dict(_flat(self.model_dump(mode="json", exclude_defaults=True, exclude={"study", "name", "resources"})))
+        """The settings that are not default and can change a number, by their dotted names.
+
+        Files beside that of the settings are named from there: where the folder lies is no setting.
+        """
+        values = self.model_dump(mode="json", exclude_defaults=True, exclude={"study", "name", "resources"})
+        here = f"{self.folder}{os.sep}" if self.folder else "\0"
+        return {name: value.removeprefix(here) if isinstance(value, str) else value for name, value in _flat(values)}
 
     def everything(self) -> dict[str, Any]:
         """All settings, defaults included, by their dotted names."""

@@ -167,7 +167,8 @@ class Theorem:
         form: of a bound for every law of a ball, the name of its column in the table of worst cases: "seed".
         uses_data: whether it needs more of the layer than its widths, noise and activation.
         label: for figures and tables that people read.
-        statement: the bound with its hypotheses, in words.
+        statement: the bound in symbols, as `NOTATION` of `theorems_page` has them.
+        hypotheses: under which it holds, in words.
         channel: of which it speaks: the "true" one, or that of the "stored passes".
         source: where it is proved.
         standing: "proven"; or shown for comparison, as it holds for n "large enough" without saying how large, or is a
@@ -185,6 +186,7 @@ class Theorem:
     uses_data: bool = False
     label: str
     statement: str
+    hypotheses: str
     channel: Literal["true", "stored passes"] = "true"
     source: str
     standing: Literal["proven", "large enough", "misprint"] = "proven"

@@ -14,8 +14,10 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from ib_core.bounds.theorems import BIAS_LOWER_BOUND, ESTIMATION_RISK, among, named
 from ib_core.estimate import WIDTH
 from tasks.calibration.tables import MC_SHARE, CalibrationTables
-from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
-from tasks.page.page import figure_style as style
+from tasks.page import figure_style as style
+from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS, WHITE
+from tasks.page.page import Picture, Rows
+from tasks.page.tables import number, span
 
 QUANTITIES = {"risk": (INK, "o"), "bias": (style.LAYER_COLOURS[0], "v"), "sd": (style.LAYER_COLOURS[4], "^")}
 # Lines of the brackets' figure: colour, mark and name.
@@ -62,7 +64,7 @@ def _measured(axes: Axes, curve: pd.DataFrame, axis: str, ink: str, mark: str, *
     x, y = curve[axis].to_numpy(dtype=np.float64), np.maximum(curve["value"].to_numpy(), FLOOR)
     axes.errorbar(x, y, WIDTH * curve["stderr"].to_numpy(), color=ink, lw=1.5, elinewidth=0.7, **look)
     hollow = (curve["mc_stderr"] > MC_SHARE * curve["value"].abs()).to_numpy()
-    for chosen, fill in ((~hollow, ink), (hollow, "white")):
+    for chosen, fill in ((~hollow, ink), (hollow, WHITE)):
         axes.plot(x[chosen], y[chosen], ls="", marker=mark, ms=4.2, mfc=fill, mec=ink, mew=0.9, zorder=3)
 
 
@@ -275,13 +277,52 @@ def sampled_information(tables: CalibrationTables) -> Figure:
     return figure
 
 
-def draw(tables: CalibrationTables) -> Iterator[tuple[str, Figure]]:
-    """Every figure that the tables have numbers for, with its name."""
-    if len(curves(tables.calibration, "entropy")):
-        yield "risk_against_n", risk_against_n(tables)
-        yield "samples_needed", samples_needed(tables)
-        yield "risk_against_bounds", risk_against_bounds(tables)
-    if len(curves(tables.calibration, "bracket")):
-        yield "bracket_against_passes", bracket_against_passes(tables)
-    if len(curves(tables.calibration, "sampled")):
-        yield "sampled_information", sampled_information(tables)
+def draw(tables: CalibrationTables) -> Iterator[Picture]:
+    """Every figure that the tables have numbers for, with what it shows and where its numbers stand."""
+    table = tables.calibration
+    risks = curves(table, "entropy", "risk")
+    if len(curves(table, "entropy")):
+        rows = Rows("calibration.csv", "part = entropy, quantity = risk")
+        yield Picture("risk_against_n", risk_against_n(tables), _falls(risks, "n", "the risk"), (rows,))
+        numbers = (Rows("complexity.csv"), Rows("slopes.csv", "part = complexity"))
+        yield Picture("samples_needed", samples_needed(tables), _growth(tables), numbers)
+        numbers = (
+            Rows("calibration.csv", "part = entropy, quantity = risk, bias or sd"),
+            Rows("bounds.csv", "part = entropy"),
+        )
+        yield Picture("risk_against_bounds", risk_against_bounds(tables), _distance(tables, "entropy"), numbers)
+    if len(found := curves(table, "bracket", "gap")):
+        numbers = (Rows("calibration.csv", "part = bracket"), Rows("bounds.csv", "part = bracket"))
+        said = _falls(found, "n_passes", "the gap between the published ends")
+        yield Picture("bracket_against_passes", bracket_against_passes(tables), said, numbers)
+    if len(found := curves(table, "sampled")):
+        numbers = (Rows("calibration.csv", "part = sampled"), Rows("bounds.csv", "part = sampled"))
+        said = _falls(found[found["quantity"] == found["quantity"].iloc[0]], "n", "the error of the plug-in")
+        yield Picture("sampled_information", sampled_information(tables), said, numbers)
+
+
+def _falls(rows: pd.DataFrame, axis: str, what: str) -> str:
+    """What becomes of a number from the first to the last n, in the median over the curves."""
+    ends = [rows[rows[axis] == n]["value"].median() for n in (rows[axis].min(), rows[axis].max())]
+    name = {"n": "n", "n_passes": "n_x"}[axis]
+    return (
+        f"Between {name} = {rows[axis].min()} and {rows[axis].max()} {what} goes from {number(ends[0])} to "
+        f"{number(ends[1])} nats, in the median over the cases."
+    )
+
+
+def _growth(tables: CalibrationTables) -> str:
+    fits = tables.slopes[(tables.slopes["part"] == "complexity") & tables.slopes["value"].notna()]
+    if fits.empty:
+        return ""
+    return f"The samples needed grow by {span(fits['value'], 2)} bits for each further dimension."
+
+
+def _distance(tables: CalibrationTables, part: str) -> str:
+    rows = tables.bounds[(tables.bounds["part"] == part) & tables.bounds["proven"]]
+    useful = rows[~rows["vacuous"] & (rows["measured"] > 0) & (rows["quantity"] == "risk")]
+    ratio = (useful["bound"] / useful["measured"]).replace(np.inf, np.nan).median()
+    return (
+        f"Of {len(rows)} proven bounds {int(rows['vacuous'].sum())} are vacuous; of the others one on the risk is "
+        f"{number(ratio, 1)} times the risk in the median."
+    )

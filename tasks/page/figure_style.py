@@ -1,6 +1,7 @@
-"""How every figure looks: fixed colours, the axis of shift sizes, labels at line ends, and the PNG writer."""
+"""How every figure looks: fixed colours, the axis of shift sizes, labels at line ends, and how it becomes a file."""
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
@@ -20,6 +22,9 @@ from ib_core.bounds.theorem import Theorem
 
 PAGE = 11.0  # inches; at 110 dpi a little wider than the page's column
 DPI = 110
+SHARP = 2  # times as many pixels where a figure is not drawn in lines
+THUMBNAIL_DPI = 58
+MOST_BYTES = 200_000  # of an SVG; of a larger one the PNG may be smaller
 UNSEEN = 24  # of 255
 LINE = 0.2  # inches, a further line of keys
 KEY, LETTER = 0.6, 0.07  # inches that a key takes, and a letter of its label
@@ -33,10 +38,28 @@ CLASS_COLOURS = (
     *("#3B4CC0", "#B40426", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#A6761D", "#555555", "#999933", "#000000"),
 )
 VACUOUS: dict[str, Any] = {"facecolor": "#f1f1f1", "edgecolor": "#d2d2d2", "hatch": "////"}
+SIDE, FOOT = ("axes fraction", "data"), ("data", "axes fraction")
 DASHED, DOTTED, DASH_DOT = (0, (4, 2)), (0, (1, 2)), (0, (6, 1.5, 1, 1.5))
 INK, FAINT = "#222222", "#8a8a8a"
+WHITE, SHADE, KEY_SHADE, GRID = "#ffffff", "#f0f0f0", "#e4e4e4", "#e9e9e9"
+# On coloured cells and behind clouds of dots, which are the same on a dark page.
+ON_LIGHT, ON_DARK, PANEL = "#1d1d1d", "#fdfdfd", "#fafafa"
+DARK_PAPER = "#16181b"
+# What the house's colours become on a dark page. Colours of scales are the same there.
+DARK = {
+    **{INK: "#e4e4e2", FAINT: "#9a9a9a", WHITE: DARK_PAPER, SHADE: "#24282d", KEY_SHADE: "#3b4047", GRID: "#2d3136"},
+    **{VACUOUS["facecolor"]: "#22262b", VACUOUS["edgecolor"]: "#4b5058"},
+    **{"#0072B2": "#3d8fd6", "#56B4E9": "#93d2f7", "#009E73": "#2bbf92", "#D55E00": "#f0793a", "#CC79A7": "#dd93bb"},
+    **{"#555555": "#b4b4b4", "#A6761D": "#c99a43", "#332288": "#a79bff", "#882255": "#e583ae", "#6699CC": "#7fb2e5"},
+    **{"#999933": "#c4c452", "#777777": "#a8a8a8", "#000000": "#ffffff", "#3B4CC0": "#8b9cff", "#B40426": "#ff6b7a"},
+}
+# Verdana is as wide as DejaVu Sans, for which the figures are set.
+FONTS = "'DejaVu Sans', Verdana, sans-serif"
 SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
@@ -46,7 +69,7 @@ SETTINGS: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#e9e9e9",
+    "grid.color": GRID,
     "grid.linewidth": 0.7,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
@@ -156,16 +179,79 @@ def colour_bar(figure: Figure, panels: np.ndarray, mappable: ScalarMappable, lab
     figure.colorbar(mappable, cax=axes, label=label, format="{x:g}").ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def png(figure: Figure) -> bytes:
+def picture(figure: Figure) -> tuple[str, bytes]:
+    """The figure as a file, and how the file's name ends: "svg", or "png" where that is smaller."""
+    drawn = svg(figure)
+    if len(drawn) <= MOST_BYTES:
+        return "svg", drawn
+    return min(("svg", drawn), ("png", png(figure, SHARP * DPI)), key=lambda file: len(file[1]))
+
+
+def png(figure: Figure, dpi: float = DPI) -> bytes:
     """The figure as PNG, the same bytes for the same figure: no version, no date; of 256 colours, which is half of
     the bytes, where none is then off by more than `UNSEEN`."""
-    canvas, buffer = FigureCanvasAgg(figure), io.BytesIO()
+    canvas, buffer, before = FigureCanvasAgg(figure), io.BytesIO(), figure.dpi
+    figure.dpi = dpi
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    figure.dpi = before
     few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     off = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(picture, np.int16)).max()
-    (few if off <= UNSEEN else picture).save(buffer, "png")
+    (few if off <= UNSEEN else picture).save(buffer, "png", optimize=True)
     return buffer.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG with text as text, the same bytes for the same figure; its colours adapt to a dark page."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ibshift"}):
+        figure.savefig(buffer, format="svg", facecolor="none", dpi=SHARP * DPI)
+    text = buffer.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    referred = set(re.findall(r"#([\w.-]+)", text))
+    styles: dict[str, str] = {}
+
+    def name(style: re.Match[str]) -> str:
+        look = style[1].replace("'DejaVu Sans'", FONTS)
+        return f'class="{styles.setdefault(look, f"s{len(styles)}")}"'
+
+    def shorten(tag: re.Match[str]) -> str:
+        """Figures of a hundredth of a point, no name that nothing refers to, and a class in place of a style."""
+        short = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), tag[0])
+        short = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in referred else "", short)
+        short = re.sub(r'(?<=<rect )(.*)fill="(#\w+)"', r'\1style="fill: \2"', short)
+        return re.sub(r"\s+", " ", re.sub(r'style="([^"]*)"', name, short))
+
+    body = re.sub(r"<(?!image)[^>]*>", shorten, text)
+    body = re.sub(r">\s*\n\s*<", "><", body)
+    while body != (without := re.sub(r"<g>((?:<(?!/?g\b)[^>]*>[^<]*)*)</g>", r"\1", body)):
+        body = without  # groups that group nothing
+    start = body.index(">") + 1
+    return f"{body[:start]}<style>{_sheet(styles)}</style>{body[start:]}".encode()
+
+
+def _sheet(styles: dict[str, str]) -> str:
+    """The styles as classes, and those that are others on a dark page."""
+    dark = {look: _on_dark(look) for look in styles}
+    other = "".join(f".{styles[look]}{{{now}}}" for look, now in dark.items() if now != look)
+    every = "".join(f".{name}{{{look}}}" for look, name in styles.items())
+    return f"{every}@media screen and (prefers-color-scheme: dark){{{other}}}" if other else every
+
+
+def _on_dark(look: str) -> str:
+    """A style on a dark page."""
+    return re.sub(r"#[0-9a-f]{6}\b", lambda found: _DARK.get(found[0], found[0]), look)
+
+
+_DARK = {light.lower(): dark for light, dark in DARK.items()}
+
+
+def on(cell: Any) -> str:
+    """The colour of words on a cell of this colour: the one of more contrast."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(cell)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return ON_DARK if luminance < 0.18 else ON_LIGHT
 
 
 def place(sizes: Sequence[float] | np.ndarray, grid: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -181,7 +267,7 @@ def size_axis(axes: Axes, grid: Sequence[float] | np.ndarray, label: str, room: 
     span = float(np.ptp(positions)) or 1.0
     axes.set_xlim(positions.min() - 0.04 * span, positions.max() + room * span)
     width = axes.get_position().width * PAGE
-    shown = apart(positions, 0.3 / width)
+    shown = apart(positions, 0.3 * (1.04 + room) / width)
     axes.set_xticks(positions[shown], [f"{grid[index]:g}" for index in shown])
     axes.set_xlabel(label)
 
@@ -208,10 +294,40 @@ def apart(positions: np.ndarray, gap: float = 0.07) -> list[int]:
     return kept[::-1]
 
 
-def end_labels(axes: Axes, x: float, labels: Iterable[Label], panel: float) -> None:
-    """Names at line ends, pushed apart just enough that none covers another; limits must be final."""
-    low, high = axes.get_ylim()
-    gap = 9.5 / 72 / panel * (high - low)
+def limit(axes: Axes, value: float, name: str, vertical: bool = False) -> None:
+    """A dotted line at a cap, named; where it lies beyond the axis, its name at the edge. Limits must be final."""
+    low, high = axes.get_xlim() if vertical else axes.get_ylim()
+    inside = low <= value <= high
+    if inside:
+        (axes.axvline if vertical else axes.axhline)(value, color=INK, lw=0.9, ls=DOTTED, zorder=1.5)
+    text = name if inside else f"{name} {'→' if vertical else '↑'}"
+    x, y, frame = (min(value, high), 0, FOOT) if vertical else (1, min(value, high), SIDE)
+    shift, side = ((3, 4), "left") if vertical and inside else ((-3, 3), "right")
+    axes.annotate(text, (x, y), shift if inside or vertical else (-3, -10), xycoords=frame, textcoords="offset points",
+                  ha=side, va="bottom", rotation=90 if vertical and inside else 0, fontsize=7.5, color=INK)  # fmt: skip
+
+
+def cells(axes: Axes, values: np.ndarray, scale: ScalarMappable) -> None:
+    """Coloured cells at whole numbers, the first row on top; none where a value is NaN."""
+    colours = scale.to_rgba(np.ma.masked_invalid(values))
+    rows, columns = values.shape
+    edges = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    axes.pcolormesh(*edges, colours)
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    axes.grid(False)
+
+
+def end_labels(
+    axes: Axes, x: float, labels: Iterable[Label], panel: float, logarithmic: bool = False, fontsize: float = 8
+) -> None:
+    """Names at line ends, pushed apart just enough that none covers another; limits must be final.
+
+    Args:
+        panel: height of the axes in inches.
+        logarithmic: whether the axis is; heights of labels are then powers of ten.
+    """
+    low, high = np.log10(axes.get_ylim()) if logarithmic else axes.get_ylim()
+    gap = 1.2 * fontsize / 72 / panel * (high - low)
     ordered = sorted((label for label in labels if np.isfinite(label.y)), key=lambda label: label.y)
     heights = np.array([label.y for label in ordered])
     for _ in range(200):  # relax: neighbours closer than the gap move apart by half of what is missing
@@ -221,10 +337,13 @@ def end_labels(axes: Axes, x: float, labels: Iterable[Label], panel: float) -> N
         push = np.maximum(missing, 0) / 2
         heights[1:] += push
         heights[:-1] -= push
+    if len(heights):  # and none beyond the panel, where they fit into it
+        heights += max(0.0, low + gap / 2 - heights[0])
+        heights -= max(0.0, heights[-1] - (high - gap / 2))
     for label, height in zip(ordered, heights, strict=True):
         axes.annotate(
-            label.text, (x, height), (5, 0), textcoords="offset points", va="center", color=label.colour,
-            fontsize=8, fontweight="bold", annotation_clip=False,
+            label.text, (x, 10**height if logarithmic else height), (5, 0), textcoords="offset points", va="center",
+            color=label.colour, fontsize=fontsize, fontweight="bold", annotation_clip=False,
         )  # fmt: skip
 
 

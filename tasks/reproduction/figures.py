@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from tasks.page import figure_style as style
 from tasks.page.figure_style import DOTTED, INK
+from tasks.page.page import Rows
+from tasks.page.tables import number
 from tasks.reproduction.reading import brackets
 from tasks.sweep.report.arranged import Arranged
 
@@ -53,3 +55,24 @@ def curve(axes: Axes, path: object, layer: int) -> None:
     ink = style.colour(layer)
     axes.fill_between(path["epoch"], path["lower"], path["upper"], color=ink, alpha=0.25, lw=0)  # type: ignore[index]
     axes.plot(path["epoch"], path["middle"], color=ink, lw=1.2, marker=style.marker(layer), ms=3)  # type: ignore[index]
+
+
+def curves_in_words(
+    found: Arranged, layers: Sequence[int], *, networks: Sequence[str] | None = None, quantity: str = "I_X_T"
+) -> str:
+    """What `information_curves` shows: where the deepest layer begins, is highest and ends, means over seeds."""
+    said = []
+    for case in [case for case in found.cases if networks is None or case.network in networks]:
+        path = brackets(found, layers[-1], quantity, network=case.network, beta=case.beta)
+        means = path.groupby("epoch")["middle"].mean()
+        if len(means):
+            said.append(
+                f"{case.label}: layer {layers[-1]} begins with {number(means.iloc[0], 2)} nats, is highest at epoch "
+                f"{means.idxmax()} with {number(means.max(), 2)} and ends with {number(means.iloc[-1], 2)}"
+            )
+    return f"{'; '.join(said)}." if said else ""
+
+
+def clean(sweep: str, quantity: str = "I_X_T") -> tuple[Rows, ...]:
+    """The rows of a sweep's table that `information_curves` draws."""
+    return (Rows("information.csv", f"quantity = {quantity}, shift = reference", sweep),)

@@ -3,33 +3,56 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
 from tasks.page import figure_style
-from tasks.page.page import pictured, render
+from tasks.page.page import Picture, Rows, pictured, render
+from tasks.page.provenance import Provenance, filled
 from tasks.page.tables import Table
 from tasks.reproduction.reproduction import Claim, Reproduction, Results
+from tasks.store.store import write_text
 
+NUMBERS = ("information", "measures", "calibration")  # tables of sweeps that figures draw
 MARKS = {True: "best", False: "bad", None: "faint"}
 
 
 def write_reproduction(
-    name: str, study: Reproduction, results: Results, out: Path, command: str, small: bool
+    name: str,
+    study: Reproduction,
+    results: Results,
+    out: Path,
+    command: str,
+    small: bool,
+    provenance: Provenance = Provenance(),  # noqa: B008
 ) -> list[Claim]:
-    """Write out/report.html, out/claims.csv and out/figures/*.png; the claims, with their verdicts.
+    """Write out/report.html, out/claims.csv, out/thumbnail.png and out/figures/*; the claims, with their verdicts.
 
     Args:
         name: of the study.
         results: folders of its sweeps.
         command: what repeats it.
         small: whether it is the first look, that judges nothing.
+        provenance: what the page says of where it comes from.
     """
     claims = [claim._replace(found=claim.found.strip() or "–") for claim in study.claims(results)]
     with figure_style.house_style():
         plates = list(study.plates(results))
     out.mkdir(parents=True, exist_ok=True)
-    shown = pictured(out, [(plate.name, plate.figure) for plate in plates], {p.name: p.title for p in plates})
+    first = next((f"{claim.statement} Found here: {claim.found}; {claim.verdict}." for claim in claims), "")
+    addresses = {sweep: quote(os.path.relpath(folder, out)) for sweep, folder in results.items()}
+    every = [Rows(f"{name}.csv", "", sweep) for sweep in results for name in NUMBERS if _has(results[sweep], name)]
+    pictures = [
+        Picture(
+            plate.name,
+            plate.figure,
+            plate.shows or first,
+            [rows._replace(folder=addresses[rows.folder]) for rows in plate.numbers or every],
+        )
+        for plate in plates
+    ]
+    shown = pictured(out, pictures, {p.name: p.title for p in plates})
     columns = ["statement", "source", "published", "found", "verdict"]
     rows = [[*claim[:4], claim.verdict] for claim in claims]
     pd.DataFrame(rows, columns=columns).to_csv(out / "claims.csv", index=False)
@@ -43,10 +66,14 @@ def write_reproduction(
         captions={plate.name: plate.caption for plate in plates},
         claims=claim_table(claims),
         tally=tally(claims),
-        reports={sweep: os.path.relpath(folder / "report.html", out) for sweep, folder in results.items()},
+        reports={sweep: f"{address}/report.html" for sweep, address in addresses.items()},
     )
-    (out / "report.html").write_text(page, encoding="utf-8", newline="\n")
+    write_text(out / "report.html", filled(page, provenance))
     return claims
+
+
+def _has(folder: Path, table: str) -> bool:
+    return (folder / f"{table}.csv").exists()
 
 
 def claim_table(claims: Sequence[Claim]) -> Table:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
+from ib_core.estimate import mean_of_few
 from tasks.page.tables import number
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.tables import load_tables
@@ -105,13 +105,13 @@ def at(rows: pd.DataFrame, epoch: int | None = None) -> Span:
     return Span(float(rows["lower"].min()), float(rows["upper"].max())) if len(rows) else UNKNOWN
 
 
-def mean(values: pd.Series) -> Span:
-    """The mean over seeds with a 95 % interval by Student's t; of one seed the whole line."""
+def mean(values: pd.Series, confidence: float = 0.95) -> Span:
+    """The mean over seeds with its interval by Student's t; of one seed the whole line."""
     values = values.dropna()
-    if len(values) < 2:
+    if values.empty:
         return UNKNOWN
-    half = float(t.ppf(0.975, len(values) - 1) * values.std() / np.sqrt(len(values)))
-    return Span(float(values.mean()) - half, float(values.mean()) + half)
+    middle, half = mean_of_few(values.to_numpy(), confidence)
+    return Span(middle - half, middle + half)
 
 
 def peak(rows: pd.DataFrame) -> Span:

@@ -1,6 +1,6 @@
 """A study of the literature: the sweeps that repeat it, its claims beside what these found, and its figures."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from ib_core.members import Registry
+from tasks.page.page import Rows
 
 Results = Mapping[str, Path]  # the folder of each sweep's tables, by the name of the sweep as the study has it
 
@@ -42,12 +43,16 @@ class Plate(NamedTuple):
         title: one line.
         caption: what is drawn, with units.
         figure: itself, in the house style.
+        shows: the finding that it shows, one sentence, for those who do not see it; the first claim where it is empty.
+        numbers: where what it draws stands, `folder` being the name of a sweep.
     """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    shows: str = ""
+    numbers: Sequence[Rows] = ()
 
 
 @dataclass(frozen=True)

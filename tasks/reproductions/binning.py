@@ -9,9 +9,10 @@ from tasks.page.tables import number
 from tasks.reproduction.reading import every, input_entropy, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 from tasks.reproductions.clustering import clustering
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.report.claims import claims as claimed
-from tasks.sweep.report.measure_figures import bin_widths, claims_by_epoch
+from tasks.sweep.report.measure_figures import WIDTHS, bin_widths, claims_by_epoch
 
 SOURCE = "after Goldfeld et al., ICML 2019 (arXiv:1810.05728)"
 FINE, COARSE = 1e-4, 0.1
@@ -66,13 +67,14 @@ def plates(results: Results) -> Iterable[Plate]:
     case = found.cases[0]
     table = found.tables.measures
     table = table[table["shift"] == "reference"]
-    widths = table[table["quantity"].isin(("H_bins_by_width_beta", "I_X_bins_by_width"))]
+    widths = table[table["quantity"].isin(WIDTHS)]
     yield Plate(
         "claims",
         "What other estimators would have claimed",
         "I(X; T) in nats by epoch (logarithmic), a panel for each layer: the bracket of the noisy network as a band, "
         "what other estimators make of the same layer as lines; the mean over seeds.",
         claims_by_epoch(found, case, case.of(claimed(found))),
+        shown.furthest_claim(found, case, case.of(claimed(found))),
     )
     yield Plate(
         "widths",
@@ -80,6 +82,7 @@ def plates(results: Results) -> Iterable[Plate]:
         "Information of the binned layer without noise in nats at the last epoch, against the width of the bins "
         "(logarithmic), the mean over seeds; bands are the brackets of the noisy network.",
         bin_widths(found, found.sheets[0], widths),
+        shown.widths(found.cases, found.final(widths)),
     )
 
 

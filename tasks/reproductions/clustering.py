@@ -9,8 +9,9 @@ from scipy.stats import spearmanr
 from tasks.page.tables import number
 from tasks.reproduction.reading import Span, brackets, every, of_first, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged
-from tasks.sweep.report.measure_figures import clustering_by_epoch
+from tasks.sweep.report.measure_figures import SHOWN, clustering_by_epoch
 from tasks.sweep.report.signal_figures import signal_scatter
 
 SOURCE = "after Goldfeld et al., ICML 2019 (arXiv:1810.05728)"
@@ -103,6 +104,7 @@ def plates(results: Results) -> Iterable[Plate]:
         "of bins of ten noise standard deviations, both in nats; mean distances within and between classes in units "
         "of the noise; clusters at two standard deviations; the loss.",
         clustering_by_epoch(found, case, case.of(table)),
+        shown.measured(case.of(table), SHOWN),
     )
     yield Plate(
         "scatter",
@@ -110,6 +112,7 @@ def plates(results: Results) -> Iterable[Plate]:
         "The deepest layer before its noise, one pass of each input, coloured by label; the bar is two standard "
         "deviations of the noise long.",
         signal_scatter(found, found.sheets[0]),
+        shown.nearest_classes(found, found.sheets[0].cases),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from ib_core.estimate import IN_WORDS, WIDTH
 from tasks.page.tables import number
-from tasks.reproduction.figures import information_curves
+from tasks.reproduction.figures import clean, curves_in_words, information_curves
 from tasks.reproduction.reading import at, brackets, every, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 from tasks.sweep.report.phases import phases
@@ -68,6 +68,8 @@ def plates(results: Results) -> Iterable[Plate]:
         "Information about the input",
         "I(X; T) in nats over epochs; bands are brackets, a line for each seed, on the test part.",
         information_curves(found, (1, 2, 3, 4, 5), networks=["shuffled", "still"]),
+        curves_in_words(found, (1, 2, 3, 4, 5), networks=["shuffled", "still"]),
+        clean("label-shuffle"),
     )
     yield Plate(
         "labels",
@@ -77,6 +79,8 @@ def plates(results: Results) -> Iterable[Plate]:
         information_curves(
             found, (1, 2, 3, 4, 5), networks=["shuffled", "still"], quantity="I_T_Y", label="I(T; Y) in nats"
         ),
+        curves_in_words(found, (1, 2, 3, 4, 5), networks=["shuffled", "still"], quantity="I_T_Y"),
+        clean("label-shuffle", "I_T_Y"),
     )
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import pandas as pd
 
 from tasks.page.tables import number
-from tasks.reproduction.figures import information_curves
+from tasks.reproduction.figures import curves_in_words, information_curves
 from tasks.reproduction.reading import every, input_entropy, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.report.figures import information_by_epoch
 from tasks.sweep.report.measure_figures import cosines
@@ -94,6 +95,7 @@ def plates(results: Results) -> Iterable[Plate]:
         "Above: I(X; T) in nats by epoch; bands are brackets, from a projection's low end to H(X) where a layer is "
         "too wide. Below: cross-entropy with the noise, and correct read-outs with it and (grey) without.",
         information_by_epoch(found, found.sheets[0]),
+        shown.over_epochs(found, found.sheets[0].cases),
     )
     yield Plate(
         "projected",
@@ -101,6 +103,7 @@ def plates(results: Results) -> Iterable[Plate]:
         "I(X; UT) in nats by epoch of the projection of each layer on two principal directions of other passes; "
         "bands are brackets. Its low end is below I(X; T), its upper end bounds I(X; UT) alone.",
         information_curves(found, (1, 2, 3), quantity="I_X_UT", label="I(X; UT) in nats"),
+        curves_in_words(found, (1, 2, 3), quantity="I_X_UT"),
     )
     for k, case in enumerate(found.cases, start=1):
         if len(here := case.of(table)):
@@ -110,6 +113,7 @@ def plates(results: Results) -> Iterable[Plate]:
                 "Shares of the cosines of pairs of signals without noise, by layer, at the first and the last epoch: "
                 "pairs of one class and pairs of two.",
                 cosines(case, here),
+                shown.mean_cosines(here),
             )
 
 

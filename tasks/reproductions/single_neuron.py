@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from tasks.reproduction.figures import information_curves
+from tasks.reproduction.figures import clean, curves_in_words, information_curves
 from tasks.reproduction.reading import at, brackets, peak, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 
@@ -42,6 +42,8 @@ def plates(results: Results) -> Iterable[Plate]:
         "I(X; T) in nats over epochs, one step each; bands are brackets, a line for each seed. Dotted: ln 4 of four "
         "separate outputs, H(1/4) of two clusters.",
         information_curves(found, [1], levels={"ln 4": FOUR, "H(1/4)": TWO}),
+        curves_in_words(found, [1]),
+        clean("single-neuron"),
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from tasks.reproduction.figures import information_curves
+from tasks.reproduction.figures import clean, curves_in_words, information_curves
 from tasks.reproduction.reading import at, brackets, peak, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 
@@ -34,12 +34,15 @@ def claims(results: Results) -> Iterable[Claim]:
 
 
 def plates(results: Results) -> Iterable[Plate]:
+    found = sweep(results["two-neurons"])
     yield Plate(
         "information",
         "Information of both neurons while they are trained",
         "I(X; T) in nats over epochs, one step each; bands are brackets, a line for each seed. Dotted: ln 8 of eight "
         "separate outputs.",
-        information_curves(sweep(results["two-neurons"]), [1, 2], levels={"ln 8": math.log(8)}),
+        information_curves(found, [1, 2], levels={"ln 8": math.log(8)}),
+        curves_in_words(found, [1, 2]),
+        clean("two-neurons"),
     )
 
 

@@ -11,6 +11,11 @@ from ib_core.networks.objective import OBJECTIVES, check_radius
 from tasks.sweep.laws import is_column
 
 
+def no_training(value: Any) -> Any:
+    """`training: none`."""
+    return None if value == "none" else value
+
+
 class Shift(Settings):
     """A shift that training sees."""
 

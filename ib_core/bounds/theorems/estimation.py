@@ -10,7 +10,7 @@ from ib_core.bounds.theorem import Bound, PlugIn, Theorem
 from ib_core.bounds.theorems.entropy import GOLDFELD
 
 DELTA = 0.05  # probability that a bound on one estimate may fail
-PASSES = "here, by bounded differences over the passes: ib_core.bounds.passes"
+PASSES = "proved in `ib_core.bounds.passes`, by bounded differences over the passes"
 _risk = partial(Theorem, quantity="risk")
 
 
@@ -53,8 +53,9 @@ ENUMERATED_RISK = _risk(
     name="enumerated_risk",
     concerns=("estimation",),
     label="both entropies at once, enumerated inputs",
-    statement="E|I_SP - I(X;T_l)| is at most b(n_x) + (1/2) sqrt(sum_i n_x H_b(w_i/n_x)^2), 0 in the first layer, for "
-    "enumerated inputs with pooled passes and signals in [-r, r]^d.",
+    statement="E|I_{SP} − I(X;T_ℓ)| ≤ b(n_x) + ½ (n_x Σ_i H_b(w_i/n_x)²)^{1/2}",
+    hypotheses="Enumerated inputs of weights w_i, pooled passes, |S_j| ≤ r; 0 in layer 1, whose signal is a function "
+    "of x.",
     source=PASSES,
     function=bounds.enumerated_risk,
     bound=lambda case: Bound(_enumerated_risk(case), "the same with both entropies at once"),
@@ -63,9 +64,11 @@ ESTIMATION_RISK = _risk(
     name="estimation_risk",
     concerns=("estimation", "bracket"),
     label="sharp bound, enumerated inputs",
-    statement="E|I_SP - I(X;T_l)| is at most the bias and the spread of the pooled entropy and of the conditional one, "
-    "0 in the first layer, for enumerated inputs with pooled passes and signals in [-r, r]^d.",
-    source="here, bias by chi^2 and spread by McDiarmid's inequality: ib_core.bounds.risk",
+    statement="E|I_{SP} − I(X;T_ℓ)| ≤ ln(1 + A_β^d max_i w_i/n_x) + s + b(n_x) + v(n_x) (Σ_i w_i²)^{1/2}, s = ½ (n_x "
+    "Σ_i H_b(w_i/n_x)²)^{1/2}",
+    hypotheses="Enumerated inputs of weights w_i, pooled passes, |S_j| ≤ r; 0 in layer 1, whose signal is a function "
+    "of x.",
+    source="proved in `ib_core.bounds.risk`: the bias by χ², the spread by McDiarmid's inequality",
     function=bounds.estimation_risk,
     bound=lambda case: Bound(
         bounds.estimation_risk(case.weights, case.n_passes, case.d, case.beta, case.layer, case.half_width),
@@ -76,9 +79,9 @@ INFORMATION_RISK = _risk(
     name="information_risk",
     concerns=("estimation", "sampled"),
     label="sharp bound, sampled inputs",
-    statement="E|I_SP - I(X;T_l)| for n inputs drawn from the law with n_x passes each and signals in [-r, r]^d is at "
-    "most b(n) + v(n) + b(n_x) + v(n_x) / sqrt(n) + C_d / (2 sqrt(n)), b the bias and v the spread of an entropy.",
-    source="here, from the bias and the spread of the plug-in entropy: ib_core.bounds.risk",
+    statement="E|I_{SP} − I(X;T_ℓ)| ≤ b(n) + v(n) + b(n_x) + v(n_x)/√n + C_d/(2√n)",
+    hypotheses="n inputs drawn from P with n_x passes each, |S_j| ≤ r; C_d is the capacity of the layer alone.",
+    source="proved in `ib_core.bounds.risk`, from the bias and the spread of the plug-in entropy",
     function=bounds.information_risk,
     bound=lambda case: _sampled(
         case,
@@ -93,9 +96,9 @@ ESTIMATION = (
         name="sampled_risk",
         concerns=("estimation",),
         label="without a capacity, sampled inputs",
-        statement="E|I_SP - I(X;T_l)| for n inputs drawn from the law with n_x passes each and signals in [-r, r]^d is "
-        "at most max(b(n), b(n_x)) + (sqrt(n)/2) H_b(1/n).",
-        source="here, by bounded differences over the inputs: ib_core.bounds.sampled",
+        statement="E|I_{SP} − I(X;T_ℓ)| ≤ max{b(n), b(n_x)} + ½ √n H_b(1/n)",
+        hypotheses="n inputs drawn from P with n_x passes each, |S_j| ≤ r; b(n_x) is left out in layer 1.",
+        source="proved in `ib_core.bounds.sampled`, by bounded differences over the inputs",
         function=bounds.sampled_risk,
         bound=lambda case: _sampled(
             case,
@@ -108,9 +111,9 @@ ESTIMATION = (
         name="information_risk_printed",
         concerns=("estimation", "sampled"),
         label="Goldfeld et al. Prop. 1 with eq. (52)",
-        statement="E|I_SP - I(X;T_l)| for n inputs drawn from the law with n passes each and signals in [-1, 1]^d is "
-        "at most 2 Delta(n) + d ln(1 + 1/beta^2) / (4 sqrt(n)), Delta(n) the risk of the entropy by eq. (52), which "
-        "holds for n large enough.",
+        statement="E|I_{SP} − I(X;T_ℓ)| ≤ 2 Δ(n) + d ln(1 + 1/β²)/(4√n)",
+        hypotheses="n inputs drawn from P with n passes each, |S_j| ≤ 1. Δ(n) is the risk of the entropy by eq. (52), "
+        "which holds for n large enough.",
         source=f"{GOLDFELD}, Proposition 1 and eq. (52)",
         standing="large enough",
         function=bounds.information_risk_printed,
@@ -122,7 +125,8 @@ ESTIMATION = (
         name="information_risk_printed_sharp",
         concerns=("sampled",),
         label="Goldfeld et al. Prop. 1 with the sharp entropy risk",
-        statement="information_risk_printed with the sharp risk of the entropy for Delta(n), for every n.",
+        statement="E|I_{SP} − I(X;T_ℓ)| ≤ 2 Δ(n) + d ln(1 + 1/β²)/(4√n)",
+        hypotheses="As `information_risk_printed`, with Δ(n) = b(n) + v(n), for every n.",
         source=f"{GOLDFELD}, Proposition 1",
         function=bounds.information_risk_printed,
         bound=lambda case: _printed(case, bounds.entropy_risk),
@@ -131,8 +135,8 @@ ESTIMATION = (
         name="information_risk_slides",
         concerns=("estimation", "sampled"),
         label="slides' 8cd, a misprint and no bound",
-        statement="(8 c d + d ln(1 + 1/beta^2)) / (4 sqrt(n)) for an entropy risk c^d / sqrt(n): a misprint of 8 c^d "
-        "and no bound; for comparison.",
+        statement="(8 c d + d ln(1 + 1/β²))/(4√n)",
+        hypotheses="For an entropy risk c^d/√n: a misprint of 8 c^d, and no bound. Shown for comparison.",
         source=f"slides on {GOLDFELD}",
         standing="misprint",
         function=bounds.information_risk_slides,
@@ -142,9 +146,9 @@ ESTIMATION = (
         name="shift_and_risk",
         concerns=("shifted_estimate",),
         label="smallest bound + risk",
-        statement="E|I(X';T_l) - I_SP| for the plug-in on clean data is at most the smallest bound on the deviation "
-        "and enumerated_risk together.",
-        source="triangle inequality",
+        statement="E|I(X′;T_ℓ) − I_{SP}| ≤ Δ + R",
+        hypotheses="I_{SP} is the plug-in under P. Δ is the smallest bound on |ΔI|, and R that of `enumerated_risk`.",
+        source="the triangle inequality",
         function=bounds.enumerated_risk,
         bound=lambda case: Bound(
             case.shift + _enumerated_risk(replace(case, weights=case.reference)),
@@ -155,9 +159,10 @@ ESTIMATION = (
         name="shift_and_passes",
         concerns=("shifted_estimate",),
         label="smallest bound + passes",
-        statement="|I(X';T_l) - I_SP| for the plug-in on clean data is at most the smallest bound on the deviation, "
-        f"b(n_x) and the deviation over the passes together, with probability {1 - DELTA:g}.",
-        source=f"triangle inequality, and {PASSES}",
+        statement="|I(X′;T_ℓ) − I_{SP}| ≤ Δ + b(n_x) + (½ ln(2/η) n_x Σ_i H_b(w_i/n_x)²)^{1/2}",
+        hypotheses=f"With probability 1 − η, η = {DELTA:g}. I_{{SP}} is the plug-in under P, Δ the smallest bound on "
+        "|ΔI|; enumerated inputs, |S_j| ≤ r; Δ alone in layer 1.",
+        source=f"the triangle inequality; {PASSES}",
         function=bounds.shift_and_passes,
         bound=_shift_and_passes,
     ),

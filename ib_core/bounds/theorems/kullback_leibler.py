@@ -29,9 +29,9 @@ KULLBACK_LEIBLER = (
         name="kl_seed",
         form="seed",
         label="KL: ε* ln(N−1) + H(ε*)",
-        statement="tv_seed at eps*, the largest total variation that D(P' || P) up to kappa allows; ln N beyond "
-        "eps* = 1 - 1/N.",
-        source=f"{MASS}; eps* from Fedotov, Harremoes and Topsoe, IEEE Trans. Inform. Theory 49 (2003) 1491",
+        statement="|ΔI| ≤ ε* ln(N − 1) + H_b(ε*)",
+        hypotheses="D(P′‖P) ≤ κ, with ε* = ε*(κ); ln N where ε* > 1 − 1/N.",
+        source=f"{MASS}; ε*(κ) by Fedotov, Harremoes and Topsoe, IEEE Trans. Inform. Theory 49 (2003) 1491",
         function=bounds.kl_seed,
         bound=lambda case: Bound(
             bounds.kl_seed(case.kl, case.n), "supports differ" if math.isinf(case.kl) else "KL exact"
@@ -41,8 +41,9 @@ KULLBACK_LEIBLER = (
         name="kl_capacity",
         form="capacity",
         label="KL: ε* C + H(ε*)",
-        statement="tv_capacity at eps*, the largest total variation that D(P' || P) up to kappa allows.",
-        source=f"{MASS}; eps* as for kl_seed",
+        statement="|ΔI| ≤ ε* C + H_b(min{ε*, ½})",
+        hypotheses="D(P′‖P) ≤ κ, with ε* = ε*(κ); C as for `tv_capacity`.",
+        source=f"{MASS}; ε*(κ) as for `kl_seed`",
         function=bounds.kl_capacity,
         bound=lambda case: Bound(bounds.kl_capacity(case.kl, case.capacity), f"C = {case.capacity:.4g} nats"),
     ),
@@ -51,8 +52,9 @@ KULLBACK_LEIBLER = (
         form="pointwise",
         uses_data=True,
         label="KL: M ε* + κ",
-        statement="|I(X';T_l) - I(X;T_l)| is at most M eps* + kappa at D(P' || P) up to kappa, M the range of i(x) of "
-        f"clean data on the support of P, widened by {IN_WORDS}, eps* as for kl_seed.",
+        statement="|ΔI| ≤ (max i − min i) ε*(κ) + κ",
+        hypotheses="P′ lives on the atoms of P and D(P′‖P) ≤ κ; the extremes of i are over these atoms. i(x) is "
+        f"estimated; its range is widened by {IN_WORDS}.",
         source=GOLDEN,
         function=bounds.kl_pointwise,
         bound=_kl_pointwise,
@@ -61,9 +63,11 @@ KULLBACK_LEIBLER = (
         name="kl_golden",
         form="golden",
         uses_data=True,
-        label="KL: from i(x)",
-        statement="I(X';T_l) lies between the smallest mean of i(x) of clean data at D(P' || P) up to kappa, less "
-        f"kappa, and the largest; both ends of i(x) are widened by {IN_WORDS}.",
+        label="KL: golden, i(x)",
+        statement="min_{D(Q‖P) ≤ κ} E_Q i − κ ≤ I(X′;T_ℓ) ≤ max_{D(Q‖P) ≤ κ} E_Q i = inf_{λ > 0} (κ + ln E_P e^{λ i}) "
+        "/ λ",
+        hypotheses="P′ lives on the atoms of P and D(P′‖P) ≤ κ. i(x) is estimated from both sides; both ends are "
+        f"widened by {IN_WORDS}.",
         source=f"{GOLDEN}; Donsker and Varadhan's variational formula",
         function=bounds.golden_certificate,
         bound=_kl_golden,

@@ -9,13 +9,12 @@ from ib_core.estimate import IN_WORDS
 
 _theorem = partial(Theorem, concerns=("label",), quantity="label", uses_data=True, above=False)
 
-STATEMENT = (
-    "I(T;Y) of the last layer T, a cut, is at least min H(Y) - max E loss, both over the laws Q of (X, Y) on the atoms "
-    "of P with {ball}; the loss of an atom is the cross-entropy of the read-out averaged over the noise, and its mean "
-    f"under the worst law is widened by {IN_WORDS}. There is no such bound on I(X;T): what the read-out ignores moves "
-    "it at will."
+HYPOTHESES = (
+    "T is the last layer and a cut. Q runs over the laws of (X, Y) on the atoms of P. The loss of an atom is the "
+    f"cross-entropy of the read-out, averaged over the noise; the largest mean loss is widened by {IN_WORDS}. For "
+    "I(X;T) there is no such bound: inputs that the read-out ignores can move it freely."
 )
-BARBER = "Barber and Agakov, The IM algorithm, NeurIPS 2003: H(Y|T) <= E loss under every Q"
+BARBER = "Barber and Agakov, The IM algorithm, NeurIPS 2003: H(Y|T) ≤ E loss under every Q"
 
 
 LABEL = (
@@ -23,7 +22,8 @@ LABEL = (
         name="label_tv",
         distance="tv",
         label="TV: min H(Y) − max E loss",
-        statement=STATEMENT.format(ball="TV(P, Q) up to eps"),
+        statement="I_{P′}(T;Y) ≥ min_{TV(Q, P) ≤ ε} H_Q(Y) − max_{TV(Q, P) ≤ ε} E_Q loss",
+        hypotheses=HYPOTHESES,
         source=f"{BARBER}; the entropy by Ho and Yeung, IEEE Trans. Inform. Theory 56 (2010) 5906",
         function=bounds.label_tv,
         bound=lambda case: _applied(bounds.label_tv, case.tv, case, "TV"),
@@ -32,7 +32,8 @@ LABEL = (
         name="label_kl",
         distance="kl",
         label="KL: min H(Y) − max E loss",
-        statement=STATEMENT.format(ball="D(Q || P) up to kappa"),
+        statement="I_{P′}(T;Y) ≥ min_{D(Q‖P) ≤ κ} H_Q(Y) − max_{D(Q‖P) ≤ κ} E_Q loss",
+        hypotheses=HYPOTHESES,
         source=f"{BARBER}; Donsker and Varadhan's variational formula for both extremes",
         function=bounds.label_kl,
         bound=lambda case: None if case.kl == float("inf") else _applied(bounds.label_kl, case.kl, case, "KL"),

@@ -8,8 +8,8 @@ from ib_core import bounds
 from ib_core.bounds.theorem import Bound, Clean, Shift, Theorem
 from ib_core.estimate import IN_WORDS
 
-MASS = "here, by the decomposition of P and P' into common and moved mass: ib_core.bounds.reweighting"
-GOLDEN = "here, from I(P') - I(P) = E_P' i - E_P i - D(P'_T || P_T): ib_core.bounds.pointwise"
+MASS = "proved in `ib_core.bounds.reweighting`, by splitting P and P′ into common and moved mass"
+GOLDEN = "proved in `ib_core.bounds.pointwise`, from the golden formula"
 ELSEWHERE = Bound(math.inf, "the law has other atoms")
 _theorem = partial(Theorem, concerns=("deviation",), quantity="change", distance="tv")
 
@@ -55,8 +55,9 @@ TOTAL_VARIATION = (
         name="tv_seed",
         form="seed",
         label="TV: ε ln(N−1) + H(ε)",
-        statement="|I(X';T_l) - I(X;T_l)| is at most eps ln(N - 1) + H_b(eps) with eps = TV(P, P') and N the atoms of "
-        "both supports together, for any channel; in a ball up to eps = 1 - 1/N.",
+        statement="|ΔI| ≤ ε ln(N − 1) + H_b(ε)",
+        hypotheses="For any channel, with discrete or continuous output; ε is the exact total variation. For every "
+        "law within TV ≤ ε it holds up to ε = 1 − 1/N.",
         source=MASS,
         function=bounds.tv_seed,
         bound=lambda case: Bound(bounds.tv_seed(case.tv, case.n), f"TV {case.tv_how}, N = {case.n}"),
@@ -65,8 +66,9 @@ TOTAL_VARIATION = (
         name="tv_capacity",
         form="capacity",
         label="TV: ε C + H(ε)",
-        statement="|I(X';T_l) - I(X;T_l)| is at most eps C + H_b(min(eps, 1/2)) at TV(P, P') up to eps, C the smallest "
-        "capacity cap of the layers up to l; from measured power where the activation has no bound.",
+        statement="|ΔI| ≤ ε C + H_b(min{ε, ½})",
+        hypotheses="For every law within TV ≤ ε. Where the activation has no bound, C follows from the measured power "
+        "of the signal and is as good as that measurement.",
         source=MASS,
         function=bounds.tv_capacity,
         bound=lambda case: Bound(bounds.tv_capacity(case.tv, case.capacity), f"C = {case.capacity:.4g} nats"),
@@ -75,9 +77,10 @@ TOTAL_VARIATION = (
         name="tv_golden",
         form="golden",
         uses_data=True,
-        label="TV: from i(x)",
-        statement="I(X';T_l) lies between the least and the largest value that i(x) of clean data allows at TV(P, P') "
-        f"up to eps on the atoms of P; both ends of i(x) are widened by {IN_WORDS}.",
+        label="TV: golden, i(x)",
+        statement="E_P i − max_{μ ≤ P, |μ| = ε} ∫ i dμ − (1 − ε) ln(1/(1 − ε)) ≤ I(X′;T_ℓ) ≤ max_{TV(Q, P) ≤ ε} E_Q i",
+        hypotheses="P′ lives on the atoms of P. i(x) is estimated from both sides; both ends are widened by "
+        f"{IN_WORDS}.",
         source=GOLDEN,
         function=bounds.tv_certificate,
         bound=_tv_golden,
@@ -87,10 +90,10 @@ DIRECTIONAL = (
     _theorem(
         name="tv_directional",
         label="TV: by sign, from H",
-        statement="The fall is at most eps min(H(A), C) + H_b(eps), A the law of the mass that P loses, and the rise "
-        "the same with the law B of the mass that P' gains; for reweightings. Where the bracket of the change excludes "
-        "0 the one of its sign counts, else the larger.",
-        source="here, by common and moved mass: ib_core.bounds.directional",
+        statement="−min{ε min{H(A), C} + H_b(ε), H(P), C} ≤ ΔI ≤ min{ε min{H(B), C} + H_b(ε), H(P′), C}",
+        hypotheses="Reweightings. Where the bracket of ΔI excludes 0, the end of its sign counts; elsewhere the "
+        "larger one.",
+        source="proved in `ib_core.bounds.directional`, by splitting P and P′ into common and moved mass",
         function=bounds.tv_directional,
         bound=_tv_directional,
     ),
@@ -98,9 +101,10 @@ DIRECTIONAL = (
         name="tv_directional_measured",
         uses_data=True,
         label="TV: by sign, from I",
-        statement="The change lies between eps (I(B) - I(A)) - H_b(eps) and eps (I(B) - I(A)) + H_b(eps), for "
-        "reweightings, with the brackets of I(A) and I(B), the information of the removed and of the added mass.",
-        source="here, by common and moved mass: ib_core.bounds.directional",
+        statement="ε (I(B) − I(A)) − H_b(ε) ≤ ΔI ≤ ε (I(B) − I(A)) + H_b(ε)",
+        hypotheses="Reweightings. I(A) and I(B), the information of the layer under A and B, enter with their "
+        "brackets; the end that counts is chosen as for `tv_directional`.",
+        source="proved in `ib_core.bounds.directional`, by splitting P and P′ into common and moved mass",
         function=bounds.tv_directional_measured,
         bound=_tv_directional_measured,
     ),

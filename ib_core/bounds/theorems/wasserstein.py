@@ -36,10 +36,10 @@ WASSERSTEIN = (
     _theorem(
         name="wasserstein",
         label="W: √d L W₂ / β",
-        statement="|I(X';T'_l) - I(X;T_l)| is at most (sqrt(d) L / beta)(W_2 + W_1 above the first layer), and for "
-        "signals in a box of diameter D at most (D L / beta^2) W_1, twice that above the first layer; L is a Lipschitz "
-        "constant of the input's way to the signal, W_1 and W_2 are distances of the input laws or bounds of them.",
-        source="here, along the Brenier map, by Fisher information at most d / beta^2: ib_core.bounds.wasserstein; "
+        statement="|ΔI| ≤ min{(√d L/β)(W_2 + 1_{ℓ≥2} W_1), (δ L/β²)(1 + 1_{ℓ≥2}) W_1}",
+        hypotheses="The map X → S_ℓ is L-Lipschitz for fixed noise; W_1 and W_2 are distances of the input laws, or "
+        "upper bounds of them. The second form needs |S_j| ≤ r.",
+        source="proved in `ib_core.bounds.wasserstein`, along the Brenier map, with Fisher information at most d/β²; "
         "compare Polyanskiy and Wu, arXiv:1504.04419",
         function=bounds.wasserstein,
         bound=_wasserstein,
@@ -47,8 +47,8 @@ WASSERSTEIN = (
     _theorem(
         name="polyanskiy_wu",
         label="W₂: Polyanskiy and Wu",
-        statement="The W_2 form of wasserstein with an older constant, larger by (1 + sqrt(1 + b^2)) / b at "
-        "b = beta / r, for signals in [-r, r]^d; for comparison.",
+        statement="|ΔI| ≤ (√d L/β)(W_2 + 1_{ℓ≥2} W_1) (1 + √(1 + b²))/b, b = β/r",
+        hypotheses="As the first form of `wasserstein`, with |S_j| ≤ r: an older and larger constant, for comparison.",
         source="Polyanskiy and Wu, arXiv:1504.04419, Propositions 1 and 2",
         function=bounds.polyanskiy_wu,
         bound=_polyanskiy_wu,
@@ -57,11 +57,11 @@ WASSERSTEIN = (
         name="wasserstein_coupled",
         uses_data=True,
         label="W: from the signals",
-        statement="The forms of wasserstein after the fact, with the root mean square or the mean of how far the "
-        "signals moved under common noises in place of L W. It is exact for the channel that the stored passes make "
-        "up, whose change it is held against; in the first layer that is the true one.",
-        channel="stored passes",
-        source="here, from the bounds on an entropy under W_2 and W_1: ib_core.bounds.wasserstein",
+        statement="|ΔI| ≤ min{(√d/β)[(E|ΔS|²)^{1/2} + 1_{ℓ≥2} E_x(E[|ΔS|² | x])^{1/2}], (δ/β²)(1 + 1_{ℓ≥2}) E|ΔS|}",
+        hypotheses="ΔS = S_ℓ − S′_ℓ under the same noise, for coupled inputs x and x′. The means are over the stored "
+        "passes, so the bound is exact for their channel and is held against the change of the plug-in; in layer 1 "
+        "that channel is the true one. The second form needs |S_j| ≤ r.",
+        source="proved in `ib_core.bounds.wasserstein`, from the bounds on an entropy under W_2 and W_1",
         function=bounds.wasserstein_coupled,
         bound=_wasserstein_coupled,
     ),

@@ -128,6 +128,11 @@ class Arranged:
         layers = self.tables.information["layer"].unique()
         return [int(layer) for layer in np.sort(layers) if layer > 0]
 
+    def layers_of(self, case: Case) -> list[int]:
+        """The layers of a case, those without numbers too."""
+        layers = case.of(self.tables.information)["layer"].unique()
+        return [int(layer) for layer in np.sort(layers) if layer > 0]
+
     @cached_property
     def seeds(self) -> list[int]:
         return [int(seed) for seed in np.sort(self.tables.information["seed"].unique())]

@@ -53,43 +53,39 @@ def _tightness_words(arranged: Arranged, audit: pd.DataFrame) -> Iterator[str]:
         count(audit["seed"].nunique(), "seed"),
     ]
     yield (
-        f"At epoch {arranged.epoch}, {count(len(audit), 'deviation')} ({', '.join(scope)}) were held against "
-        f"{count(int(audit['theorems'].sum()), 'bound')}."
+        f"At epoch {arranged.epoch}, {count(int(audit['theorems'].sum()), 'bound')} on {count(len(audit), 'change')} "
+        f"({', '.join(scope)}) were checked."
     )
     broken, silent = int(audit["broken"].sum()), int(audit["vacuous"].sum())
     if broken:
         yield (
-            f"Violated, with all of the bracket beyond the bound: {broken}. An estimate, a distance or the code is "
-            "wrong there, and what follows rests on the other bounds."
+            f"Violated, with the whole bracket beyond the bound: {broken}. An estimate, a distance or the code is "
+            "wrong there; what follows rests on the other bounds."
         )
     else:
         half = WIDTH * audit["measured_stderr"].median()
         yield (
-            "None of them is violated: no bracket lies wholly beyond its bound. Brackets reach "
-            f"{number(half)} nats to either side in the median, so that smaller violations would not show."
+            "None is violated: no bracket lies wholly beyond its bound. The brackets reach "
+            f"{number(half)} nats to either side in the median, so smaller violations would not show."
         )
     nothing = int(audit["saying_nothing"].sum())
-    every = (
-        f"for {silent} of the {len(audit)} deviations every one is"
-        if silent
-        else "no deviation is left without a bound"
-    )
-    yield f"{nothing} of the bounds are vacuous; {every}."
+    every = f"for {silent} of the {len(audit)} changes all are" if silent else "every change has one that is not"
+    yield f"{nothing} of the bounds {'is' if nothing == 1 else 'are'} vacuous; {every}."
     unresolved = int((audit["unresolved"] & ~audit["vacuous"]).sum())
     if unresolved:
         yield (
-            f"{unresolved} brackets that a bound limits have their middle beyond it, where no change can be: they are "
-            "too wide to say how tight it is."
+            f"For {count(unresolved, 'change')} the middle of the bracket exceeds the bound: the bracket is too wide "
+            "to say how tight the bound is."
         )
     useful = audit[~audit["vacuous"] & audit["tightness"].notna()]
     clear = useful[useful["clear"]]
     if clear.empty:
-        yield "No deviation that a bound limits has a bracket without 0, so tightness was not measured."
+        yield "No clear change has a bound that is not vacuous, so tightness was not measured."
         return
     most = clear.loc[clear["tightness"].idxmax()]
     yield (
-        f"Of the {len(clear)} deviations that are limited and whose bracket excludes 0, the median is "
-        f"{percent(clear['tightness'].median())} of its smallest bound and the tightest {percent(most['tightness'])}: "
+        f"{count(len(clear), 'clear change has', 'clear changes have')} a bound that is not vacuous. The median of "
+        f"the tightness is {percent(clear['tightness'].median())}, the largest {percent(most['tightness'])}: "
         f"{number(most['measured'])} of {number(most['bound'])} nats by “{named(most['theorem']).label}”, "
         f"layer {most['layer']} under {at_size(most['shift'], most['size'], most['metric'])}."
     )
@@ -97,27 +93,27 @@ def _tightness_words(arranged: Arranged, audit: pd.DataFrame) -> Iterator[str]:
     for metric, rows in useful.groupby("metric", sort=False):
         theorems = rows["theorem"].value_counts()
         label = named(theorems.index[0]).label
-        parts.append(f"for {KINDS.get(str(metric), metric)}, “{label}” ({theorems.iloc[0]} of {len(rows)})")
-    yield f"Most often the smallest bound is, {'; '.join(parts)}."
+        parts.append(f"“{label}” for {KINDS.get(str(metric), metric)} ({theorems.iloc[0]} of {len(rows)})")
+    yield f"Most often the smallest bound is {'; '.join(parts)}."
 
 
 def _worst_words(beside: pd.DataFrame) -> Iterator[str]:
     """How near the swept families come to the worst law found in a ball of their size, and whose the slack is."""
     if beside.empty:
-        yield "No ball of these sizes was searched for its worst law, so it is open whose the slack is."
+        yield "No worst law was searched at these sizes, so it is open how much of the slack is due to the shift."
         return
     clear = beside[beside["clear"] & beside["share"].notna()]
     if len(clear):
         top = clear.loc[clear["share"].idxmax()]
         yield (
-            "Of the largest change in their direction found in the ball of their size, the swept families reach "
-            f"{percent(clear['share'].median())} in the median and {percent(top['share'])} at most "
-            f"({at_size(top['shift'], top['size'], top['metric'])}, layer {top['layer']})."
+            "The worst law within the same distance, as far as the search found it, changes the information more: in "
+            f"the median a family reaches {percent(clear['share'].median())} of that change, at most "
+            f"{percent(top['share'])} ({at_size(top['shift'], top['size'], top['metric'])}, layer {top['layer']})."
         )
         if top["share"] > 1:
             yield (
-                "Above all of it means that the search, on passes of its own, found less than there is, or that the "
-                "middle of a bracket is off by what the bracket allows."
+                "More than 100 % means that the search, which uses passes of its own, missed the worst law, or that "
+                "the middle of a bracket is off by as much as the bracket allows."
             )
     balls = beside.drop_duplicates([*CELL, *BALL])
     balls = balls[balls["found_clear"]]
@@ -125,11 +121,11 @@ def _worst_words(beside: pd.DataFrame) -> Iterator[str]:
     slack = slack[~balls["ball_vacuous"] & (slack < math.inf)]
     if len(slack):
         yield (
-            f"A bound that is not vacuous is {number(slack.median(), 1)} times the largest change found in its ball in "
-            f"the median, {number(slack.min(), 1)} times at least: that much of the slack is the theorem's or the "
-            "search's, the rest is due to the shift."
+            f"A bound that is not vacuous is {number(slack.median(), 1)} times the change of the worst law in the "
+            f"median, {number(slack.min(), 1)} times at least. That part of the slack is due to the theorem or the "
+            "search, the rest to the shift."
         )
-    yield f"The searches end with a duality gap of at most {beside['gap'].max():.1g} nats for the largest information."
+    yield f"The search for the largest information ends at a duality gap of at most {beside['gap'].max():.1g} nats."
 
 
 def _origin_words(table: pd.DataFrame) -> Iterator[str]:
@@ -140,9 +136,9 @@ def _origin_words(table: pd.DataFrame) -> Iterator[str]:
     miss = ((table["change"] - table["predicted"]).abs() / table["change"].abs()).median()
     mass = int((table["mass"].abs() > table["mixing"].abs()).sum())
     yield (
-        f"Under reweightings ({count(len(table), 'change')} whose bracket excludes 0) the first-order prediction from "
-        f"clean data misses the change by {percent(miss)} in the median; the moved mass itself outweighs its mixing "
-        f"with the rest in {mass} of {len(table)}."
+        f"For reweightings ({count(len(table), 'clear change')}) the first-order prediction from clean inputs misses "
+        f"the change by {percent(miss)} in the median. The mass term is larger than the mixing term in {mass} of "
+        f"{len(table)}."
     )
 
 
@@ -156,7 +152,7 @@ def summary(arranged: Arranged) -> list[Table]:
         "median tightness",
         "largest",
     ]
-    head += ["vacuous", "all vacuous", "of the worst found"]
+    head += ["vacuous bounds", "changes with vacuous bounds only", "of the worst found"]
     found = []
     for case in arranged.cases:
         rows: list[list[Any]] = []
@@ -243,5 +239,5 @@ def ball_table(arranged: Arranged) -> Table:
         for case in arranged.cases
         for (metric, layer, size), ball in case.of(found).groupby(["metric", "layer", "size"])
     ]  # fmt: skip
-    head = ["noise", "ball", "layer", "radius", "I(reference)", "largest found", "certified ≤", "smallest found"]
+    head = ["network", "metric", "layer", "radius", "I(X; T)", "largest found", "certified ≤", "smallest found"]
     return Table([*head, "certified ≥", "smallest bound", "theorem", "gap"], rows)

@@ -13,26 +13,32 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
 from ib_core.bounds.theorems import among, named, of_balls
-from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, VACUOUS
-from tasks.page.page import figure_style as style
+from tasks.page import figure_style as style
+from tasks.page.figure_style import DOTTED, FAINT, INK, VACUOUS, WHITE
+from tasks.page.page import Picture
+from tasks.page.tables import series
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.schema import OVER_SEEDS, form_column
 from tasks.sweep.sizes import LABELS, METRICS, size_label, size_text, title
 
-ACROSS = 3  # panels side by side
+ACROSS, FEW, LETTERED = 3, 6, 9  # panels side by side, one more of few sizes; sizes that leave room for a letter
+ROW = 0.2  # inches, of a ball
 LINEAR = 0.01  # nats; below, the axis of a change is linear
 
 
 def tightness(arranged: Arranged, case: Case) -> Figure:
     """Measured deviation in percent of its smallest valid bound: layer by size, a panel per family."""
     families = list(arranged.families)
-    rows = -(-len(families) // ACROSS)
+    most = max(len(arranged.laws_of(family)) for family in families)
+    across = min(ACROSS + (most <= FEW), len(families))
+    rows = -(-len(families) // across)
     height = 0.3 * max(len(arranged.layers), 2)
     here = case.of(arranged.audit)
     top = 0.64 + style.LINE
-    figure, panels = style.sheet(rows, min(ACROSS, len(families)), height, (0.35, 0.75), bar=True, top=top)
+    figure, panels = style.sheet(rows, across, height, (0.35, 0.75), bar=True, top=top)
     letters = {theorem.name: chr(ord("a") + k) for k, theorem in enumerate(among(here["theorem"]))}
-    scale = LogNorm(1e-3, 1)
+    scale = ScalarMappable(LogNorm(1, 100), "YlGnBu")
     for k, axes in enumerate(panels.ravel()):
         if k < len(families):
             _tightness_panel(axes, arranged, here[here["shift"] == families[k]], families[k], letters, scale)
@@ -40,35 +46,34 @@ def tightness(arranged: Arranged, case: Case) -> Figure:
             axes.set_axis_off()
     handles = [Line2D([], [], ls="", label=f"{letter}  {named(name).label}") for name, letter in letters.items()]
     style.legend(figure, [*handles, Patch(**VACUOUS, label="every bound vacuous")], case.label)
-    style.colour_bar(figure, panels, ScalarMappable(scale, "YlGnBu"), "tightness")
+    style.colour_bar(figure, panels, scale, "tightness, %")
     return figure
 
 
 def _tightness_panel(
-    axes: Axes, arranged: Arranged, here: pd.DataFrame, family: str, letters: dict[str, str], scale: LogNorm
+    axes: Axes, arranged: Arranged, here: pd.DataFrame, family: str, letters: dict[str, str], scale: ScalarMappable
 ) -> None:
     """One cell per layer and size: the mean over seeds, and the letter of the bound that is smallest in most."""
     sizes = [size for size in arranged.laws_of(family)["size"] if size > 0] or [0.0]
     cells = here.groupby(["layer", "size"])
-    ratio = cells["tightness"].mean().where(~cells["vacuous"].all())
-    table = ratio.unstack("size").reindex(arranged.layers, columns=sizes)
-    axes.imshow(table.to_numpy(dtype=float), cmap="YlGnBu", norm=scale, aspect="auto")
+    percent = 100 * cells["tightness"].mean().where(~cells["vacuous"].all())
+    table = percent.unstack("size").reindex(arranged.layers, columns=sizes)
+    style.cells(axes, table.to_numpy(dtype=float), scale)
     axes.patch.set(**VACUOUS)
-    axes.grid(False)
     missing = table.isna() & ~cells.size().unstack("size").reindex(arranged.layers, columns=sizes).notna()
     for row, column in zip(*np.nonzero(missing), strict=True):
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, lw=0, facecolor="white"))
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, lw=0, facecolor=WHITE))
     clear, theorem = cells["clear"].all(), cells["theorem"].agg(lambda names: names.mode().max())
-    for (layer, size), value in ratio.dropna().items():
-        text = "○" if not clear[layer, size] else f"{100 * value:.0f}" if value >= 0.005 else "<1"
-        if len(sizes) <= 9:
+    for (layer, size), value in percent.dropna().items():
+        text = "○" if not clear[layer, size] else f"{value:.0f}" if value >= 0.5 else "<1"
+        if len(sizes) <= LETTERED:
             text += f" {letters[theorem[layer, size]]}"
         axes.text(sizes.index(size), arranged.layers.index(layer), text, ha="center", va="center", fontsize=7.5,
-                  color="white" if value > 0.15 else INK)  # fmt: skip
+                  color=style.on(scale.to_rgba(value)))  # fmt: skip
     for layer, size in cells["unresolved"].all()[lambda all_wide: all_wide].index:
         at = sizes.index(size), arranged.layers.index(layer)
         if not cells["vacuous"].all()[layer, size]:
-            axes.add_patch(Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, lw=0, facecolor="white"))
+            axes.add_patch(Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, lw=0, facecolor=WHITE))
             axes.text(*at, f"? {letters[theorem[layer, size]]}", ha="center", va="center", fontsize=7.5, color=INK)
     axes.set_title(title(family))
     every = max(1, -(-len(sizes) * 4 // 36))
@@ -78,42 +83,56 @@ def _tightness_panel(
 
 
 def worst_case(arranged: Arranged, case: Case) -> Figure:
-    """The change of I(X;T_l) over balls of laws: what was found, what is certain, and the families that were swept."""
+    """The change of I(X;T_l) over balls of laws, a row for each layer and radius: what was found, what is certain, and
+    the families that were swept at this size."""
     found = case.of(arranged.final(arranged.tables.worst_case))
     metrics = [metric for metric in METRICS if (found["metric"] == metric).any()]
-    layers = [layer for layer in arranged.layers if (found["layer"] == layer).any()]
-    figure, panels = style.sheet(
-        len(layers), len(metrics), 1.55, (0.5, 0.17), top=0.64 + style.LINE, sharex="col", sharey="row"
-    )
+    balls = found.groupby(["metric", "layer", "size"]).mean(numeric_only=True)
+    most = max(len(balls.loc[metric]) for metric in metrics)
+    top = 0.64 + style.LINE
+    figure, panels = style.sheet(1, len(metrics), ROW * most + 0.2, (0.75, 0), top=top)
     marks = {family: style.marker(k) for k, family in enumerate(arranged.families, start=1)}
-    for row, layer in enumerate(layers):
-        for column, metric in enumerate(metrics):
-            axes = panels[row, column]
-            ball = found[(found["layer"] == layer) & (found["metric"] == metric)]
-            _worst_panel(axes, ball.groupby("size").mean(numeric_only=True), style.colour(layer))
-            grid = np.sort(found.loc[found["metric"] == metric, "size"].unique())
-            label = f"radius in {LABELS[metric]}" if row == len(layers) - 1 else ""
-            style.size_axis(axes, np.concatenate([[0.0], grid]), label, room=0.06)
-            change = case.of(arranged.final(arranged.deviation))
-            change = change[(change["layer"] == layer) & (change["size"] > 0)]
-            for family in (name for name, other in arranged.families.items() if other == metric):
-                mine = change[change["shift"] == family].groupby("size")["middle"].mean()
-                x = style.place(mine.index, grid)
-                axes.plot(x, mine, ls="", marker=marks[family], ms=4.5, color=INK, mfc="none", mew=0.9)
-        panels[row, 0].set_ylabel(f"layer {layer}: ΔI, nats")
-    swept = [
-        Line2D([], [], ls="", marker=marks[family], ms=5, color=INK, mfc="none", label=title(family))
-        for family, metric in arranged.families.items()
-        if metric in metrics
-    ]
+    change = case.of(arranged.final(arranged.deviation))
+    for axes, metric in zip(panels[0], metrics, strict=True):
+        mine = balls.loc[metric]
+        families = [family for family, other in arranged.families.items() if other == metric]
+        swept = change[change["shift"].isin(families)].groupby(["layer", "size", "shift"])["middle"].mean()
+        for y, ((layer, size), ball) in enumerate(mine.iterrows()):
+            _worst_row(axes, y, ball, style.colour(layer))
+            for family in families:
+                if (layer, size, family) in swept.index:
+                    axes.plot(swept[layer, size, family], y, ls="", marker=marks[family], ms=5, color=INK, mfc="none",
+                              mew=0.9, zorder=4)  # fmt: skip
+        for y in np.flatnonzero(np.diff(mine.index.get_level_values("layer"))) + 0.5:
+            axes.axhline(y, color=FAINT, lw=0.4)
+        radii = mine.index.get_level_values("size")
+        names = [f"L{layer}  {size:g}" if radii.nunique() > 1 else f"L{layer}" for layer, size in mine.index]
+        axes.set_yticks(range(len(mine)), names)
+        axes.set(ylim=(len(mine) - 0.5, -0.5), title=f"radius {series(radii)} in {LABELS[metric]}", xlabel="ΔI, nats")
+        axes.grid(axis="y", visible=False)
+        axes.axvline(0, color=FAINT, lw=0.8)
+        _change_axis(axes, "x")
+    drawn = [family for family, metric in arranged.families.items() if metric in metrics]
     plain = f"± {' or '.join(_plain_forms())} form, the smaller"
     lines = [
-        Line2D([], [], color=INK, lw=1.8, marker=".", label="largest and smallest found"),
-        Line2D([], [], color=INK, lw=1, ls=DASHED, marker="_", ms=9, label="certified for every law of the ball"),
-        Line2D([], [], color=INK, lw=1, ls=DOTTED, marker="_", ms=17, label=plain),
+        Line2D([], [], color=INK, lw=1.8, marker=".", ms=8, label="smallest and largest found"),
+        Line2D([], [], color=INK, lw=0, marker="|", ms=7, mew=1.4, label="certified for every law of the ball"),
+        Line2D([], [], color=FAINT, lw=0, marker="|", ms=12, label=plain),
     ]
-    style.legend(figure, [*lines, *swept], case.label)
+    keys = [Line2D([], [], ls="", marker=marks[f], ms=5, color=INK, mfc="none", label=title(f)) for f in drawn]
+    style.legend(figure, [*lines, *keys], case.label)
     return figure
+
+
+def _worst_row(axes: Axes, y: float, ball: pd.Series, ink: str) -> None:
+    """What was found and what is proven of one ball; cut at information 0 and at the cap."""
+    floor, ceiling = -ball["reference"], max(ball["cap"] - ball["reference"], 0.0)
+    form = ball[[form_column(form) for form in _plain_forms()]].min()
+    ends = [-ball["fall"], ball["rise"]]
+    axes.plot(ends, [y, y], color=ink, lw=2.2, marker=".", ms=9, solid_capstyle="butt", zorder=3)
+    certified = np.clip([ball["lower"] - ball["reference"], ball["upper"] - ball["reference"]], floor, ceiling)
+    axes.plot(certified, [y, y], ls="", color=ink, marker="|", ms=7, mew=1.6)
+    axes.plot(np.clip([-form, form], floor, ceiling), [y, y], ls="", color=FAINT, marker="|", ms=12, mew=1.0)
 
 
 def _plain_forms() -> list[str]:
@@ -128,22 +147,6 @@ def _change_axis(axes: Axes, axis: str) -> None:
     getattr(axes, f"{axis}axis").set_major_formatter("{x:g}")
 
 
-def _worst_panel(axes: Axes, ball: pd.DataFrame, ink: str) -> None:
-    """What was found and what is proven, joined from radius to radius; cut at information 0 and at the cap."""
-    _change_axis(axes, "y")
-    axes.axhline(0, color=FAINT, lw=0.8)
-    if ball.empty:
-        return
-    x = style.place(ball.index, ball.index)
-    floor, ceiling = -ball["reference"], np.maximum(ball["cap"] - ball["reference"], 0.0)
-    forms = ball[[form_column(form) for form in _plain_forms()]].min(axis=1)
-    axes.vlines(x, -ball["fall"], ball["rise"], color=ink, alpha=0.25, lw=5)
-    for found, proven, sign in ((ball["rise"], ball["upper"], 1), (-ball["fall"], ball["lower"], -1)):
-        axes.plot(x, found, color=ink, lw=1.8, marker=".", ms=7)
-        for bound, dashes, width in ((proven - ball["reference"], DASHED, 9), (sign * forms, DOTTED, 17)):
-            axes.plot(x, bound.clip(floor, ceiling), color=ink, lw=1, ls=dashes, marker="_", ms=width)
-
-
 def attribution(arranged: Arranged, case: Case) -> Figure:
     """Left: the change that clean data predict against the measured one. Right: its mass and its mixing part."""
     table = case.of(arranged.final(arranged.tables.attribution))
@@ -156,6 +159,9 @@ def attribution(arranged: Arranged, case: Case) -> Figure:
         left.plot(points["predicted"], points["change"], ls="", ms=4, mfc="none", mew=0.9, **look)
     for axes, axis in ((left, "x"), (left, "y"), (right, "y")):
         _change_axis(axes, axis)
+    both = table[["predicted", "change"]]
+    reach = 1.5 * min(float(both.min().min()), -LINEAR), 1.5 * max(float(both.max().max()), LINEAR)
+    left.set(xlim=reach, ylim=reach)
     left.set(xlabel="predicted from clean data, nats", ylabel="measured change of I(X; T), nats")
     largest = table[table["size"] == table.groupby("shift")["size"].transform("max")]
     largest = largest.groupby([key for key in OVER_SEEDS if key != "epoch"], as_index=False).mean(numeric_only=True)
@@ -166,7 +172,7 @@ def attribution(arranged: Arranged, case: Case) -> Figure:
             x = k + (arranged.layers.index(bar.layer) - (len(arranged.layers) - 1) / 2) * width
             ink = style.colour(bar.layer)
             right.bar(x - width / 4, bar.mass, width / 2, color=ink)
-            right.bar(x + width / 4, bar.mixing, width / 2, color="white", edgecolor=ink, hatch="//////", lw=0.8)
+            right.bar(x + width / 4, bar.mixing, width / 2, color=WHITE, edgecolor=ink, hatch="//////", lw=0.8)
             right.plot([x - width / 2, x + width / 2], [bar.change] * 2, color=INK, lw=1.4)
     right.axhline(0, color=FAINT, lw=0.8)
     tops = largest.groupby("shift")["size"].max()
@@ -181,22 +187,27 @@ def attribution(arranged: Arranged, case: Case) -> Figure:
     handles = [
         *style.layer_handles(arranged.layers),
         Patch(fc=FAINT, label="mass"),
-        Patch(fc="white", ec=FAINT, hatch="//////", label="mixing"),
+        Patch(fc=WHITE, ec=FAINT, hatch="//////", label="mixing"),
         Line2D([], [], color=INK, lw=1.4, label="both: measured"),
     ]
     style.legend(figure, handles, case.label)
     return figure
 
 
-def draw_audit(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw_audit(arranged: Arranged) -> Iterator[Picture]:
     """Every figure of the audit that the tables have numbers for, with its name."""
     worst, parts = arranged.final(arranged.tables.worst_case), arranged.final(arranged.tables.attribution)
     for case in arranged.cases:
         if len(case.of(arranged.audit)):
-            yield f"tightness_{case.slug}", tightness(arranged, case)
+            numbers = (shown.rows(arranged, "bounds", [case], shown.DEVIATION, "tightest = True", last=True),)
+            said = shown.tightest(arranged, case)
+            yield Picture(f"tightness_{case.slug}", tightness(arranged, case), said, numbers)
     for case in arranged.cases:
         if len(case.of(worst)):
-            yield f"worst_case_{case.slug}", worst_case(arranged, case)
+            numbers = (shown.rows(arranged, "worst_case", [case], last=True),)
+            yield Picture(f"worst_case_{case.slug}", worst_case(arranged, case), shown.worst(arranged, case), numbers)
     for case in arranged.cases:
         if len(case.of(parts[parts["size"] > 0])):
-            yield f"attribution_{case.slug}", attribution(arranged, case)
+            numbers = (shown.rows(arranged, "attribution", [case], "size above 0", last=True),)
+            said = shown.attributed(arranged, case)
+            yield Picture(f"attribution_{case.slug}", attribution(arranged, case), said, numbers)

@@ -54,7 +54,7 @@ def claim_table(arranged: Arranged) -> Table:
             bracket = here[["lower", "upper"]].mean()
             cells = [_cell(means.loc[label]) if label in means.index else "–" for label in labels]
             rows.append([case.label, str(layer), f"[{number(bracket['lower'])}, {number(bracket['upper'])}]", *cells])
-    return Table(["noise", "layer", "bracket of I(X; T)", *labels], rows)
+    return Table(["network", "layer", "bracket of I(X; T)", *labels], rows)
 
 
 def _cell(claim: pd.Series) -> tuple[str, str, str]:

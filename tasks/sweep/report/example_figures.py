@@ -10,9 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from tasks.page.figure_style import INK, PAGE
-from tasks.page.page import figure_style as style
+from tasks.page import figure_style as style
+from tasks.page.figure_style import PAGE
+from tasks.page.page import Picture, Rows
 from tasks.page.tables import number
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.sizes import size_text, title
 
@@ -106,11 +108,11 @@ def _image(example: pd.Series, low: float, high: float) -> np.ndarray:
 def _share_cell(axes: Axes, share: float, before: float) -> None:
     """The probability of a class: orange where it gains, violet where it loses, up to a factor of two."""
     gain = np.log2(share / before) if share > 0 and before > 0 else -1.0
-    axes.set_facecolor(colormaps["PuOr_r"](Normalize(-1.5, 1.5)(gain)))
-    dark = abs(gain) > 0.9
+    cell = colormaps["PuOr_r"](Normalize(-1.5, 1.5)(gain))
+    axes.set_facecolor(cell)
     axes.text(
         0.5, 0.5, f"{100 * share:.1f} %", transform=axes.transAxes, ha="center", va="center", fontsize=8,
-        color="white" if dark else INK,
+        color=style.on(cell),
     )  # fmt: skip
 
 
@@ -121,10 +123,16 @@ def pictured_families(arranged: Arranged) -> list[str]:
     return [family for family in arranged.families if (arranged.laws_of(family)["size"] > 0).any()]
 
 
-def draw_examples(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw_examples(arranged: Arranged) -> Iterator[Picture]:
     """A figure for each family, where atoms are images."""
     for family in pictured_families(arranged):
-        yield f"examples_{slug(family)}", examples(arranged, family)
+        part = shown_part(arranged)
+        said, laws = shown.pictured(arranged, family, part), f"shift = {family} or reference"
+        numbers = (
+            Rows("laws.csv", laws),
+            shown.rows(arranged, "information", arranged.cases, "quantity = accuracy", laws, last=True),
+        )
+        yield Picture(f"examples_{slug(family)}", examples(arranged, family), said, numbers)
 
 
 def slug(family: str) -> str:

@@ -1,40 +1,51 @@
 """The figures of a sweep, drawn from its tables: each function returns one matplotlib figure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETDOWN, CARETUP, MarkerStyle
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ib_core.bounds.theorems import among, named
-from ib_core.estimate import WIDTH
+from ib_core.estimate import IN_WORDS, WIDTH
+from tasks.page import figure_style as style
 from tasks.page.figure_style import DASH_DOT, DASHED, DOTTED, FAINT, INK, VACUOUS, Label
-from tasks.page.page import figure_style as style
+from tasks.page.page import Picture, Rows
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged, Case, Group, Sheet, over_seeds
 from tasks.sweep.report.audit_figures import draw_audit
 from tasks.sweep.report.example_figures import draw_examples
 from tasks.sweep.report.measure_figures import draw_measures
+from tasks.sweep.report.seeds import draw_seeds, draw_spread, seed_keys, spread
 from tasks.sweep.report.signal_figures import signal_scatter
 from tasks.sweep.schema import CELL
 from tasks.sweep.sizes import size_label, title
 
+EPOCHS = ListedColormap(colormaps["Greys"](np.linspace(0.06, 0.92, 200)))  # none as light or dark as a page
+# Markers whose tip is at the point.
+TIPS = {"^": MarkerStyle(CARETUP), "v": MarkerStyle(CARETDOWN)}
 CURVES: list[dict[str, Any]] = [{"color": INK, "lw": 1.6}, {"color": FAINT, "lw": 1.4, "ls": DASHED}]
 PARTS_LOOK: dict[str, Any] = {"train": "-", "test": DASHED}
 RESPONSE = 3.2  # inches, the height of a panel of the central figure
 STRIP, BETWEEN = 0.7, 0.12  # inches, of the accuracy below it, and of the gap to it
+DEVIATION, NAMES = 1.45, 1.4  # inches, the height of a panel of bounds, and what their names take of its width
+FLOOR, CEILING = 1e-3, 20.0  # nats, of its axis
+SMALLEST = 3  # bounds in a panel
 
 
 def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
     """I(X;T_l) and below it the accuracy against the size of the shift: a column per family, a row per case."""
-    top, below = 0.64 + style.LINE * bool(len(arranged.projected)), STRIP + BETWEEN
+    top, below = 0.64 + style.LINE, STRIP + BETWEEN
     figure, panels = style.sheet(
         len(sheet.cases), len(group.families), RESPONSE, (0.2, 0.65 + below), top=top, bottom=0.5 + below, sharey="row"
     )
@@ -44,9 +55,10 @@ def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
             accuracy_strip(panels[row, column], arranged, case, family, first=column == 0)
             if row == 0:
                 panels[row, column].set_title(title(family))
-        panels[row, 0].set_ylabel(f"{case.label}\nI(X; T) in nats")
+        panels[row, 0].set_ylabel(f"{case.label}\nI(X; T) in nats", linespacing=1.5)
     handles = [
         *style.layer_handles(arranged.layers),
+        *seed_keys(arranged.seeds),
         Line2D([], [], color=INK, lw=0.9, ls=DASHED, label="I(reference) ± smallest bound"),
         Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X′)"),
         Patch(**VACUOUS, label="every bound vacuous"),
@@ -79,6 +91,14 @@ def accuracy_strip(axes: Axes, arranged: Arranged, case: Case, family: str, firs
         strip.yaxis.set_label_coords(-0.5 / (axes.get_position().width * style.PAGE), 0.5)
 
 
+def _seeds(axes: Axes, rows: pd.DataFrame, by: str, at: Callable[[Any], Any], ink: str) -> None:
+    """Each seed as a dot, and the interval of their mean, at the places `at` of the values of a column."""
+    if rows["seed"].nunique() > 1:
+        draw_seeds(axes, at(rows[by]), rows["middle"], ink)
+        table = spread(rows, by)
+        draw_spread(axes, np.asarray(at(table.index), dtype=float), table, ink)
+
+
 def _grid(arranged: Arranged, case: Case, family: str) -> np.ndarray:
     """The sizes of a family, with that of the reference."""
     return np.unique([0.0, *arranged.laws_of(family, case)["size"]])
@@ -88,7 +108,8 @@ def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> N
     """The layers' lines from the reference on, brackets, projections, the entropy of the law and the vacuous sizes."""
     information = arranged.final(case.of(arranged.information))
     reference, shifted = (information[information["shift"] == name] for name in ("reference", family))
-    lines = over_seeds(pd.concat([reference.assign(shift=family), shifted[shifted["size"] > 0]]))
+    every = pd.concat([reference.assign(shift=family), shifted[shifted["size"] > 0]])
+    lines = over_seeds(every)
     limits = arranged.final(case.of(arranged.smallest))
     limits = over_seeds(limits[(limits["shift"] == family) & (limits["size"] > 0)])
     laws = arranged.laws_of(family, case)
@@ -108,6 +129,7 @@ def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> N
         ink, x = style.colour(layer), style.place(line["size"], grid)
         style.band(axes, x, line, ink)
         axes.plot(x, line["middle"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
+        _seeds(axes, every[every["layer"] == layer], "size", lambda sizes: style.place(sizes, grid), ink)
         labels.append(Label(line["middle"].iloc[-1], f"L{layer}", ink))
         start = line.loc[line["size"] == 0, "middle"].mean()
         envelope = limits[(limits["layer"] == layer) & (limits["vacuous"] < 1)]
@@ -127,54 +149,70 @@ def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> N
 
 
 def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Figure:
-    """|I(X') - I(X)| and every theorem's bound on it: a row per layer, a column per family; logarithmic height."""
+    """|I(X') - I(X)| and the smallest bounds on it, named at their ends: a row per layer, a column per family;
+    logarithmic height."""
     bounds = arranged.tables.bounds
     bounds = case.of(arranged.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]))
     looks = style.theorem_looks(among(bounds["theorem"]))
-    lines = 2 if len(looks) <= 6 else 3
-    top = 0.64 + style.LINE * (lines - 1)
     layers = [layer for layer in arranged.layers if (bounds["layer"] == layer).any()]
-    figure, panels = style.sheet(
-        len(layers), len(group.families), 1.45, (0.2, 0.17), top=top, sharex="col", sharey="row"
-    )
-    floor = 1e-3
+    figure, panels = style.sheet(len(layers), len(group.families), DEVIATION, (0.2, 0.17), sharex="col", sharey="row")
     for row, layer in enumerate(layers):
         for column, (family, metric) in enumerate(group.families.items()):
             axes = panels[row, column]
             grid = [size for size in arranged.laws_of(family)["size"] if size > 0]
             here = bounds[(bounds["layer"] == layer) & (bounds["shift"] == family)]
             label = size_label(family, metric) if row == len(layers) - 1 else ""
-            style.size_axis(axes, grid or [0.0], label, room=0.06)
-            axes.set_yscale("log")
-            axes.set_ylim(floor, 20)
+            room = NAMES / (axes.get_position().width * style.PAGE - NAMES)
+            style.size_axis(axes, grid or [0.0], label, room=room)
+            axes.set(yscale="log", ylim=(FLOOR, CEILING))
             axes.yaxis.set_minor_locator(NullLocator())
             axes.yaxis.set_major_formatter("{x:g}")
-            if len(here):
-                style.shade_vacuous(axes, y0=float(here["cap"].mean()))
-            for name, curve in here.groupby("theorem"):
-                curve = curve.groupby("size")["bound"].min()
-                axes.plot(style.place(curve.index, grid), curve, marker=".", ms=4, **looks[str(name)])
-            measured = here.drop_duplicates(["seed", "size"])
-            for _, seed in measured.groupby("seed"):
-                x, ink = style.place(seed["size"], grid), style.colour(layer)
-                axes.errorbar(x, seed["measured"].clip(lower=floor), WIDTH * seed["measured_stderr"], color=ink, lw=1.6,
-                              marker=style.marker(layer), ms=4, elinewidth=0.8)  # fmt: skip
+            _bound_lines(axes, here, grid, looks)
+            ink = style.colour(layer)
+            measured = here.drop_duplicates(["seed", "size"]).assign(middle=lambda rows: rows["measured"])
+            for seed, rows in measured.groupby("seed"):  # side by side, so that none hides another's bar
+                x = style.place(rows["size"], grid) + 0.012 * np.ptp(axes.get_xlim()) * arranged.seeds.index(seed)
+                axes.errorbar(x, rows["measured"].clip(lower=FLOOR), WIDTH * rows["measured_stderr"], ls="", color=ink,
+                              marker="o", ms=2.6, mfc="none", mew=0.7, elinewidth=0.7)  # fmt: skip
+            mean = measured.groupby("size")["measured"].mean().clip(lower=FLOOR)
+            axes.plot(style.place(mean.index, grid), mean, color=ink, lw=1.8, marker=style.marker(layer), ms=4)
             if row == 0:
                 axes.set_title(title(family))
         panels[row, 0].set_ylabel(f"layer {layer}\nnats")
-    handles = [
-        Line2D([], [], color=INK, marker="o", ms=4, lw=1.6, label="measured |ΔI|"),
-        *(Line2D([], [], label=named(name).label, **look) for name, look in looks.items()),
-        Patch(**VACUOUS, label="vacuous"),
-    ]
-    style.legend(figure, handles, case.label, lines)
+    handles = [Line2D([], [], color=INK, marker="o", ms=4, lw=1.8, label=f"measured |ΔI|{_mean_words(arranged)}")]
+    if len(arranged.seeds) > 1:
+        label = f"each seed ± {IN_WORDS}"
+        handles.append(Line2D([], [], color=INK, lw=0.7, marker="o", ms=3.5, mfc="none", label=label))
+    handles.append(Line2D([], [], color=FAINT, lw=1.4, ls=DASHED, marker=".", label=f"the {SMALLEST} smallest bounds"))
+    style.legend(figure, [*handles, Patch(**VACUOUS, label="vacuous")], case.label)
     return figure
+
+
+def _mean_words(arranged: Arranged) -> str:
+    return ", mean over seeds" if len(arranged.seeds) > 1 else ""
+
+
+def _bound_lines(axes: Axes, here: pd.DataFrame, grid: list[float], looks: dict[str, dict[str, Any]]) -> None:
+    """The bounds that are smallest over the sizes of a panel, the least of all seeds, each named where it ends."""
+    if here.empty:
+        return
+    style.shade_vacuous(axes, y0=float(here["cap"].mean()))
+    table = here.pivot_table(index="size", columns="theorem", values="bound", aggfunc="min")
+    order = np.log(table.clip(lower=FLOOR)).mean().sort_values().index[:SMALLEST]
+    labels = []
+    for name in order:
+        curve = table[name].dropna()
+        axes.plot(style.place(curve.index, grid), curve, marker=".", ms=4, **looks[str(name)])
+        end = float(np.log10(np.clip(curve.iloc[-1], FLOOR, 0.8 * CEILING)))
+        text = named(str(name)).label + (" ↑" if curve.iloc[-1] > CEILING else "")
+        labels.append(Label(end, text, looks[str(name)]["color"]))
+    style.end_labels(axes, float(style.place(grid, grid).max()), labels, DEVIATION, logarithmic=True, fontsize=7)
 
 
 def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
     """(I(X;T_l), I(T_l;Y)) over training under the reference law; the filling of the points is the epoch."""
     top = 0.64 + style.LINE
-    figure, panels = style.sheet(1, len(sheet.cases), 3.6, (0.2, 0), bar=True, top=top, sharey=True)
+    figure, panels = style.sheet(1, len(sheet.cases), 3.6, (0.5, 0), bar=True, top=top)
     clean = [table[table["shift"] == "reference"] for table in (arranged.information, arranged.label_information)]
     both = clean[0].merge(clean[1], on=CELL, suffixes=("", "_y"))
     epochs = both["epoch"] if len(both) else arranged.tables.history["epoch"]  # every reference cell may have failed
@@ -182,8 +220,6 @@ def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
     curves = {rule: curve for rule, curve in arranged.tables.bottleneck.groupby("rule", sort=False)}
     for axes, case in zip(panels[0], sheet.cases, strict=True):
         highest, labels = (arranged.reference_of(case)[name] for name in ("entropy", "label_entropy"))
-        axes.axvline(highest, color=INK, lw=0.9, ls=DOTTED)
-        axes.axhline(labels, color=INK, lw=0.9, ls=DOTTED)
         for curve, look in zip(curves.values() if case.split == arranged.parts[0] else (), CURVES, strict=False):
             end = [highest], [curve["relevance"].max()]  # more I(X;T) than it needs is never less
             points = ([0.0, *curve[name], *last] for name, last in zip(("compression", "relevance"), end, strict=True))
@@ -194,19 +230,28 @@ def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
             path = paths.groupby("epoch").mean(numeric_only=True)
             _crosses(axes, path, style.colour(layer))
             axes.plot(path["middle"], path["middle_y"], color=style.colour(layer), lw=1.8)
-            axes.scatter(path["middle"], path["middle_y"], c=np.maximum(path.index, 1), norm=norm, cmap="Greys",
+            axes.scatter(path["middle"], path["middle_y"], c=np.maximum(path.index, 1), norm=norm, cmap=EPOCHS,
                          edgecolors=style.colour(layer), marker=style.marker(layer), s=36, zorder=3)  # fmt: skip
-        axes.set(title=case.label, xlabel="I(X; T) in nats", xlim=(0, highest * 1.05))
-        axes.set_ylim(top=labels * 1.04)
+        here = case.of(both)
+        axes.set(title=case.label, xlabel="I(X; T) in nats", xlim=(0, _reach(here["upper"], highest)))
+        axes.set_ylim(min(0.0, 1.04 * float(here["middle_y"].min())), _reach(here["upper_y"], labels))
+        style.limit(axes, highest, f"H(X) = {highest:.2f}", vertical=True)
+        style.limit(axes, labels, f"H(Y) = {labels:.2f}")
     panels[0, 0].set_ylabel("I(T; Y) in nats")
     if epochs.nunique() > 1:
-        style.colour_bar(figure, panels, ScalarMappable(norm, "Greys"), "epoch")
+        style.colour_bar(figure, panels, ScalarMappable(norm, EPOCHS), "epoch")
     bottlenecks = [
         Line2D([], [], label=f"bottleneck, {rule}", **look) for rule, look in zip(curves, CURVES, strict=False)
     ]
-    caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X) and H(Y)")
-    style.legend(figure, [*style.layer_handles(arranged.layers), caps, *bottlenecks])
+    thin = [Line2D([], [], color=INK, lw=0.7, label="each seed")] if len(arranged.seeds) > 1 else []
+    style.legend(figure, [*style.layer_handles(arranged.layers), *thin, *bottlenecks])
     return figure
+
+
+def _reach(upper: pd.Series, cap: float) -> float:
+    """Where an axis ends: at the cap where what is drawn comes near it, else a little above that."""
+    largest = float(np.nan_to_num(upper.max()))
+    return 1.06 * cap if not 0 < largest < cap / 1.5 else 1.15 * largest
 
 
 def _crosses(axes: Axes, path: pd.DataFrame, ink: str) -> None:
@@ -218,8 +263,8 @@ def _crosses(axes: Axes, path: pd.DataFrame, ink: str) -> None:
 
 def information_by_epoch(arranged: Arranged, sheet: Sheet) -> Figure:
     """I(X;T_l) by epoch under the reference law, below it loss and accuracy: a column per case."""
-    shared: dict[str, Any] = {"sharex": True, "sharey": "row", "height_ratios": [2.2, 1, 1]}
-    figure, panels = style.sheet(3, len(sheet.cases), 2.2, (0.2, 0.15), top=0.64 + style.LINE, **shared)
+    shared: dict[str, Any] = {"sharex": True, "height_ratios": [2.2, 1, 1]}
+    figure, panels = style.sheet(3, len(sheet.cases), 2.2, (0.42, 0.15), top=0.64 + style.LINE, **shared)
     clean = arranged.information[arranged.information["shift"] == "reference"]
     for column, case in enumerate(sheet.cases):
         top, middle, bottom = panels[:, column]
@@ -228,11 +273,12 @@ def information_by_epoch(arranged: Arranged, sheet: Sheet) -> Figure:
             ink = style.colour(layer)
             style.band(top, line["epoch"], line, ink)
             top.plot(line["epoch"], line["middle"], color=ink, marker=style.marker(layer), ms=4, lw=1.8)
+            draw_spread(top, line["epoch"].to_numpy(), spread(lines[lines["layer"] == layer], "epoch"), ink)
         for (layer, _), line in lines.groupby(["layer", "seed"]):
             top.plot(line["epoch"], line["middle"], color=style.colour(layer), lw=0.7, alpha=0.7)
         entropy = arranged.reference_of(case)["entropy"]
-        top.axhline(entropy, color=INK, lw=0.9, ls=DOTTED)
-        top.set(title=case.label, ylim=(0, entropy * 1.06))
+        top.set(title=case.label, ylim=(0, _reach(lines["upper"], entropy)))
+        style.limit(top, entropy, f"H(X) = {entropy:.2f}")
         history = case.of(arranged.tables.history)
         history = history[history["epoch"] >= lines["epoch"].min()]
         for part, ls in PARTS_LOOK.items():
@@ -243,12 +289,18 @@ def information_by_epoch(arranged: Arranged, sheet: Sheet) -> Figure:
         style.epoch_axis(bottom, np.sort(arranged.tables.history["epoch"].unique()))
     panels[0, 0].set_ylabel("I(X; T) in nats")
     losses = arranged.tables.history[[f"{part}_loss" for part in PARTS_LOOK]]
-    panels[1, 0].set(ylabel="loss in nats", ylim=(0, 1.08 * float(losses.max(axis=None))))
+    for axes in panels[1]:
+        axes.set_ylim(0, 1.08 * float(losses.max(axis=None)))
+    lowest = min(axes.get_ylim()[0] for axes in panels[2])
+    for axes in panels[2]:
+        axes.set_ylim(lowest, 102)
+    panels[1, 0].set_ylabel("loss in nats")
     panels[2, 0].set_ylabel("correct, %")
     kinds = [Line2D([], [], color=INK, lw=1.6, ls=ls, label=part) for part, ls in PARTS_LOOK.items()]
     kinds.append(Line2D([], [], color=FAINT, lw=1.6, label="correct without noise"))
-    caps = Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X)")
-    style.legend(figure, [*style.layer_handles(arranged.layers), caps, *kinds])
+    if len(arranged.seeds) > 1:
+        kinds.append(Line2D([], [], color=INK, lw=0.7, label="each seed"))
+    style.legend(figure, [*style.layer_handles(arranged.layers), *kinds, *seed_keys(arranged.seeds)[1:]])
     return figure
 
 
@@ -262,42 +314,41 @@ def _history_line(axes: Axes, history: pd.DataFrame, name: str, ink: str, ls: An
 
 
 def relative_deviation(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
-    """(I(X') - I(X)) / I(X) in percent: layer by size, a column per family, a row per noise level."""
+    """(I(X') - I(X)) / I(X) in percent: layer by size, a column per family, a row per case, each of its own scale."""
     height = 0.34 * max(len(arranged.layers), 2)
     figure, panels = style.sheet(
         len(sheet.cases), len(group.families), height, (0.2, 0.4), bar=True, top=0.35, sharey=True
     )
-    change = arranged.relative
-    reach = float(np.fmax(change["percent"].abs().max(), 1.0))  # NaN where no deviation is known
-    scale = Normalize(-reach, reach)
     for row, case in enumerate(sheet.cases):
+        change = case.of(arranged.relative)
+        reach = float(np.fmax(change["percent"].abs().max(), 1.0))  # NaN where no deviation is known
+        scale = ScalarMappable(Normalize(-reach, reach), "PuOr_r")
         for column, family in enumerate(group.families):
             axes = panels[row, column]
-            here = case.of(change[change["shift"] == family])
+            here = change[change["shift"] == family]
             sizes = [size for size in arranged.laws_of(family)["size"] if size > 0] or [0.0]
             table = here.pivot(index="layer", columns="size", values="percent").reindex(arranged.layers, columns=sizes)
-            axes.imshow(table.to_numpy(dtype=float), cmap="PuOr_r", norm=scale, aspect="auto")
-            axes.grid(False)
+            style.cells(axes, table.to_numpy(dtype=float), scale)
             axes.set_xticks(range(len(sizes)), [f"{size:g}" for size in sizes])
             axes.set_yticks(range(len(arranged.layers)), [f"L{layer}" for layer in arranged.layers])
             for _, cell in here.iterrows():
                 at = sizes.index(cell["size"]), arranged.layers.index(cell["layer"])
-                dark = abs(cell["percent"]) > 0.6 * reach
                 text = f"{cell['percent']:+.1f}".replace("-", "−").replace("−0.0", "+0.0")
-                text += "" if cell["clear"] else " ○"
-                axes.text(*at, text, ha="center", va="center", fontsize=8, color="white" if dark else INK)
+                ink = style.on(scale.to_rgba(cell["percent"]))
+                axes.text(*at, text + ("" if cell["clear"] else " ○"), ha="center", va="center", fontsize=8, color=ink)
             if row == 0:
                 axes.set_title(title(family))
             if row == len(sheet.cases) - 1:
                 axes.set_xlabel(size_label(family, arranged.families[family]))
         panels[row, 0].set_ylabel(case.label)
-    style.colour_bar(figure, panels, ScalarMappable(scale, "PuOr_r"), "change, %")
+        style.colour_bar(figure, panels[[row]], scale, "change, %")
     return figure
 
 
 def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
-    """The bracket of I(X;T_l) under the reference law by layer and seed, with the caps: a panel per noise level."""
-    figure, panels = style.sheet(1, len(sheet.cases), 3.4, (0.2, 0), bottom=0.62, sharey=True)
+    """The bracket of I(X;T_l) under the reference law by layer and seed, with the caps: a panel per case, each on its
+    own axis."""
+    figure, panels = style.sheet(1, len(sheet.cases), 3.4, (0.42, 0), top=0.64 + style.LINE, bottom=0.62)
     final = arranged.final(arranged.information)
     final = final[final["shift"] == "reference"]
     caps = arranged.final(arranged.tables.bounds)
@@ -309,34 +360,46 @@ def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
     before = arranged.final(arranged.processing)
     before = before[before["shift"] == "reference"]
     units = arranged.tables.layers.groupby(["network", "layer"])["d"].first()
-    spots = dict(zip(arranged.seeds, np.linspace(-0.22, 0.22, len(arranged.seeds) + 2)[1:-1], strict=True))
+    spots = dict(zip(arranged.seeds, np.linspace(-0.34, 0.34, len(arranged.seeds) + 2)[1:-1], strict=True))
     for axes, case in zip(panels[0], sheet.cases, strict=True):
-        for seed, bars in case.of(final).groupby("seed"):
+        here = case.of(final)
+        for seed, bars in here.groupby("seed"):
             x, inks = bars["layer"] + spots[seed], [style.colour(layer) for layer in bars["layer"]]
             axes.vlines(x, bars["lower"], bars["upper"], color=inks, lw=1)
-            axes.vlines(x, bars["low"], bars["high"], color=inks, lw=6, alpha=0.55)
-            axes.hlines(bars["high"], x - 0.09, x + 0.09, color=inks, lw=2)
-            axes.hlines(bars["low"], x - 0.09, x + 0.09, color=inks, lw=2)
+            for end, mark in (("low", "^"), ("high", "v")):  # the tips touch what they mark
+                axes.scatter(x, bars[end], marker=TIPS[mark], s=34, color=inks, lw=0, zorder=3)
             ceiling = case.of(before[before["seed"] == seed])
             limit = ceiling["margin"] + ceiling["lower"]
-            axes.plot(ceiling["layer"] + spots[seed], limit, ls="", marker="_", ms=15, color=INK, mew=0.9)
-        cap = case.of(caps)
-        axes.hlines(cap["cap"], cap["layer"] - 0.4, cap["layer"] + 0.4, color=INK, lw=1.2, ls=DASHED)
+            axes.plot(ceiling["layer"] + spots[seed], limit, ls="", marker="_", ms=10, color=INK, mew=0.9)
         entropy = arranged.reference_of(case)["entropy"]
-        axes.axhline(entropy, color=INK, lw=0.9, ls=DOTTED)
-        axes.set(title=case.label, xlabel="layer, and its units", ylim=(0, entropy * 1.06))
+        top = _reach(here["upper"], entropy)
+        axes.set(title=case.label, xlabel="layer, and its units", ylim=(0, top))
+        limits = case.of(before).assign(limit=lambda rows: rows["margin"] + rows["lower"]).groupby("layer")["limit"]
+        for layer, bars in here.groupby("layer"):
+            ends, high = f"{bars['high'].mean():.2f}\n{bars['low'].mean():.2f}", bars["upper"].max()
+            marked = limits.max().get(layer, high)
+            high = marked if high < marked < high + 0.1 * top else high
+            above = high < 0.86 * top
+            y = high if above else bars["lower"].min()
+            axes.annotate(ends, (layer, y), (0, 9 if above else -9), textcoords="offset points", ha="center",
+                          va="bottom" if above else "top", fontsize=7.5, color=style.colour(layer),
+                          fontweight="bold")  # fmt: skip
+        cap = case.of(caps)
+        cap = cap[cap["cap"] <= top]
+        axes.hlines(cap["cap"], cap["layer"] - 0.4, cap["layer"] + 0.4, color=INK, lw=1.2, ls=DASHED)
+        style.limit(axes, entropy, f"H(X) = {entropy:.2f}")
         axes.set_xlim(min(arranged.layers) - 0.6, max(arranged.layers) + 0.6)
         axes.set_xticks(
             arranged.layers, [f"{layer}\n{_short(units.get((case.network, layer)))}" for layer in arranged.layers]
         )
     panels[0, 0].set_ylabel("I(X; T) in nats")
+    beside = f", {len(arranged.seeds)} seeds side by side" if len(arranged.seeds) > 1 else ""
     handles = [
-        Patch(fc=FAINT, alpha=0.55, label="lower to upper end"),
-        Line2D(
-            [], [], color=INK, ls="", marker="_", ms=15, label="data processing: least upper end of the layers before"
-        ),
+        Line2D([], [], color=INK, lw=0, marker=TIPS["v"], ms=6, label=f"upper end{beside}"),
+        Line2D([], [], color=INK, lw=0, marker=TIPS["^"], ms=6, label="lower end; numbers: both, mean over seeds"),
+        Line2D([], [], color=INK, lw=1, label=f"± {IN_WORDS}"),
+        Line2D([], [], color=INK, ls="", marker="_", ms=10, label="least upper end of the layers before"),
         Line2D([], [], color=INK, lw=1.2, ls=DASHED, label="cap: min(ln N, capacity)"),
-        Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X)"),
     ]
     style.legend(figure, handles)
     return figure
@@ -349,26 +412,81 @@ def _short(units: int | None) -> str:
     return f"{units}" if units < 10_000 else f"{units / 1000:.1f}k"
 
 
-def draw(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
-    """Every figure that the tables have numbers for, with its name."""
+def draw(arranged: Arranged) -> Iterator[Picture]:
+    """Every figure that the tables have numbers for, with what it shows and where its numbers stand."""
+    clean = "shift = reference"
     if len(arranged.information):
         for sheet in arranged.sheets if arranged.families else []:
             for group in arranged.groups:
-                yield f"shift_response{sheet.slug}{group.slug}", shift_response(arranged, sheet, group)
+                laws = shown.shifts(["reference", *group.families])
+                yield Picture(
+                    f"shift_response{sheet.slug}{group.slug}",
+                    shift_response(arranged, sheet, group),
+                    shown.response(arranged, sheet.cases, group),
+                    (
+                        shown.rows(
+                            arranged,
+                            "information",
+                            sheet.cases,
+                            "quantity = I_X_T, I_X_UT or accuracy",
+                            laws,
+                            last=True,
+                        ),
+                        shown.rows(arranged, "bounds", sheet.cases, shown.DEVIATION, "tightest = True", last=True),
+                    ),
+                )
         for sheet in arranged.sheets if len(arranged.label_information) else []:
-            yield f"information_plane{sheet.slug}", information_plane(arranged, sheet)
+            yield Picture(
+                f"information_plane{sheet.slug}",
+                information_plane(arranged, sheet),
+                shown.plane(arranged, sheet.cases),
+                (
+                    shown.rows(arranged, "information", sheet.cases, "quantity = I_X_T or I_T_Y", clean),
+                    Rows("bottleneck.csv"),
+                ),
+            )
         for sheet in arranged.sheets:
-            yield f"information_by_epoch{sheet.slug}", information_by_epoch(arranged, sheet)
+            yield Picture(
+                f"information_by_epoch{sheet.slug}",
+                information_by_epoch(arranged, sheet),
+                shown.over_epochs(arranged, sheet.cases),
+                (
+                    shown.rows(arranged, "information", sheet.cases, "quantity = I_X_T", clean),
+                    Rows("history.csv"),
+                ),
+            )
     for sheet in arranged.sheets if len(arranged.tables.signals) else []:
-        yield f"signals{sheet.slug}", signal_scatter(arranged, sheet)
+        yield Picture(
+            f"signals{sheet.slug}",
+            signal_scatter(arranged, sheet),
+            shown.nearest_classes(arranged, sheet.cases),
+            (Rows("signals.parquet", "the smallest seed"),),
+        )
     yield from draw_measures(arranged)
     for sheet in arranged.sheets if len(arranged.relative) else []:
         for group in arranged.groups:
-            yield f"relative_deviation{sheet.slug}{group.slug}", relative_deviation(arranged, sheet, group)
+            condition = ("quantity = dI_X_T or I_X_T", shown.shifts(["reference", *group.families]))
+            yield Picture(
+                f"relative_deviation{sheet.slug}{group.slug}",
+                relative_deviation(arranged, sheet, group),
+                shown.response(arranged, sheet.cases, group),
+                (shown.rows(arranged, "information", sheet.cases, *condition, last=True),),
+            )
     for sheet in arranged.sheets if len(arranged.information) else []:
-        yield f"reference_brackets{sheet.slug}", reference_brackets(arranged, sheet)
+        yield Picture(
+            f"reference_brackets{sheet.slug}",
+            reference_brackets(arranged, sheet),
+            shown.brackets(arranged, sheet.cases),
+            (shown.rows(arranged, "information", sheet.cases, "quantity = I_X_T", clean, last=True),),
+        )
     yield from draw_audit(arranged)
     yield from draw_examples(arranged)
     for case in arranged.cases:
         for group in arranged.groups if len(case.of(arranged.audit)) else []:
-            yield f"deviation_{case.slug}{group.slug}", deviation_against_bounds(arranged, case, group)
+            condition = (shown.DEVIATION, shown.shifts(group.families))
+            yield Picture(
+                f"deviation_{case.slug}{group.slug}",
+                deviation_against_bounds(arranged, case, group),
+                shown.tightest(arranged, case),
+                (shown.rows(arranged, "bounds", [case], *condition, last=True),),
+            )

@@ -1,7 +1,7 @@
 """Figures of the measures that come with the house: clustering, binning, and what other estimators would claim."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK
-from tasks.page.page import figure_style as style
+from tasks.page import figure_style as style
+from tasks.page.figure_style import DASHED, DOTTED, FAINT, INK, KEY_SHADE, SHADE
+from tasks.page.page import Picture, Rows
+from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged, Case, Sheet
 from tasks.sweep.report.claims import CLAIMS, claims
 
@@ -21,6 +23,12 @@ MOST_LAYERS = 6  # side by side in one figure: the deepest
 WITHIN, BETWEEN = "#3B4CC0", "#B40426"
 PUBLISHED = 10  # bins of so many beta, as the measure has them
 JOINED = 2
+WIDTHS = ("H_bins_by_width_beta", "I_X_bins_by_width")
+SHOWN = {
+    "clusters": "the number of clusters",
+    "distance_within_beta": "the mean distance within a class, in β,",
+    "distance_between_beta": "that between classes",
+}
 # One look for each claim, told apart by dashes where two share a colour: the low and the high end of one bound.
 CLAIM_LOOKS: dict[str, dict[str, Any]] = {
     label: {"color": ink, "ls": ls, "marker": marker, "ms": 3, "lw": 1.3}
@@ -35,23 +43,38 @@ CLAIM_LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_measures(arranged: Arranged) -> Iterator[tuple[str, Figure]]:
+def draw_measures(arranged: Arranged) -> Iterator[Picture]:
     """Every figure of measures that the tables have numbers for."""
     measures = _reference(arranged.tables.measures)
     clustering = measures[measures["measure"] == "clustering"]
+
+    def rows(cases: Sequence[Case], *conditions: str, last: bool = False) -> Rows:
+        return shown.rows(arranged, "measures", cases, "shift = reference", *conditions, last=last)
+
     for case in arranged.cases if len(arranged.information) else []:
         if len(here := case.of(clustering)):
-            yield f"clustering_{case.slug}", clustering_by_epoch(arranged, case, here)
+            numbers = [
+                rows([case], "measure = clustering"),
+                shown.rows(arranged, "information", [case], "quantity = I_X_T", "shift = reference"),
+                Rows("history.csv"),
+            ]
+            said = shown.measured(here, SHOWN)
+            yield Picture(f"clustering_{case.slug}", clustering_by_epoch(arranged, case, here), said, numbers)
     for case in arranged.cases:
         if len(here := case.of(clustering)):
-            yield f"cosines_{case.slug}", cosines(case, here)
-    widths = measures[measures["quantity"].isin(("H_bins_by_width_beta", "I_X_bins_by_width"))]
+            numbers = [rows([case], "quantity = cosines_within or cosines_between")]
+            yield Picture(f"cosines_{case.slug}", cosines(case, here), shown.mean_cosines(here), numbers)
+    widths = measures[measures["quantity"].isin(WIDTHS)]
     for sheet in arranged.sheets if len(widths) and len(arranged.information) else []:
-        yield f"bin_widths{sheet.slug}", bin_widths(arranged, sheet, widths)
+        numbers = [rows(sheet.cases, f"quantity = {' or '.join(WIDTHS)}", last=True)]
+        said = shown.widths(sheet.cases, arranged.final(widths))
+        yield Picture(f"bin_widths{sheet.slug}", bin_widths(arranged, sheet, widths), said, numbers)
     found = claims(arranged)
     for case in arranged.cases if (measures["measure"] == "claims").any() else []:
         if len(here := case.of(found)):
-            yield f"claims_{case.slug}", claims_by_epoch(arranged, case, here)
+            numbers = [rows([case], "measure = claims or binning")]
+            said = shown.furthest_claim(arranged, case, here)
+            yield Picture(f"claims_{case.slug}", claims_by_epoch(arranged, case, here), said, numbers)
 
 
 def clustering_by_epoch(arranged: Arranged, case: Case, measured: pd.DataFrame) -> Figure:
@@ -163,14 +186,14 @@ def bin_widths(arranged: Arranged, sheet: Sheet, curves: pd.DataFrame) -> Figure
             x = edge * step ** (k + 1.5)
             axes.vlines(np.full(len(bars), x), bars["lower"], bars["upper"], color=ink, lw=5, alpha=0.6)
             axes.plot(x, bars["middle"].mean(), color=ink, marker=style.marker(layer), ms=5)
-        axes.axvspan(edge * step**0.75, edge * step ** (len(layers) + 2), color="#f0f0f0", lw=0, zorder=0)
+        axes.axvspan(edge * step**0.75, edge * step ** (len(layers) + 2), color=SHADE, lw=0, zorder=0)
         published = {PUBLISHED * noise for noise in here["noise"]}
         if len(published) == 1 and max(published) <= edge:
             axes.axvline(*published, color=INK, lw=0.9, ls=DASHED)
     panels[0, 0].set_ylabel("nats")
     handles = [
         *style.layer_handles([int(layer) for layer in np.sort(curves["layer"].unique())]),
-        Patch(color="#e4e4e4", label="at the right: bracket of I(X; T)"),
+        Patch(color=KEY_SHADE, label="at the right: bracket of I(X; T)"),
         Line2D([], [], color=INK, lw=0.9, ls=DASHED, label=f"{PUBLISHED} β"),
         Line2D([], [], color=INK, lw=0.9, ls=DOTTED, label="H(X)"),
     ]

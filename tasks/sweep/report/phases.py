@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
+from ib_core.estimate import mean_of_few
 from tasks.page.tables import Table, number
-from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.arranged import Arranged
 
 KEYS = ["network", "beta", "seed", "split", "layer"]
 LEAST = 3  # epochs that make phases
@@ -62,11 +62,19 @@ def phase_table(arranged: Arranged) -> Table:
                 [case.label, str(layer), (when, "", could), _ends(mine, "rise"), _ends(mine, "lost"),
                  mean_loss(mine), verdict(mine)]
             )  # fmt: skip
-    head = ["case", "layer", "epoch of the highest", "rise before, nats", "lost since, nats", "mean loss", "in words"]
+    head = [
+        "network",
+        "layer",
+        "highest at epoch",
+        "rise before, nats",
+        "lost since, nats",
+        "mean loss",
+        "in words",
+    ]
     caption = (
-        "I(X; T) under the reference law. Small print: the epochs between which the highest may lie, as far as "
-        "brackets say. Brackets are unions over seeds; the mean loss is over seeds, with its 95 % interval by "
-        "Student's t."
+        "I(X; T) under the reference law. Small print: the epochs between which the highest value may lie, by the "
+        "brackets. Brackets of the rise before and the loss since cover all seeds; the mean loss is over seeds, with "
+        "its 95 % interval by Student's t."
     )
     return Table(head, rows, caption)
 
@@ -77,11 +85,8 @@ def _ends(rows: pd.DataFrame, name: str) -> str:
 
 def mean_loss(rows: pd.DataFrame) -> str:
     """The mean over seeds of the middle of what was lost; its interval where there are two or more."""
-    middle = (rows["lost_low"] + rows["lost_high"]) / 2
-    if len(middle) < 2:
-        return number(float(middle.iloc[0]))
-    half = float(t.ppf(0.975, len(middle) - 1) * middle.std() / np.sqrt(len(middle)))
-    return f"{number(float(middle.mean()))} ± {number(half)}"
+    value, half = mean_of_few((rows["lost_low"] + rows["lost_high"]) / 2)
+    return number(value) if np.isinf(half) else f"{number(value)} ± {number(half)}"
 
 
 def verdict(rows: pd.DataFrame) -> str:
@@ -95,26 +100,3 @@ def verdict(rows: pd.DataFrame) -> str:
         return "rises"
     some = (rows[["rise_low", "lost_low"]] > 0).any(axis=None)
     return "differs between seeds" if some else "no change beyond the brackets"
-
-
-def phase_findings(arranged: Arranged, case: Case) -> list[str]:
-    """Which layers compressed beyond the brackets, and by how much."""
-    found = case.of(phases(arranged))
-    if found.empty:
-        return []
-    said = []
-    for layer, mine in found.groupby("layer"):
-        if (mine["lost_low"] > 0).all():
-            said.append(
-                f"layer {layer} ({number(float(mine['lost_low'].min()))} nats or more since epoch {_when(mine)})"
-            )
-    if not said:
-        return ["No layer lost information since its highest epoch beyond the brackets."]
-    return [
-        f"Compression beyond the brackets{' in every seed' if found['seed'].nunique() > 1 else ''}: {', '.join(said)}."
-    ]
-
-
-def _when(rows: pd.DataFrame) -> str:
-    ends = rows["peak"].min(), rows["peak"].max()
-    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"

@@ -1,5 +1,6 @@
 """Stage `report`: figures as PNG files and one self-contained HTML page, made from the tables of a sweep alone."""
 
+import itertools
 import json
 import math
 from dataclasses import dataclass, replace
@@ -8,13 +9,16 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import pandas as pd
+from markupsafe import Markup
 
-from ib_core.bounds.theorems import named
-from ib_core.estimate import IN_WORDS, WIDTH
+from ib_core.bounds.theorems import among, named
+from ib_core.estimate import WIDTH
 from ib_core.estimators.measure import MEASURES
 from tasks.engine.recipe import Cost, Recipe
 from tasks.page.page import write_page
+from tasks.page.summary import summary
 from tasks.page.tables import number, span
+from tasks.page.theorems import entries, link, with_mentioned
 from tasks.sweep.bounds import Bounds
 from tasks.sweep.report import audit
 from tasks.sweep.report import tables as parts
@@ -22,14 +26,18 @@ from tasks.sweep.report.arranged import Arranged, Case, grouped, rows_together
 from tasks.sweep.report.claims import claim_table
 from tasks.sweep.report.example_figures import pictured_families, shown_part, slug
 from tasks.sweep.report.figures import draw
-from tasks.sweep.report.phases import phase_findings, phase_table
+from tasks.sweep.report.phases import phase_table
+from tasks.sweep.report.seeds import seeds_in_words
+from tasks.sweep.report.verdict import NOTE, SATURATED, Verdict, bullets
+from tasks.sweep.report.verdict_figure import draw_verdict
 from tasks.sweep.sizes import at_size, title
 from tasks.sweep.tables import READ_BY_PEOPLE, SweepTables, load_tables
 from tasks.sweep.training import JUDGED
 
 TITLES = {
+    "verdict": "The verdict in one figure",
     "shift_response": "Information and accuracy against the size of the shift",
-    "deviation": "Deviation against its bounds",
+    "deviation": "The change against its bounds",
     "information_plane": "Information plane over training",
     "information_by_epoch": "Information, loss and accuracy by epoch",
     "signals": "Signals of the deepest layer by class",
@@ -70,7 +78,7 @@ class Report(Recipe):
         return replace(self, tables=self.tables.without(lost)) if lost else self
 
     def build(self, out: Path) -> None:
-        """Write report.html and figures/*.png."""
+        """Write report.html, summary.md and the figures."""
         self.tables.result.verify()
         write_report(load_tables(self.tables.result.folder), out)
 
@@ -84,21 +92,34 @@ def number_of_figures(made: Bounds) -> int:
     groups = len(grouped(families)) if families else 0
     measures = {each.measure for each in made.measures}
     per_case = 2 + groups + bool(made.worst_cases) + 2 * ("clustering" in measures) + ("claims" in measures)
-    per_sheet = 4 + 2 * groups + bool({"clustering", "binning"} & measures)
+    per_sheet = 5 + 2 * groups + bool({"clustering", "binning"} & measures)
     pictured = len(families) if any(len(law.shape) > 1 for law in made.laws.values()) else 0
     return sheets * per_sheet + len(cases) * per_case + pictured
 
 
 def write_report(tables: SweepTables, out: Path) -> None:
-    """Write out/report.html and out/figures/*.png; the same tables give the same bytes."""
+    """Write out/report.html, out/summary.md and out/figures/*; the same tables give the same bytes."""
     arranged = Arranged(tables)
+    verdict = Verdict(arranged)
+    headline, said = verdict.headline, bullets(verdict)
+    notes = [("", [NOTE])] if arranged.families else []
+    out.mkdir(parents=True, exist_ok=True)
+    text = summary(tables.sweep, headline, [*said, *notes])
+    (out / "summary.md").write_text(text, encoding="utf-8", newline="\n")
+    applied = parts.applied(arranged)
     write_page(
         out,
         Path(__file__).with_suffix(".html"),
         tables.sweep,
-        draw(arranged),
+        itertools.chain(draw_verdict(verdict), draw(arranged)),
         TITLES,
         arranged=arranged,
+        verdict=verdict,
+        headline=headline,
+        said=said,
+        note=NOTE,
+        sampled=parts.sampled(arranged),
+        bounds_shown=bounds_shown(arranged),
         facts=parts.facts(arranged),
         findings=findings(arranged),
         violated=parts.violated(arranged),
@@ -113,7 +134,7 @@ def write_report(tables: SweepTables, out: Path) -> None:
         balls=audit.ball_table(arranged),
         risks=parts.risk_table(arranged),
         labels=parts.label_table(arranged),
-        theorems=parts.theorem_table(arranged),
+        **entries(with_mentioned(applied)),
         networks=parts.network_table(arranged),
         accuracy=parts.accuracy_table(arranged),
         phases=phase_table(arranged),
@@ -123,10 +144,11 @@ def write_report(tables: SweepTables, out: Path) -> None:
         measures_by_law=parts.measures_by_law(arranged),
         projected_from=partial(parts.projected_from, arranged),
         slices=arranged.tables.config.get("estimator", {}).get("slices", {}).get("kind", "auto"),
-        saturated=f"{100 * parts.SATURATED:g}",
+        saturated=f"{100 * SATURATED:g}",
         judged=f"{JUDGED:,}".replace(",", "\u202f"),
         shown_part=shown_part(arranged),
         pictured=[f"examples_{slug(family)}" for family in pictured_families(arranged)],
+        seeds_shown=seeds_in_words(arranged.seeds),
         curves=set(arranged.tables.bottleneck["rule"]),
         gap=f"{arranged.tables.bottleneck['gap'].max():.1g}",
         files=READ_BY_PEOPLE,
@@ -137,13 +159,16 @@ def write_report(tables: SweepTables, out: Path) -> None:
 def findings(arranged: Arranged) -> list[tuple[str, list[str]]]:
     """What the numbers say: a heading and its sentences for the whole sweep and for each noise level."""
     said = [("Overall", overall_findings(arranged))]
-    for case in arranged.cases:
-        said.append((case.label, _said_of(arranged, case)))
-    return said
+    return said + [(case.label, clean_findings(arranged, case) + shift_findings(arranged, case))
+                   for case in arranged.cases]  # fmt: skip
 
 
-def _said_of(arranged: Arranged, case: Case) -> list[str]:
-    return clean_findings(arranged, case) + phase_findings(arranged, case) + shift_findings(arranged, case)
+def bounds_shown(arranged: Arranged) -> Markup:
+    """The bounds on a change that figures name, each with a link to its entry."""
+    bounds = arranged.tables.bounds
+    mine = among(bounds.loc[bounds["concerns"] == "deviation", "theorem"])
+    names = tuple((theorem.label, theorem.name) for theorem in mine)
+    return link(f"Bounds: {', '.join(theorem.label for theorem in mine)}." if mine else "", names)
 
 
 def overall_findings(arranged: Arranged) -> list[str]:
@@ -155,18 +180,18 @@ def overall_findings(arranged: Arranged) -> list[str]:
     if len(bounds):
         broken = len(arranged.violated)
         said.append(
-            f"Over all epochs, {bounds['vacuous'].sum()} of {len(bounds)} bounds on the deviation are vacuous; for "
-            f"{smallest['vacuous'].sum()} of {len(smallest)} deviations even the smallest bound is."
+            f"Over all epochs, {bounds['vacuous'].sum()} of {len(bounds)} bounds on a change are vacuous, and every "
+            f"bound on {smallest['vacuous'].sum()} of {len(smallest)} changes."
         )
         said.append(f"Violated bounds: {broken}, see above." if broken else _unviolated(arranged))
-    still = arranged.deviation[arranged.deviation["size"] == 0]
+    still = arranged.deviation[(arranged.deviation["size"] == 0) & (arranged.deviation["shift"] != "reference")]
     if len(still):
         zero = ((still["lower"] == 0) & (still["upper"] == 0)).sum()
-        said.append(f"A shift of size 0 gives a deviation of exactly 0 in {zero} of {len(still)} estimates.")
+        said.append(f"A shift of size 0 changes nothing, to the last digit, in {zero} of {len(still)} estimates.")
     margins = arranged.processing["margin"]
     if len(margins):
         said.append(
-            "Data processing (no layer above an earlier one) is respected within the brackets in "
+            "No layer holds more than an earlier one (data processing), within the brackets, in "
             f"{(margins >= 0).sum()} of {len(margins)} comparisons over all epochs and laws."
         )
     return said
@@ -177,8 +202,8 @@ def _unviolated(arranged: Arranged) -> str:
     change = arranged.deviation[arranged.deviation["size"] > 0]
     half = (change["upper"] - change["lower"]).median() / 2
     return (
-        "No bracket of a deviation lies wholly beyond a bound. Half their width is "
-        f"{number(half)} nats in the median: a violation smaller than that could not have been seen."
+        "No bracket of a change lies wholly beyond a bound. The brackets reach "
+        f"{number(half)} nats to either side in the median, so smaller violations would not show."
     )
 
 
@@ -190,24 +215,17 @@ def clean_findings(arranged: Arranged, case: Case) -> list[str]:
     ends = [rows for layer, rows in clean.groupby("layer") if layer in (clean["layer"].min(), clean["layer"].max())]
     words = [_held(rows, entropy) for rows in ends]
     epoch = int(clean["epoch"].max()) if len(clean) else 0
-    said = [f"Clean inputs, epoch {epoch}, brackets over seeds: {' and '.join(words)}."] if words else []
-    full = clean.groupby("layer")["lower"].min() / entropy
-    saturated = [str(layer) for layer, share in full.items() if share > parts.SATURATED]
-    if saturated:
-        layers = f"layer {saturated[0]}" if len(saturated) == 1 else f"layers {', '.join(saturated)}"
-        said.append(
-            f"In {layers} hardly any two inputs overlap: I(X; T) is next to H(X) = {number(entropy)} nats, and says no "
-            "more than that."
-        )
+    seeds = ", over all seeds" if len(arranged.seeds) > 1 else ""
+    said = [f"On clean inputs, at epoch {epoch}{seeds}, I(X; T) is {' and '.join(words)}."] if words else []
     wide = sorted({str(layer) for layer in case.of(arranged.wide)["layer"]})
     if wide:
         said.append(
-            f"Too wide to be measured as a whole: layer{'s' if len(wide) > 1 else ''} {', '.join(wide)}. The low end "
-            "is that of a projection, the high end H(X), and nothing between them was measured."
+            f"Too wide to be measured whole: layer{'s' if len(wide) > 1 else ''} {', '.join(wide)}. The lower end is "
+            "that of a projection, the upper end is H(X)."
         )
     correct = arranged.accuracy_at(case, "reference")
     if len(correct):
-        said.append(f"The noisy network reads {span(correct, 1)} % of these atoms correctly.")
+        said.append(f"The noisy network classifies {span(correct, 1)} % of the atoms correctly.")
     return said
 
 
@@ -232,20 +250,20 @@ def shift_findings(arranged: Arranged, case: Case) -> list[str]:
             if len(changes):
                 largest = changes["size"].max()
                 said.append(
-                    f"No change under {title(family)} exceeds {IN_WORDS}{_every_seed(arranged)}"
+                    f"No change under {title(family)} is clear{_every_seed(arranged)}"
                     f"{_accuracy_words(arranged, case, family, largest, clean)}."
                 )
             continue
         most = clear.loc[clear["percent"].abs().idxmax()]
         same = (limits[["shift", "size", "layer"]] == most[["shift", "size", "layer"]].values).all(axis=1)
         best = limits[same].sort_values("bound").iloc[0]
-        spread = f"by seed {span(pd.Series([most['least'], most['most']]))}; " if len(arranged.seeds) > 1 else ""
+        spread = f", {span(pd.Series([most['least'], most['most']]))} over seeds" if len(arranged.seeds) > 1 else ""
         limit = f"{number(best['bound'])} nats ({named(best['theorem']).label}{', vacuous' if best['vacuous'] else ''})"
         if abs(most["change"]) > best["bound"]:
-            limit += ", which says more than the bracket"
+            limit += ", tighter than the bracket"
         said.append(
-            f"Layer {most['layer']} {'lost' if most['change'] < 0 else 'gained'} {number(abs(most['change']))} nats "
-            f"({abs(most['percent']):.1f} %; {spread}brackets reach ± {number(WIDTH * most['stderr'])}) under "
+            f"Layer {most['layer']} {'loses' if most['change'] < 0 else 'gains'} {number(abs(most['change']))} ± "
+            f"{number(WIDTH * most['stderr'])} nats ({abs(most['percent']):.1f} %{spread}) under "
             f"{at_size(family, most['size'], metric)}; smallest bound {limit}"
             f"{_accuracy_words(arranged, case, family, most['size'], clean)}."
         )

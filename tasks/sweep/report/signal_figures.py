@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from tasks.page import figure_style as style
 from tasks.page.figure_style import INK
-from tasks.page.page import figure_style as style
 from tasks.sweep.report.arranged import Arranged, Sheet
 
 

@@ -5,22 +5,23 @@ from typing import Any
 
 import pandas as pd
 
+from ib_core.bounds.theorem import Theorem
 from ib_core.bounds.theorems import among, named
 from ib_core.estimate import WIDTH
 from tasks.page.tables import Table, number, series, span
 from tasks.sweep.laws import ROUNDING, name_in
 from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.verdict import SATURATED
 from tasks.sweep.schema import CELL, CHECKPOINT, DISTANCES, ESTIMATE, PARTS
 from tasks.sweep.sizes import METRICS, SEVERITIES, at_size, title
 
-SATURATED = 0.95
 WIDE = (
-    " Where the lower end names directions, the layer is too wide to be measured as a whole: a projection of it on so "
-    "many directions is, from below, and the high end is H(X) itself, which no layer can exceed."
+    " Where the lower end names directions, the layer is too wide to be measured whole: the lower end is that of a "
+    "projection on so many directions, the upper end is H(X)."
 )
 PROJECTED = (
-    " Rows UT are I(X; UT) of projections on few directions: their low end is below I(X; T) too, their high end bounds "
-    "I(X; UT) alone, and how they change says nothing of how the layer changes."
+    " Rows UT are I(X; UT) of projections on few directions: the lower end is below I(X; T) too, the upper end bounds "
+    "I(X; UT) alone, and a change of the projection says nothing about that of the layer."
 )
 
 
@@ -31,10 +32,10 @@ def facts(arranged: Arranged) -> list[tuple[str, str]]:
     states = estimates.loc[estimates["layer"] > 0, "status"]
     shifts = "; ".join(_swept(arranged, *family) for family in arranged.families.items())
     layers = arranged.tables.layers.drop_duplicates(["network", "layer"]).sort_values("layer")
-    by_network = [
+    by_network = dict.fromkeys(
         ", ".join(f"{row.layer} {row.name} ({row.d})" for row in rows.itertuples())
         for _, rows in layers.groupby("network")
-    ]
+    )
     measured = [arranged.reference_of(case) for case in {case.split: case for case in arranged.cases}.values()]
     return [
         ("Network", series(table["network"])),
@@ -46,19 +47,43 @@ def facts(arranged: Arranged) -> list[tuple[str, str]]:
             f"{'' if law['split'] == 'all' else law['split'] + ': '}{int(law['n_atoms'])} atoms, "
             f"H(X) = {number(law['entropy'])} nats, H(Y) = {number(law['label_entropy'])} nats" for law in measured)),
         ("Shifts", shifts or "none"),
-        ("Stored passes for each atom", _passes(table)),
-        ("Monte Carlo draws", series(table.loc[table["layer"] > 0, "draws"])),
-        ("Estimates (layer, law, epoch)", f"{(states == 'ok').sum()} computed, {(states != 'ok').sum()} failed"),
+        ("Passes of each atom", _passes(arranged)),
+        ("Monte Carlo draws", _whole(table.loc[table["layer"] > 0, "draws"])),
+        ("Estimates", f"{(states == 'ok').sum()} computed, {(states != 'ok').sum()} failed"),
         ("Device", series(table["device"])),
         ("Code", series(table["code"])),
     ]  # fmt: skip
 
 
-def _passes(table: pd.DataFrame) -> str:
-    """How many, and why the first layer has but one."""
-    first, later = (series(table.loc[here, "n_passes"]) for here in (table["layer"] == 1, table["layer"] > 1))
-    reason = "in layer 1, whose signal is a function of the input: every further pass would be the same"
-    return f"{later}; {first} {reason}" if later != "–" else f"{first} {reason}"
+def _passes(arranged: Arranged) -> str:
+    """Stored and own ones; the first layer has but one of them, as every further one would be the same."""
+    table = arranged.tables.information
+    first, later = (_whole(table.loc[here, "n_passes"]) for here in (table["layer"] == 1, table["layer"] > 1))
+    own = arranged.tables.config.get("estimator", {}).get("own_passes")
+    further = f" and {own} own" if own else ""
+    return f"{first} stored (layer 1)" if later == "–" else f"{later} stored{further} (layer 1: {first} stored)"
+
+
+def _whole(values: pd.Series) -> str:
+    """Whole numbers as one, or from the least to the largest."""
+    known = values.dropna()
+    if known.empty:
+        return "–"
+    low, high = int(known.min()), int(known.max())
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def sampled(arranged: Arranged) -> str:
+    """Under what all numbers of the page were measured: atoms, passes, draws, noise and seeds."""
+    table = arranged.tables.information
+    parts = {case.split: int(arranged.reference_of(case)["n_atoms"]) for case in arranged.cases}
+    atoms = " and ".join(f"{n}{'' if part == 'all' else f' ({part})'}" for part, n in parts.items())
+    draws = _whole(table.loc[table["layer"] > 0, "draws"])
+    seeds = series(table["seed"])
+    return (
+        f"N = {atoms} atoms; passes of each: {_passes(arranged)}; {draws} draws; β = {series(table['beta'])}; "
+        f"seed{'s' if ',' in seeds else ''} {seeds}"
+    )
 
 
 def projected_from(arranged: Arranged, cases: list[Case], families: Iterable[str]) -> str:
@@ -132,7 +157,7 @@ def bracket_table(arranged: Arranged) -> Table:
     both = pd.concat([both, clean[2].assign(projected=", UT")]) if len(clean[2]) else both
     both = both.sort_values([*keys, "projected"])
     labels = {(case.network, case.beta, case.split): case.label for case in arranged.cases}
-    head = ["noise", "seed", "layer", "lower end", "low", "high", "width", "bracket of I(X; T)", "of H(X)"]
+    head = ["network", "seed", "layer", "form", "lower end", "upper end", "width", "bracket of I(X; T)", "of H(X)"]
     return Table(
         [*head, "bracket of I(T; Y)"],
         [
@@ -143,8 +168,8 @@ def bracket_table(arranged: Arranged) -> Table:
              "" if row.projected else f"[{number(row.lower_y)}, {number(row.upper_y)}]"]
             for row in both.itertuples()
         ],
-        f"Nats, reference law, epoch {arranged.epoch}. A share of H(X) in grey is above {100 * SATURATED:g} %: it says "
-        "only that hardly any two inputs overlap."
+        f"Nats, reference law, epoch {arranged.epoch}; {sampled(arranged)}. A share of H(X) in grey is above "
+        f"{100 * SATURATED:g} %: hardly any two inputs overlap."
         + (WIDE if len(arranged.wide) else "") + (PROJECTED if len(clean[2]) else ""),
     )  # fmt: skip
 
@@ -157,14 +182,13 @@ def layer_table(arranged: Arranged) -> Table:
         for row in case.of(table[table["seed"] == table["seed"].min()]).itertuples():
             reach = f"|S| ≤ {row.half_width:g}" if row.half_width == row.half_width else f"power {number(row.power)}"
             known = number(row.lipschitz) if row.lipschitz == row.lipschitz else "not known"
-            passed = "" if row.cut else "a connection passes it by"
+            passed = "" if row.cut else "bypassed by a connection"
             rows.append([case.network_label, str(row.layer), row.name, row.shape, str(row.d), number(row.noise), reach,
                          number(row.capacity), known, (passed, "" if row.cut else "bad")])  # fmt: skip
-    head = ["noise", "layer", "module", "shape", "units", "noise, s.d.", "reach", "capacity, nats", "Lipschitz", ""]
-    return Table(head, rows, "Where a connection passes a layer by, neither data processing nor its capacity is "
-                 "claimed for later layers. Power is the largest mean square of a coordinate in any pass, as "
-                 "measured. "
-                 "Without a Lipschitz constant the coupled Wasserstein bound alone is held.")  # fmt: skip
+    head = ["network", "layer", "module", "shape", "units", "noise, s.d.", "reach", "capacity, nats", "Lipschitz", ""]
+    return Table(head, rows, "Where a connection bypasses a layer, neither data processing nor its capacity is used "
+                 "for later layers. Power: the largest mean square of a coordinate in any pass, as measured. "
+                 "Lipschitz: constant of X → S; where it is not known, only the coupled W bound applies.")  # fmt: skip
 
 
 def processing_table(arranged: Arranged) -> Table:
@@ -177,8 +201,11 @@ def processing_table(arranged: Arranged) -> Table:
             margin = here.set_index("layer")["margin"]
             cells = [(number(margin.get(layer)), "bad" if margin.get(layer, 0) < 0 else "") for layer in later]
             rows.append([case.label, str(seed), *cells])
-    head = ["noise", "seed", *(f"layer {layer}" for layer in later)]
-    caption = f"Nats, reference law, epoch {arranged.epoch}: least upper end of the layers before, minus own lower end."
+    head = ["network", "seed", *(f"layer {layer}" for layer in later)]
+    caption = (
+        f"Margin in nats, reference law, epoch {arranged.epoch}: least upper end among the layers before, minus the "
+        "layer's own lower end."
+    )
     return Table(head, rows, caption)
 
 
@@ -199,11 +226,11 @@ def law_table(arranged: Arranged) -> Table:
         rows.append(row)
     head = ["law", "kind", "parameter", "atoms", "H(X′), nats", "label: P → P′", "TV", "KL, nats", "W₁", "W₂"]
     caption = "; ".join(f"{letter}: {way}" for way, letter in ways.items())
-    return Table(head, rows, f"{caption}. The label is the one whose probability rises most, where any does.")
+    return Table(head, rows, f"{caption}. The label shown is the one whose probability rises most, if any does.")
 
 
 def risk_table(arranged: Arranged) -> Table:
-    """The bound on the estimation risk by layer, under the laws of all families: least and largest."""
+    """The bound on the risk of the plug-in by layer, under the laws of all families: least and largest."""
     bounds = arranged.final(arranged.tables.bounds)
     bounds = bounds[bounds["concerns"] == "estimation"]
     rows = [
@@ -212,7 +239,7 @@ def risk_table(arranged: Arranged) -> Table:
         for case in arranged.cases
         for (layer, theorem), group in case.of(bounds).groupby(["layer", "theorem"])
     ]  # fmt: skip
-    return Table(["noise", "layer", "theorem", "bound on E|estimate − I|, nats", "cap, nats", "vacuous"], rows)
+    return Table(["network", "layer", "theorem", "bound on E|plug-in − I|, nats", "cap, nats", "vacuous"], rows)
 
 
 def label_table(arranged: Arranged) -> Table:
@@ -232,14 +259,9 @@ def label_table(arranged: Arranged) -> Table:
     return Table(["network", "layer", "shift", "theorem", "I(T; Y) is at least, nats", "bracket, nats"], rows)
 
 
-def theorem_table(arranged: Arranged) -> Table:
-    """The theorems that were applied, with their hypotheses and sources."""
-    rows: list[list[Any]] = [
-        [theorem.label, theorem.name, theorem.statement, (theorem.source, "" if theorem.proven else "faint")]
-        for theorem in among(arranged.tables.bounds["theorem"])
-    ]
-    caption = "Source in grey: for comparison, not proven at these n."
-    return Table(["theorem", "in the tables", "statement", "source"], rows, caption)
+def applied(arranged: Arranged) -> list[Theorem]:
+    """The theorems that the tables hold anything against."""
+    return among([*arranged.tables.bounds["theorem"], *arranged.tables.worst_case["theorem"]])
 
 
 def network_table(arranged: Arranged) -> Table:
@@ -275,7 +297,7 @@ def measure_tables(arranged: Arranged) -> list[Table]:
     table = arranged.final(arranged.numbers)
     return [
         Table(
-            ["noise", "layer", *quantities],
+            ["network", "layer", *quantities],
             [
                 [case.label, _layer(arranged, case, layer, here), *_measured(here, quantities)]
                 for case in arranged.cases

@@ -103,7 +103,8 @@ def test_plan_says_one_reason_of_all_units_once(ibshift, beside, tmp_path):
 def test_status_and_why_know_a_finished_sweep(ibshift, beside):
     assert "report.html" in ibshift("status")[1].replace("\n", "")
     told = ibshift("why", "e0000001/reference/L1")[1]
-    assert "state     ready" in told and "computed" in told and "ib_core.estimators.sample_propagation" in told
+    assert "\n  ready\n" in told and "nats" in told and "computed" in told and "ib_core.estimators" not in told
+    assert "ib_core.estimators.sample_propagation" in ibshift("why", "e0000001/reference/L1", "--verbose")[1]
 
 
 def test_a_sweep_that_cannot_be_planned_again_hides_no_other(ibshift, finished, monkeypatch):

@@ -1,10 +1,13 @@
 """Results of other settings stand beside each other; nothing that was finished is replaced by another variant."""
 
+import numpy as np
 import pytest
+import yaml
 from tiny import run_tiny, without_balls
 
 from flows.execution.plan import build_plan, survey
 from flows.execution.results import results_folder, variants
+from flows.settings.load import load_config
 from tasks.store.store import Store
 
 
@@ -72,3 +75,14 @@ def test_only_settings_that_can_change_a_number_make_a_variant():
     assert config.model_copy(update={"name": "another"}).variant == config.variant
     changed = {name for name, value in other().differing().items() if config.differing()[name] != value}
     assert changed == {"training.epochs"}
+
+
+def test_where_the_folder_of_settings_lies_makes_no_variant(tmp_path):
+    found = []
+    for place in (tmp_path / "here", tmp_path / "there"):
+        place.mkdir()
+        np.savez(place / "points.npz", x=np.random.default_rng(0).normal(size=(40, 3)), y=np.arange(40) % 2)
+        (place / "own.yaml").write_text(yaml.safe_dump({"name": "own", "data": {"source": "points.npz"}}))
+        found.append(load_config(str(place / "own.yaml")))
+    assert found[0].differing() == {"data.source": "points.npz"} == found[1].differing()
+    assert found[0].data.source != found[1].data.source and found[0].variant == found[1].variant

@@ -22,7 +22,8 @@ def test_every_theorem_has_its_words_its_source_and_its_function():
     labels = [theorem.label for theorem in theorems.THEOREMS]
     assert len(set(labels)) == len(labels)
     for theorem in theorems.THEOREMS:
-        assert theorem.statement.endswith(".") and theorem.source and theorem.concerns, theorem.name
+        assert theorem.statement and theorem.source and theorem.concerns, theorem.name
+        assert theorem.hypotheses.endswith("."), theorem.name
         assert set(theorem.concerns) <= set(theorems_page.COMPARISONS), theorem.name
         assert (theorem.quantity in ("change", "label")) == (theorem.distance != "none"), theorem.name
         if theorem.function is not None:

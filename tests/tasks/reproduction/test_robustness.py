@@ -1,11 +1,13 @@
 """Robust training is judged by differences to usual training of the same seed, widened by the brackets."""
 
 import math
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from scipy.stats import t
 
+from tasks.reproduction import robustness
 from tasks.reproduction.robustness import saved
 
 
@@ -40,3 +42,25 @@ def test_rows_that_only_one_of_the_networks_has_are_left_out():
 
 def test_one_seed_decides_nothing():
     assert saved(table([1.0], [0.1]), "robust").above(0.0) is None
+
+
+def verdicts(monkeypatch, robust, networks):
+    """Whether each of so many networks, all alike, is said to move less."""
+    alike = [table([1.0, 2.0, 3.0], robust).replace("robust", f"robust{k}") for k in range(networks)]
+    every = pd.concat([alike[0], *(each[each["network"] != "erm"] for each in alike[1:])]).assign(shift="rotation")
+    monkeypatch.setattr(robustness, "moves", lambda found: every)
+    monkeypatch.setattr(robustness, "_accuracy", lambda *place: "")
+    bounds = pd.DataFrame({"concerns": ["label"], "size": [0.1], "holds": [True], "vacuous": [False]})
+    found = SimpleNamespace(tables=SimpleNamespace(bounds=bounds))
+    guarded = {f"robust{k}": "rotation" for k in range(networks)}
+    return [claim.agrees for claim in robustness.claims(found, guarded)][:-1]
+
+
+def test_many_claims_ask_for_more_than_few(monkeypatch):
+    robust = [0.8, 1.79, 2.81]  # the differences .2, .21, .19: 0 is 20 standard errors of their mean away
+    assert verdicts(monkeypatch, robust, 1) == [True] * 2
+    one, seven = (t.ppf(1 - 0.05 / 2 / (2 * networks), 2) for networks in (1, 7))
+    # Differences .2 - s, .2, .2 + s lie t standard errors above 0, with a t between those of one and of seven networks.
+    weak = [0.2 - 0.2 * math.sqrt(3) / (0.5 * (one + seven)) * k for k in (-1, 0, 1)]
+    robust = [value - each for value, each in zip([1.0, 2.0, 3.0], weak, strict=True)]
+    assert verdicts(monkeypatch, robust, 1) == [True] * 2 and verdicts(monkeypatch, robust, 7) == [None] * 14

@@ -54,7 +54,7 @@ def test_tightness_is_the_measured_change_over_the_smallest_bound_that_holds(tab
     bounds.loc[ordered.index[0], "holds"] = False
     found = row_of(Arranged(replace(tables, bounds=bounds)).audit, seed=1, **PLACE)
     assert (found["theorem"], found["broken"]) == (ordered["theorem"].iloc[1], 1)
-    assert "Violated, with all of the bracket beyond the bound: 1." in said(replace(tables, bounds=bounds))
+    assert "Violated, with the whole bracket beyond the bound: 1." in said(replace(tables, bounds=bounds))
 
 
 def test_a_bracket_too_wide_for_its_bound_has_no_tightness(tables):
@@ -66,7 +66,7 @@ def test_a_bracket_too_wide_for_its_bound_has_no_tightness(tables):
     assert here["unresolved"].all() and here["tightness"].isna().all()
     others = found[found["shift"] != "contamination"]
     assert not others["unresolved"].any() and (others["tightness"].dropna() <= 1).all()
-    assert "have their middle beyond it" in said(replace(tables, information=information))
+    assert "the middle of the bracket exceeds the bound" in said(replace(tables, information=information))
 
 
 def test_a_change_is_held_against_the_extreme_in_its_own_direction(tables):
@@ -83,13 +83,13 @@ def test_the_words_name_the_tightest_case_and_the_counts(tables):
     view, text = Arranged(tables), said(tables)
     clear = view.audit[view.audit["clear"] & ~view.audit["vacuous"]]
     most = clear.loc[clear["tightness"].idxmax()]
-    assert f"the tightest {100 * most['tightness']:.0f}\N{NO-BREAK SPACE}%" in text
+    assert f"the largest {100 * most['tightness']:.0f}\N{NO-BREAK SPACE}%" in text
     assert f"by “{named(most['theorem']).label}”, layer {most['layer']} under {most['shift'].replace('_', ' ')}" in text
     bounds = view.final(tables.bounds)
     bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
-    assert f"were held against {len(bounds)} bounds" in text
+    assert f"{len(bounds)} bounds on " in text
     assert f"{bounds['vacuous'].sum()} of the bounds are vacuous" in text
-    assert "None of them is violated" in text and "for sizes in W₂" in text and "2 seeds" in text
+    assert "None is violated" in text and "for sizes in W₂" in text and "2 seeds" in text
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_the_words_name_the_tightest_case_and_the_counts(tables):
     [
         (lambda t: only(t, seed=[1]), "1 seed)", "seeds"),
         (lambda t: only(t, shift=["reference", "contamination", "hamming_tilt"]), "2 families", "for sizes in W₂"),
-        (lambda t: replace(t, worst_case=t.worst_case.iloc[:0]), "No ball of these sizes was searched", "duality gap"),
+        (lambda t: replace(t, worst_case=t.worst_case.iloc[:0]), "No worst law was searched", "duality gap"),
         (lambda t: only(t, shift=["reference", "gaussian_displacement"]), "1 family", "sizes in TV"),
         (lambda t: replace(t, attribution=t.attribution.iloc[:0]), "duality gap", "first-order"),
         (lambda t: replace(t, information=unclear(t.information)), "tightness was not measured", "tightest"),

@@ -75,13 +75,13 @@ def small(whole: SweepTables) -> SweepTables:
 
 def test_the_page_is_self_contained_and_shows_every_figure(whole, tmp_path):
     page = report(whole, tmp_path)
-    drawn = sorted(path.name for path in (tmp_path / "figures").glob("*.png"))
-    assert len(page.sources) == len(drawn) == 14
-    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert len(page.sources) == len(drawn) == 15
+    assert all(re.match("data:image/(svg[+]xml|png);base64,", source) for source in page.sources)
     assert all(link.startswith("#") or link == "data:," or re.fullmatch(r"[\w./]+", link) for link in page.links)
     assert sorted(link.removeprefix("figures/") for link in page.links if link.startswith("figures/")) == drawn
     assert not {"script", "iframe", "object"} & set(page.tags)
-    assert "No bracket of a deviation lies wholly beyond a bound." in page.text
+    assert "No bracket of a change lies wholly beyond a bound." in page.text
 
 
 def test_the_same_tables_give_the_same_bytes(small, tmp_path):
@@ -277,7 +277,7 @@ def test_a_wide_layer_is_said_to_be_known_by_a_projection(small):
     information.loc[first & (information["estimator"] == "lower"), "form"] = "gaussian, 8 directions"
     said = [" ".join(text for _, texts in findings(Arranged(t)) for text in texts)
             for t in (small, replace(small, information=information))]  # fmt: skip
-    assert "Too wide to be measured as a whole: layer 1." in said[1] and "Too wide" not in said[0]
+    assert "Too wide to be measured whole: layer 1." in said[1] and "Too wide" not in said[0]
 
 
 def test_a_layer_that_a_connection_passes_by_limits_no_later_one(small):

@@ -1,0 +1,498 @@
+"""The verdict of a sweep in sentences: what its report says first, and `summary.md` says again.
+
+Every claim follows from brackets at the final epoch. Layers are compared by |ΔI| / I, the change under the largest size
+of a family over the information under the reference law, in the mean over the seeds. A layer is the most robust, or the
+most affected, where the bracket of its mean lies apart from those of all others and no seed says otherwise.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ib_core.bounds.theorems import named
+from ib_core.estimate import WIDTH
+from tasks.page.summary import listed, shortened
+from tasks.page.tables import number
+from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.phases import LEAST, phases, verdict
+from tasks.sweep.schema import ESTIMATE
+from tasks.sweep.sizes import at_size, title
+
+SATURATED = 0.95  # of H(X)
+ROLES = {"Most robust": "least", "Most affected": "most"}
+NOTE = (
+    "Layers are compared by |ΔI| / I(X; T), the change of the information under the largest size of a family over the "
+    "information under the reference law, at the final epoch and in the mean over seeds. A layer is named where its "
+    "bracket lies apart from those of all others."
+)
+CASE = ["network", "beta", "split"]
+PHASES = {
+    "rises, then compresses": ("rises, then compresses", "rise, then compress", "lost_low"),
+    "compresses from the start": ("compresses from the start", "compress from the start", "lost_low"),
+    "compresses": ("compresses", "compress", "lost_low"),
+    "rises": ("rises", "rise", "rise_low"),
+    "differs between seeds": ("differs between seeds", "differ between seeds", ""),
+    "no change beyond the brackets": ("does not change beyond the brackets", "do not change beyond the brackets", ""),
+}
+
+
+class Answer(NamedTuple):
+    """Which layer it is; None where that is not decided, and between which then.
+
+    Attributes:
+        layer: the layer.
+        among: the layers that it may be.
+        seeds: whether seeds contradict each other.
+    """
+
+    layer: int | None
+    among: tuple[int, ...]
+    seeds: bool = False
+
+
+class Reaction(NamedTuple):
+    """How the layers of a case react to a family at its largest size.
+
+    Attributes:
+        shares: |ΔI| / I by layer, mean over seeds, from `low` to `high`; `sign` of ΔI, 0 where a seed leaves it open.
+        seeds: over how many.
+        least: the most robust layer.
+        most: the most affected one; no layer and none to choose from where no change is clear.
+    """
+
+    family: str
+    size: float
+    metric: str
+    shares: pd.DataFrame
+    seeds: int
+    least: Answer
+    most: Answer
+
+    @property
+    def moved(self) -> bool:
+        """Whether any change is clear."""
+        return bool(self.most.among)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the brackets of a sweep decide, case by case."""
+
+    arranged: Arranged
+
+    @cached_property
+    def shares(self) -> pd.DataFrame:
+        """|ΔI| / I from `low` to `high`, the `sign` of a clear change, and ΔI / I from `fall` to `rise`, under the
+        largest measured size of each family."""
+        change = self.arranged.final(self.arranged.deviation)
+        change = change[change["size"] > 0]
+        change = change[change["size"] == change.groupby([*CASE, "shift"])["size"].transform("max")]
+        keys = [*CASE, "seed", "epoch", "layer"]
+        table = change.merge(self.clean[[*keys, "lower", "upper"]], on=keys, suffixes=("", "_clean"))
+        least, most = _size(table["lower"], table["upper"])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = table["lower_clean"].clip(lower=0.0), table["upper_clean"]
+            low, high = least / ends[1], most / ends[0]
+            fall, rise = (table[end] / ends[0].where(outwards(table[end]), ends[1])
+                          for end, outwards in (("lower", lambda x: x < 0), ("upper", lambda x: x > 0)))  # fmt: skip
+        sign = np.where(table["lower"] > 0, 1, np.where(table["upper"] < 0, -1, 0))
+        return table.assign(low=low.fillna(0.0), high=high.where(most > 0, 0.0), sign=sign, fall=fall, rise=rise)
+
+    @cached_property
+    def clean(self) -> pd.DataFrame:
+        """The brackets under the reference law."""
+        table = self.arranged.final(self.arranged.information)
+        return table[table["shift"] == "reference"]
+
+    @cached_property
+    def held(self) -> pd.DataFrame:
+        """Every change with its smallest bound, as a share of it from `low` to `high`, as measured in the channel that
+        this bound speaks of."""
+        bounds = self.arranged.tables.bounds
+        bounds = self.arranged.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
+        bounds = bounds[bounds["holds"].eq(True)].sort_values([*ESTIMATE, "bound", "theorem"])
+        bounds = bounds.drop_duplicates(ESTIMATE)
+        half = WIDTH * bounds["measured_stderr"]
+        low, high = ((bounds["measured"] + sign * half) / bounds["bound"] for sign in (-1, 1))
+        return bounds.assign(low=low.clip(lower=0.0), high=high.clip(upper=1.0))
+
+    @cached_property
+    def _limited(self) -> pd.DataFrame:
+        """The clear changes whose smallest bound says something."""
+        return self.held[~self.held["vacuous"] & (self.held["low"] > 0)]
+
+    @cached_property
+    def _phases(self) -> pd.DataFrame:
+        return phases(self.arranged)
+
+    @property
+    def followed(self) -> bool:
+        """Whether any network was measured at several epochs."""
+        table = self.arranged.information
+        return bool((table.groupby("network")["epoch"].nunique() > 1).any())
+
+    def saturated(self, case: Case) -> list[int]:
+        """Layers that hold nearly all of H(X) under the reference law, in every seed."""
+        entropy = self.arranged.reference_of(case)["entropy"]
+        held = case.of(self.clean).groupby("layer")["lower"].min()
+        return [int(layer) for layer in held[held > SATURATED * entropy].index]
+
+    def _near(self, case: Case) -> list[int]:
+        """Layers whose bracket reaches into saturation: what they hold can hardly rise."""
+        entropy = self.arranged.reference_of(case)["entropy"]
+        held = case.of(self.clean).groupby("layer")["upper"].max()
+        return [int(layer) for layer in held[held > SATURATED * entropy].index]
+
+    def wide(self, case: Case) -> list[int]:
+        """Layers too wide to be measured as a whole, that are not saturated."""
+        wide = self.arranged.final(case.of(self.arranged.wide))["layer"].unique()
+        return sorted({int(layer) for layer in wide} - set(self.saturated(case)))
+
+    @cached_property
+    def reactions(self) -> dict[str, list[Reaction]]:
+        """Of every case, by its slug: to each family of which anything was measured."""
+        found: dict[str, list[Reaction]] = {}
+        for case in self.arranged.cases:
+            left_out = {*self.saturated(case), *self.wide(case)}
+            here = case.of(self.shares)
+            found[case.slug] = [
+                _reaction(family, metric, rows, left_out)
+                for family, metric in self.arranged.families.items()
+                if len(rows := here[here["shift"] == family])
+            ]
+        return found
+
+    def sentences(self, case: Case) -> list[str]:
+        """The verdict on one case."""
+        said = [*self._robust(case), *self._not_ranked(case), *self._tight(case), *self._silent(case)]
+        return [*said, *self._labels(case), *self._trained(case)]
+
+    def _robust(self, case: Case) -> Iterator[str]:
+        reactions = [reaction for reaction in self.reactions[case.slug] if len(reaction.shares)]
+        ranked = [reaction for reaction in reactions if len(reaction.shares) > 1]
+        moved = [reaction for reaction in ranked if reaction.moved]
+        near = set(self._near(case))
+        for role, which in ROLES.items():
+            laws: dict[int, list[str]] = {}
+            for reaction in moved:
+                layer = getattr(reaction, which).layer
+                if layer is not None:
+                    laws.setdefault(layer, []).append(f"{_law(reaction)} ({_share(reaction, layer)})")
+            parts = [
+                f"layer {layer}{' (close to saturation)' if layer in near else ''} under {listed(under)}"
+                for layer, under in laws.items()
+            ]
+            if parts:
+                yield f"{role}: {'; '.join(parts)}."
+        open_ = _undecided(moved)
+        if open_:
+            yield f"Not decided: {'; '.join(open_)}."
+        still = [title(reaction.family) for reaction in ranked if not reaction.moved]
+        if still:
+            yield f"No layer changes beyond its brackets under {listed(still)}."
+        alone = [reaction for reaction in reactions if len(reaction.shares) == 1]
+        if alone:
+            layer = alone[0].shares.index[0]
+            changes = listed(f"{_share(reaction, layer)} under {_law(reaction)}" for reaction in alone)
+            yield f"Only layer {layer} can be judged: it {changes}."
+
+    def _not_ranked(self, case: Case) -> Iterator[str]:
+        saturated, wide = self.saturated(case), self.wide(case)
+        shifted = bool(self.reactions[case.slug])
+        whole = set(saturated) == set(self.arranged.layers_of(case))
+        if saturated and whole:
+            yield (
+                "Every layer is saturated: it holds nearly all of H(X), which says only that hardly any two inputs "
+                f"overlap{', so that no layer can be called robust' if shifted else ''}."
+            )
+        elif saturated:
+            yield (
+                f"{_layers(saturated).capitalize()} {'is' if len(saturated) == 1 else 'are'} saturated (above "
+                f"{100 * SATURATED:g} % of H(X): hardly any two inputs overlap)"
+                f"{' and not ranked' if shifted else ''}."
+            )
+        if wide and shifted:
+            yield (
+                f"{_layers(wide).capitalize()} {'is' if len(wide) == 1 else 'are'} too wide to be measured as a whole, "
+                "and not ranked."
+            )
+
+    def _tight(self, case: Case) -> Iterator[str]:
+        broken = len(case.of(self.arranged.violated))
+        if broken:
+            yield f"{_broken(broken)}: an estimate, a distance or the code is wrong."
+        if not len(case.of(self.arranged.audit)):
+            return
+        table, left_out = case.of(self._limited), self.saturated(case)
+        table = table[~table["layer"].isin(left_out)]
+        scope = " outside the saturated layers" if left_out else ""
+        if table.empty:
+            yield f"No clear change{scope} has a bound that is not vacuous: how tight the bounds are stays open."
+            return
+        most = table.loc[table["low"].idxmax()]
+        yield (
+            f"A clear change{scope} is {_median(table)} of its smallest bound in the median, and at least "
+            f"{_percent(most['low'])} in the tightest case (layer {most['layer']} under "
+            f"{at_size(most['shift'], most['size'], most['metric'])}, by “{named(most['theorem']).label}”)."
+        )
+
+    def _silent(self, case: Case) -> Iterator[str]:
+        audit = case.of(self.arranged.audit)
+        if audit.empty:
+            return
+        silent = audit[audit["vacuous"]]
+        if silent.empty:
+            yield "Every change has a bound that is not vacuous."
+        elif len(silent) == len(audit):
+            yield f"All bounds on all {len(audit)} changes are vacuous."
+        else:
+            counts, every = silent.groupby("shift", sort=False).size(), audit.groupby("shift").size()
+            whole = [title(str(family)) for family, n in counts.items() if n == every[family]]
+            parts = [f"all under {listed(whole)}"] if whole else []
+            parts += [f"{n} of {every[k]} under {title(str(k))}" for k, n in counts.items() if n < every[k]]
+            yield f"Every bound is vacuous for {len(silent)} of {len(audit)} changes: {'; '.join(parts)}."
+
+    def _labels(self, case: Case) -> Iterator[str]:
+        table = self.arranged.tables.bounds
+        table = case.of(self.arranged.final(table[(table["concerns"] == "label") & (table["size"] > 0)]))
+        best = table[table["holds"].eq(True)].sort_values("bound").drop_duplicates(ESTIMATE, keep="last")
+        if best.empty:
+            return
+        useful = best[~best["vacuous"]]
+        if useful.empty:
+            yield f"The losses on clean inputs certify nothing of I(T; Y) in any of {len(best)} cases (laws and seeds)."
+            return
+        yield (
+            f"The losses on clean inputs certify a positive I(T; Y) of the last layer in {_of(len(useful), len(best))} "
+            f"cases (laws and seeds): {_nats(useful['bound'].min(), useful['bound'].max())}."
+        )
+
+    def _trained(self, case: Case) -> Iterator[str]:
+        epochs = sorted(case.of(self.arranged.information)["epoch"].unique())
+        given = "" if self._is_trained(case) else "The network was given and not trained here"
+        if len(epochs) < LEAST:
+            if given:
+                yield f"{given}."
+            elif epochs:
+                yield f"Training was not followed: only {'one epoch was' if len(epochs) == 1 else 'two were'} measured."
+            return
+        found = case.of(self._phases)
+        groups: dict[str, list[int]] = {}
+        for layer, mine in found.groupby("layer"):
+            groups.setdefault(verdict(mine), []).append(int(layer))
+        parts = [_phase_words(found, words, layers) for words in PHASES if (layers := groups.get(words))]
+        start = f"{given}; over its epochs" if given else "Training, over epochs"
+        if parts:
+            every = " in every seed" if found["seed"].nunique() > 1 else ""
+            yield f"{start} {epochs[0]} to {epochs[-1]}{every}: {'; '.join(parts)}."
+
+    def _is_trained(self, case: Case) -> bool:
+        config = self.arranged.tables.config
+        kinds = {kind.get("name"): kind for kind in config.get("networks") or []}
+        kind = kinds.get(case.network) or config.get("network") or {}
+        return config.get("training", {}) is not None and kind.get("training", {}) is not None
+
+    @cached_property
+    def headline(self) -> str:
+        """One sentence for the whole sweep, what matters most first."""
+        return shortened([*self._alarms(), *self._overall()]) or "Nothing was measured."
+
+    def _alarms(self) -> Iterator[str]:
+        broken = len(self.arranged.violated)
+        if broken:
+            yield _broken(broken)
+        table = self.arranged.tables.information
+        states = table.loc[table["layer"] > 0, [*ESTIMATE, "status"]].drop_duplicates()
+        failed = int((states["status"] != "ok").sum())
+        if failed:
+            yield f"{failed} of {len(states)} estimates failed"
+
+    def _overall(self) -> Iterator[str]:
+        cases, audit = self.arranged.cases, self.arranged.audit
+        reactions = [each for case in cases for each in self.reactions[case.slug] if len(each.shares) > 1]
+        if reactions:
+            yield _tally(reactions, "least", "the most robust", len(cases))
+            yield self._largest()
+        elif len(self.clean) and all(set(self.saturated(c)) == set(self.arranged.layers_of(c)) for c in cases):
+            yield "every layer is saturated"
+        if len(audit):
+            table = pd.concat([
+                rows[~rows["layer"].isin(self.saturated(case))] for case in cases for rows in [case.of(self._limited)]
+            ])  # fmt: skip
+            if len(table):
+                yield f"clear changes are {_median(table)} of their bounds (median)"
+            silent = int(audit["vacuous"].sum())
+            yield (
+                "all bounds are vacuous" if silent == len(audit)
+                else f"{silent} of {len(audit)} have vacuous ones only" if silent and len(table)
+                else f"{silent} of {len(audit)} changes have vacuous bounds only" if silent
+                else "no change is without a bound"
+            )  # fmt: skip
+        lost = [
+            int(layer) for layer, mine in self._phases.groupby("layer") if (mine["lost_low"] > 0).all()
+        ]  # in every case and seed
+        where = "" if len(self._phases.drop_duplicates([*CASE, "seed"])) < 2 else " in every network"
+        if lost:
+            yield f"{_layers(lost)} compress{'es' * (len(lost) == 1)} over training{where}"
+        elif len(self._phases) and (self._phases["lost_low"] <= 0).all():
+            yield "no layer compresses over training"
+        if not reactions and len(self.clean):
+            yield _held(self.clean) if len(cases) == 1 else f"{len(cases)} networks and noise levels were measured"
+
+    def _largest(self) -> str:
+        """The largest change that is certain, of layers that are not saturated."""
+        found = [(each.shares["low"].max(), each) for made in self.reactions.values() for each in made if each.moved]
+        if not found:
+            return "no layer changes beyond its brackets"
+        low, most = max(found, key=lambda pair: pair[0])
+        layer = int(most.shares["low"].idxmax())
+        what = {1: "gains", -1: "loses"}.get(int(most.shares["sign"][layer]), "changes by")
+        return f"layer {layer} {what} at least {_percent(low)} under {title(most.family)}"
+
+
+def _size(lower: pd.Series, upper: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """What the size of a number between the two is at least and at most."""
+    return np.maximum(np.maximum(lower, -upper), 0.0), np.maximum(-lower, upper)
+
+
+def _reaction(family: str, metric: str, rows: pd.DataFrame, left_out: set[int]) -> Reaction:
+    """Of the rows of one case and family; a seed of which a layer failed is left out."""
+    size = float(rows["size"].max())
+    rows = rows[~rows["layer"].isin(left_out)]
+    wide = {name: rows.pivot(index="seed", columns="layer", values=name).dropna() for name in ("low", "high", "sign")}
+    low, high, sign = wide["low"], wide["high"], wide["sign"]
+    shares = pd.DataFrame({
+        "low": low.mean(), "high": high.mean(), "sign": sign.iloc[0].where(sign.nunique() == 1, 0) if len(sign) else 0,
+    })  # fmt: skip
+    shares = shares if len(low) else shares[:0]
+    shares.index = shares.index.astype(int)
+    if len(shares) < 2:
+        return Reaction(family, size, metric, shares, len(low), Answer(None, ()), Answer(None, ()))
+    least = _lowest(low, high)
+    most = _lowest(-high, -low) if (shares["low"] > 0).any() else Answer(None, ())
+    return Reaction(family, size, metric, shares, len(low), least, most)
+
+
+def _lowest(low: pd.DataFrame, high: pd.DataFrame) -> Answer:
+    """The layer with the smallest mean over seeds of what lies from `low` to `high` (seeds, layers)."""
+    ends = low.mean(), high.mean()
+    among = [int(layer) for layer in ends[0].index if ends[0][layer] <= ends[1].min()]
+    if len(among) > 1:
+        return Answer(None, tuple(among))
+    (layer,) = among
+    others = high.drop(columns=layer)
+    below = others.lt(low[layer], axis=0).any()
+    rivals = [int(other) for other in below.index[below]]
+    return Answer(None, tuple(sorted([layer, *rivals])), True) if rivals else Answer(layer, (layer,))
+
+
+def _undecided(reactions: Sequence[Reaction]) -> list[str]:
+    """ "between layers 3 and 4 under blur and tilt", "the most affected between ..."; both questions are as open where
+    neither role is named."""
+    families: dict[tuple[str, Answer], list[str]] = {}
+    for reaction in reactions:
+        open_ = {role: answer for role, which in ROLES.items() if (answer := getattr(reaction, which)).layer is None}
+        same = len(open_) == len(ROLES) and len(set(open_.values())) == 1
+        for role, answer in open_.items():
+            names = families.setdefault(("" if same else f"the {role.lower()} ", answer), [])
+            names.extend([title(reaction.family)] * (title(reaction.family) not in names))
+    return [
+        f"{role}between layers {listed(answer.among)} under {listed(names)}{', where seeds differ' * answer.seeds}"
+        for (role, answer), names in families.items()
+    ]
+
+
+def _law(reaction: Reaction) -> str:
+    return at_size(reaction.family, reaction.size, reaction.metric)
+
+
+def _share(reaction: Reaction, layer: int) -> str:
+    """ "loses 1.0 to 1.2 %", where every seed says so; "changes by ..."."""
+    row = reaction.shares.loc[layer]
+    verb = {1: "gains", -1: "loses"}.get(int(row["sign"]), "changes by")
+    return f"{verb} {_percents(row['low'], row['high'])}"
+
+
+def _tally(reactions: Sequence[Reaction], which: str, name: str, cases: int) -> str:
+    """In how many families one layer is the most robust, where any is."""
+    found = pd.Series([getattr(each, which).layer for each in reactions], dtype=object).dropna()
+    scope, n = "families" if cases == 1 else "comparisons", len(reactions)
+    if n == 1:
+        family = title(reactions[0].family)
+        return f"layer {found.iloc[0]} is {name} under {family}" if len(found) else f"under {family} no layer is {name}"
+    counts = found.value_counts()
+    best = min(counts.index[counts == counts.max()]) if len(counts) else None
+    if best is None:
+        return f"{name} layer is not decided in any of {n} {scope}"
+    if 2 * counts[best] <= n:
+        return f"{name} layer is decided in {len(found)} of {n} {scope} ({_layers(sorted(counts.index))})"
+    return f"layer {best} is {name} in {_of(int(counts[best]), n)} {scope}"
+
+
+def _held(clean: pd.DataFrame) -> str:
+    """What the first and the last layer hold."""
+    ends = clean.groupby("layer").agg(low=("lower", "min"), high=("upper", "max"))
+    first, last = ends.iloc[0], ends.iloc[-1]
+    if len(ends) == 1:
+        return f"layer {ends.index[0]} holds {_nats(first['low'], first['high'])} of information about the input"
+    return (
+        f"I(X; T) is {_nats(first['low'], first['high'])} in layer {ends.index[0]} and "
+        f"{_nats(last['low'], last['high'])} in layer {ends.index[-1]}"
+    )
+
+
+def _phase_words(found: pd.DataFrame, words: str, layers: list[int]) -> str:
+    """ "layers 4 and 5 rise, then compress (by at least 0.845 and 2.026 nats)"."""
+    one, many, end = PHASES[words]
+    said = f"{_layers(layers)} {one if len(layers) == 1 else many}"
+    if not end:
+        return said
+    least = found[found["layer"].isin(layers)].groupby("layer")[end].min()
+    return f"{said} (by at least {listed(number(float(value)) for value in least)} nats)"
+
+
+def _layers(layers: Sequence[int]) -> str:
+    return f"layer{'s' if len(layers) > 1 else ''} {listed(layers)}"
+
+
+def _median(table: pd.DataFrame) -> str:
+    """Between what the median of shares lies that are known from `low` to `high`."""
+    return _percents(table["low"].median(), table["high"].median())
+
+
+def _broken(n: int) -> str:
+    return f"{n} bound{'s are' if n > 1 else ' is'} violated"
+
+
+def _of(n: int, every: int) -> str:
+    return f"{n} of {every}" if n < every or n == 1 else "both" if n == 2 else f"all {every}"
+
+
+def _nats(low: float, high: float) -> str:
+    ends = list(dict.fromkeys((number(low, 2), number(high, 2))))
+    return f"{' to '.join(ends)} nats"
+
+
+def _percent(share: float) -> str:
+    return _percents(share, share)
+
+
+def _percents(low: float, high: float) -> str:
+    """ "1.0 to 1.2 %", "12 %", "at most 3.0 %", "at least 40 %"."""
+    if math.isinf(high):
+        return f"at least {_percent(low)}"
+    if low <= 0 < high:
+        return f"at most {_percent(high)}"
+    digits = 0 if high >= 0.1 else 1 if high >= 0.01 else 2
+    ends = [f"{100 * end:.0f}" if 100 * end >= 1 and digits == 0 else number(100 * end, digits) for end in (low, high)]
+    return f"{' to '.join(dict.fromkeys(ends))} %"
+
+
+def bullets(verdicts: Verdict) -> list[tuple[str, list[str]]]:
+    """Each case with its sentences."""
+    return [(case.label, said) for case in verdicts.arranged.cases if (said := verdicts.sentences(case))]
