@@ -61,7 +61,7 @@ def name_of(sweep: str, settings: Mapping[str, Any]) -> str:
     if len(name) <= LONGEST_NAME:
         return name
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:4]
-    return f"{name[: LONGEST_NAME - 7]}... {digest}"
+    return f"{name[: LONGEST_NAME - 8]}... {digest}"
 
 
 def _short(keys: list[str]) -> dict[str, str]:
@@ -88,7 +88,8 @@ def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> 
         run = run or _opened(sweep, settings, Path(workspace))
     except ConfigError as error:
         return refusal(str(error))
-    run.observer = Observers([run.observer, PrefectObserver(run.config.name)])
+    page = PrefectObserver(run.config.name)
+    run.observer = Observers([run.observer, page])
     logger, cancelled = get_run_logger(), how_to_continue("cancelled")
     watched = watch_for_cancel(runtime.flow_run.id, run.stop, say=lambda: logger.info(cancelled))
     with served_run(run.store.workspace), signals(run.stop), watched:
@@ -109,7 +110,7 @@ def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> 
             return refusal(str(error))
         finally:
             run.pool.close()
-        run.observer.message(f"results: {run.folder}")
+        page.message(f"results: {run.folder}")
         summary_artifact(run.config.name, results(run))
     return None
 
