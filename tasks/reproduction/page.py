@@ -89,7 +89,7 @@ def claim_table(claims: Sequence[Claim]) -> Table:
 def tally(claims: Sequence[Claim]) -> str:
     """How many claims came out how."""
     verdicts = [claim.agrees for claim in claims]
-    said = [f"{verdicts.count(True)} of {len(claims)} claims are borne out"]
+    said = [f"{verdicts.count(True)} of {len(claims)} claims {'is' if verdicts.count(True) == 1 else 'are'} supported"]
     said += [f"{n} {'is' if n == 1 else 'are'} not" for n in [verdicts.count(False)] if n]
     said += [f"{n} {'is' if n == 1 else 'are'} not decided" for n in [verdicts.count(None)] if n]
     return ", ".join(said)

@@ -193,7 +193,7 @@ def test_the_report_holds_every_figure_and_needs_nothing_else(workspace):
     folder = workspace / "sweeps" / "small" / "latest"
     page = (folder / "report.html").read_text()
     figures = sorted(path.stem for path in (folder / "figures").iterdir())
-    assert len(figures) == 5 and page.count("data:image/png;base64,") == 5
+    assert len(figures) == 5 and page.count(";base64,") == 5
     assert all(f'id="{name}"' in page for name in figures) and "Not drawn" not in page
     text = re.sub('base64,[^"]*', "", page)
     tables = load_calibration(folder).bounds
