@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from ib_core.bounds.theorems import named
+from ib_core.bounds.theorems import among, named
 from ib_core.estimate import IN_WORDS, WIDTH, Estimate, interval
 from tasks.calibration.figures import curves, draw, law_name
 from tasks.calibration.tables import CalibrationTables, Tables, load_calibration
 from tasks.engine.recipe import Cost, Recipe
 from tasks.page.page import write_page
+from tasks.page.summary import shortened, summary
 from tasks.page.tables import Table, number, series, span
 from tasks.page.tables import violated as violated_rows
+from tasks.page.theorems import entries, link, with_mentioned
 
 TITLES = {
     "risk_against_n": "Risk of the plug-in entropy over the number of samples",
@@ -49,26 +51,39 @@ class Report(Recipe):
         return replace(self, tables=self.tables.without(lost)) if lost else self
 
     def build(self, out: Path) -> None:
-        """Write report.html and figures/*.png."""
+        """Write report.html, summary.md and the figures."""
         self.tables.result.verify()
         write_calibration_report(load_calibration(self.tables.result.folder), out)
 
 
 def write_calibration_report(tables: CalibrationTables, out: Path) -> None:
-    """Write out/report.html and out/figures/*.png; the same tables give the same bytes."""
+    """Write out/report.html, out/summary.md and out/figures/*; the same tables give the same bytes."""
+    title, said = tables.config["name"], [("", [sentence]) for sentence in findings(tables)]
+    out.mkdir(parents=True, exist_ok=True)
+    text = summary(title, headline(tables), said)
+    (out / "summary.md").write_text(text, encoding="utf-8", newline="\n")
+    applied = with_mentioned(among(tables.bounds["theorem"]))
     write_page(
         out,
         Path(__file__).with_suffix(".html"),
-        tables.config["name"],
+        title,
         draw(tables),
         TITLES,
         facts=facts(tables),
-        findings=[("", findings(tables))],
+        headline=headline(tables),
+        said=said,
+        findings=[],
+        replications=replications(tables),
+        bounds_shown=link(
+            f"Bounds: {', '.join(theorem.label for theorem in applied)}.",
+            tuple((theorem.label, theorem.name) for theorem in applied),
+        ),
         violated=violated(tables),
         failed=failed(tables),
         slopes=slope_table(tables),
         least=least_table(tables),
-        theorems=theorem_table(tables),
+        compared=theorem_table(tables),
+        **entries(applied),
         brackets=bracket_table(tables),
         files=["calibration", "bounds", "slopes", "complexity"],
         settings=json.dumps(tables.config, indent=2, ensure_ascii=False),
@@ -99,6 +114,29 @@ def facts(tables: CalibrationTables) -> list[tuple[str, str]]:
     ]
 
 
+def replications(tables: CalibrationTables) -> str:
+    """How often each number was measured."""
+    entropy, chain = tables.config["entropy"], tables.config["chain"]
+    further = f", and {chain['replications']} for each n_x" if chain else ""
+    return f"Replications: {entropy['replications']} for each n{further}."
+
+
+def headline(tables: CalibrationTables) -> str:
+    """One sentence for the whole calibration: what failed, what is violated, and what the brackets miss."""
+    proven = tables.bounds[tables.bounds["proven"]]
+    broken, silent = len(violated_rows(proven)), int(proven["vacuous"].sum())
+    failed = int((tables.calibration["status"] != "ok").sum())
+    missed = tables.calibration[tables.calibration["quantity"] == "missed"]
+    total = int(missed["replications"].sum())
+    without = round(float((missed["value"] * missed["replications"]).sum()))
+    return shortened([
+        f"{failed} case{'s' if failed > 1 else ''} failed" if failed else "",
+        f"{broken or 'none'} of {len(proven)} comparisons with proven bounds {'is' if broken < 2 else 'are'} violated "
+        f"beyond {IN_WORDS} ({silent} vacuous)" if len(proven) else "",
+        f"{without or 'none'} of {total} published brackets miss{'es' * (without < 2)} the truth" if total else "",
+    ]) or "Nothing was measured."  # fmt: skip
+
+
 def findings(tables: CalibrationTables) -> list[str]:
     """What the numbers say, made from the tables."""
     slopes, bounds = tables.slopes, tables.bounds
@@ -109,13 +147,13 @@ def findings(tables: CalibrationTables) -> list[str]:
     if len(spread):
         laws = " and the ".join(spread["law"].str.replace("_", " ").unique())
         said.append(
-            f"For the {laws} the spread of the estimate falls like n^({span(spread['value'], 2)}), "
-            f"with a median of {number(spread['value'].median(), 2)}, against −1/2 for large n in theory."
+            f"For the {laws} the standard deviation of the plug-in entropy falls like n^a with a from "
+            f"{span(spread['value'], 2)} (median {number(spread['value'].median(), 2)}; theory: −1/2 for large n)."
         )
     for law, mine in entropy[entropy["quantity"] == "risk"].groupby("law", sort=False):
         said.append(
-            f"The risk for the {str(law).replace('_', ' ')} falls like n^({span(mine['value'], 2)}), over all d and β, "
-            f"with a median of {number(mine['value'].median(), 2)}."
+            f"For the {str(law).replace('_', ' ')} the risk falls like n^a with a from {span(mine['value'], 2)} over "
+            f"all d and β (median {number(mine['value'].median(), 2)})."
         )
     for row in fitted[fitted["part"] == "complexity"].itertuples():
         said.append(
@@ -126,20 +164,20 @@ def findings(tables: CalibrationTables) -> list[str]:
     said += bracket_findings(tables)
     proven = bounds[bounds["proven"]]
     said.append(
-        f"Of {len(proven)} comparisons with proven bounds, {len(violated_rows(proven))} are violated beyond "
-        f"{IN_WORDS}; {int(proven['vacuous'].sum())} bounds are vacuous."
+        f"{len(proven)} comparisons with proven bounds: {len(violated_rows(proven))} violated beyond {IN_WORDS}, "
+        f"{int(proven['vacuous'].sum())} vacuous."
     )
     standing = bounds["theorem"].map(lambda name: named(name).standing)
     others = bounds[standing == "large enough"]
     if len(others):
         names = ", ".join(named(name).label for name in others["theorem"].unique())
         said.append(
-            f"Shown for comparison only, not counted as proven: {names}. They hold for n large enough, and how large "
-            f"is not printed. Of {len(others)} comparisons {len(violated_rows(others))} exceed them; "
+            f"Shown for comparison, not counted as proven: {names}. They hold for n large enough, but how large is not "
+            f"printed. Of {len(others)} comparisons {len(violated_rows(others))} exceed the bound; "
             f"{int(others['vacuous'].sum())} are vacuous."
         )
     for name, rows in bounds[standing == "misprint"].groupby("theorem"):
-        said.append(f"Exceeded in {len(violated_rows(rows))} of {len(rows)} cases: {named(str(name)).label}.")
+        said.append(f"“{named(str(name)).label}” is exceeded in {len(violated_rows(rows))} of {len(rows)} cases.")
     return said
 
 
@@ -150,16 +188,13 @@ def bracket_findings(tables: CalibrationTables) -> list[str]:
         return []
     fits = tables.slopes[(tables.slopes["part"] == "bracket") & tables.slopes["value"].notna()]
     closes = {
-        "held_out_gap": ("the plain held-out end closes in on the plug-in", "theory has −1 for large n_x"),
-        "gap": (
-            "the published ends close in on each other",
-            "the lower end is the best of three forms, and no theory is claimed",
-        ),
+        "held_out_gap": ("the gap between plug-in and plain held-out end", "theory: −1 for large n_x"),
+        "gap": ("the gap between the published ends", "no theory, since the lower end is the best of three forms"),
     }
     start = tables.config["chain"]["fit_from"]
     said = [
-        f"β = {fit.beta:g}, d = {int(fit.d)}: from n_x = {start} on {closes[fit.quantity][0]} "
-        f"like n_x^({number(fit.value, 2)} ± {number(fit.stderr, 2)}); {closes[fit.quantity][1]}."
+        f"β = {fit.beta:g}, d = {int(fit.d)}: from n_x = {start} on {closes[fit.quantity][0]} falls like n_x^a with "
+        f"a = {number(fit.value, 2)} ± {number(fit.stderr, 2)} ({closes[fit.quantity][1]})."
         for fit in fits.itertuples()
     ]
     last = int(table["n_passes"].max())
@@ -168,20 +203,21 @@ def bracket_findings(tables: CalibrationTables) -> list[str]:
     information = float((expected / doubt) @ (expected / doubt))
     ratio = float((expected / doubt) @ (wide["value"]["held_out_gap"] / doubt)) / information
     said.append(
-        f"At n_x = {last} the plain held-out end lies {number(ratio, 2)} ± {number(information**-0.5, 2)} times as far "
-        "below the plug-in as c/n_x, the first term in theory."
+        f"At n_x = {last} the gap between plug-in and plain held-out end is {number(ratio, 2)} ± "
+        f"{number(information**-0.5, 2)} times c/n_x, the first term in theory."
     )
     draws = table[table["quantity"] == "draws"]["value"]
     missed = table[table["quantity"] == "missed"]
     total = int(missed["replications"].sum())
     without = round(float((missed["value"] * missed["replications"]).sum()))
     said.append(
-        f"The draws of layer_information move its upper end by {number(draws.median(), 4)} nats in the median case and "
-        f"{number(draws.max(), 4)} nats at most (root mean square) from the plug-in of the same passes."
+        f"The draws of layer_information move the upper end from the plug-in of the same passes by "
+        f"{number(draws.median(), 4)} nats in the median case and by {number(draws.max(), 4)} nats at most (root mean "
+        "square)."
     )
     said.append(
-        f"Of {total} published brackets {without} miss the truth; {IN_WORDS} on either side allow "
-        f"{number(total * 2 * norm.sf(WIDTH), 1)}."
+        f"{without or 'None'} of {total} published brackets miss{'es' * (without < 2)} the truth; {IN_WORDS} on either "
+        f"side allow for {number(total * 2 * norm.sf(WIDTH), 1)}."
     )
     return said
 
@@ -227,7 +263,7 @@ def slope_table(tables: CalibrationTables) -> Table:
             mine = fits.xs((law, beta, quantity), level=("law", "beta", "quantity")).reindex(widths)
             rows.append([law_name(law, beta), quantity, *(_fit(fit) for _, fit in mine.iterrows())])
     start = tables.config["entropy"]["fit_from"]
-    caption = f"Exponent of n, fitted to n ≥ {start}; small print: one standard error."
+    caption = f"Exponent of n, fitted to n ≥ {start}; small print: one standard error. {replications(tables)}"
     return Table(["law", "quantity", *(f"d = {int(d)}" for d in widths)], rows, caption)
 
 
@@ -247,8 +283,9 @@ def least_table(tables: CalibrationTables) -> Table:
         fit = growth.loc[(law, beta, level)]
         rows.append([law_name(law, beta), f"{level:g}", *cells, _fit(fit), number(fit["gamma"], 3)])
     caption = (
-        "Least n with this risk, read off the measured curve. Small print, for all laws on the cube: up to the first "
-        "number the plug-in fails for some of them, from the second on the sharp bound guarantees this risk."
+        "Least n with this risk, read off the measured curve. Small print, for all laws on the cube: below the first "
+        "number the plug-in fails for some law, above the second the sharp bound guarantees this risk. "
+        f"{replications(tables)}"
     )
     return Table(["law", "risk, nats", *(f"d = {int(d)}" for d in widths), "bits per d", "γ(β)"], rows, caption)
 
@@ -270,8 +307,8 @@ def theorem_table(tables: CalibrationTables) -> Table:
         )  # fmt: skip
     head = ["theorem", "bounds the", "cases", "violated", "vacuous", "least ratio", "median ratio"]
     caption = (
-        "Ratio: bound over measurement (a lower bound: the other way round), without vacuous ones. Grey: for "
-        "comparison, not proven at these n."
+        f"Ratio: bound over measurement (for a lower bound the other way round), vacuous bounds left out. Grey: for "
+        f"comparison, not proven at these n. {replications(tables)}"
     )
     return Table(head, rows, caption)
 
@@ -293,8 +330,8 @@ def bracket_table(tables: CalibrationTables) -> Table:
         rows.append([f"β = {beta:g}, d = {d}", _count(passes), *cells, number(truth, 4), verdict, missed])
     head = ["case", "n_x", "lower end", "upper end", "held-out", "plug-in", "truth", "mean inside", "missed"]
     caption = (
-        "Nats, means over replications; small print: one standard error. Lower and upper end: as published by "
-        "layer_information, whose draws the plain held-out end and the plug-in do without. Mean inside: the truth lies "
-        f"between the mean ends, within {IN_WORDS}. Missed: single published brackets without the truth."
+        "Nats, means over replications; small print: one standard error. Lower and upper end: as layer_information "
+        "publishes them from draws; the held-out end and the plug-in need no draws. Mean inside: the truth lies "
+        f"between the mean ends, within {IN_WORDS}. Missed: published brackets that do not contain the truth."
     )
     return Table(head, rows, caption)

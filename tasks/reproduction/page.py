@@ -10,6 +10,7 @@ import pandas as pd
 from tasks.page import figure_style
 from tasks.page.page import Picture, Rows, pictured, render
 from tasks.page.provenance import Provenance, filled
+from tasks.page.summary import summary
 from tasks.page.tables import Table
 from tasks.reproduction.reproduction import Claim, Reproduction, Results
 from tasks.store.store import write_text
@@ -27,7 +28,7 @@ def write_reproduction(
     small: bool,
     provenance: Provenance = Provenance(),  # noqa: B008
 ) -> list[Claim]:
-    """Write out/report.html, out/claims.csv, out/thumbnail.png and out/figures/*; the claims, with their verdicts.
+    """Write report.html, summary.md, claims.csv, a picture and figures/* into `out`; the claims, with their verdicts.
 
     Args:
         name: of the study.
@@ -69,6 +70,9 @@ def write_reproduction(
         reports={sweep: f"{address}/report.html" for sweep, address in addresses.items()},
     )
     write_text(out / "report.html", filled(page, provenance))
+    said = f"{tally(claims)}{' in a first look, which judges nothing' if small else ''}."
+    verdicts = [(claim.verdict, [claim.statement]) for claim in claims]
+    write_text(out / "summary.md", summary(name, said, verdicts))
     return claims
 
 
@@ -89,7 +93,7 @@ def claim_table(claims: Sequence[Claim]) -> Table:
 def tally(claims: Sequence[Claim]) -> str:
     """How many claims came out how."""
     verdicts = [claim.agrees for claim in claims]
-    said = [f"{verdicts.count(True)} of {len(claims)} claims are borne out"]
+    said = [f"{verdicts.count(True)} of {len(claims)} claims {'is' if verdicts.count(True) == 1 else 'are'} supported"]
     said += [f"{n} {'is' if n == 1 else 'are'} not" for n in [verdicts.count(False)] if n]
     said += [f"{n} {'is' if n == 1 else 'are'} not decided" for n in [verdicts.count(None)] if n]
     return ", ".join(said)

@@ -15,7 +15,7 @@ from tasks.reproduction.reading import Span, mean
 from tasks.reproduction.reproduction import Claim, Plate
 from tasks.sweep.report.arranged import Arranged
 from tasks.sweep.schema import ESTIMATE
-from tasks.sweep.sizes import at_size
+from tasks.sweep.sizes import at_size, title
 
 USUAL = "erm"  # the network that the others are held against
 ROW = 0.34  # inches
@@ -24,7 +24,9 @@ MANY = (
     "(Bonferroni), so that with 95 % none of the verdicts is chance; the circles of the figure know no correction."
 )
 LEVEL = 0.05
-SOURCE = "no published value: the objectives guard the loss over a ball, and no theorem bounds I(X;T) over it"
+SOURCE = (
+    "no published value: the objectives limit the loss over a ball, and no theorem limits the change of I(X;T) there"
+)
 
 
 def moves(found: Arranged) -> pd.DataFrame:
@@ -60,21 +62,21 @@ def claims(found: Arranged, guarded: Mapping[str, str]) -> Iterable[Claim]:
     table = moves(found)
     corrected = 1 - LEVEL / (2 * len(guarded))
     for network, family in guarded.items():
-        for shown, rows in ((f"the shifts {family}", table[table["shift"] == family]), ("all shifts", table)):
+        for shown, rows in ((title(family), table[table["shift"] == family]), ("all shifts", table)):
             difference = saved(rows, network)
             usual, robust = (number(rows.loc[rows["network"] == name, "moved"].mean()) for name in (USUAL, network))
             right = _accuracy(found, rows, network)
             yield Claim(
-                f"{network}: under {shown} the information in the layers moves less than after training as usual.",
+                f"{network}: under {shown}, I(X;T) of the layers changes less than after plain training.",
                 SOURCE,
                 "less",
-                f"{robust} nats against {usual}, less by {difference}; {right}",
+                f"mean |ΔI| {robust} nats against {usual}, smaller by {difference}; {right}",
                 saved(rows, network, corrected).above(0.0),
             )
     bounds = found.tables.bounds
     labels = bounds[(bounds["concerns"] == "label") & (bounds["size"] > 0)]
     yield Claim(
-        "I(T;Y) of the last layer is at least what the losses on clean inputs make certain over the ball.",
+        "I(T;Y) of the last layer is at least what the losses on clean inputs certify over the ball.",
         "theorem, see the sweep's report: min H(Y) - max E loss",
         "0 violated",
         f"{int(labels['holds'].eq(False).sum())} of {len(labels)} violated, {int(labels['vacuous'].sum())} vacuous",
@@ -83,14 +85,14 @@ def claims(found: Arranged, guarded: Mapping[str, str]) -> Iterable[Claim]:
 
 
 def _accuracy(found: Arranged, rows: pd.DataFrame, network: str) -> str:
-    """Correct read-outs under the shifts of the rows, of a network and of the usual one: percent, 95 % intervals."""
+    """Accuracies under the shifts of the rows, of a network and of the usual one: percent, 95 % intervals."""
     table = found.final(found.accuracy)
     table = table.merge(rows[["shift", "size"]].drop_duplicates(), on=["shift", "size"])
     spans = [mean(table[table["network"] == name].groupby("seed")["value"].mean()) for name in (network, USUAL)]
     values = [table.loc[table["network"] == name, "value"].mean() for name in (network, USUAL)]
     words = [f"{number(value, 1)} %" + ("" if span.width == np.inf else f" ± {number(span.width / 2, 1)}")
              for value, span in zip(values, spans, strict=True)]  # fmt: skip
-    return f"right in {words[0]} against {words[1]}"
+    return f"accuracy {words[0]} against {words[1]}"
 
 
 def plates(found: Arranged, networks: Iterable[str]) -> Iterable[Plate]:
@@ -99,11 +101,11 @@ def plates(found: Arranged, networks: Iterable[str]) -> Iterable[Plate]:
         return
     yield Plate(
         "moves",
-        "How far the information moves under shift, by training",
+        "How far the information changes under shift, by training",
         "|I(X'; T) - I(X; T)| in nats at the last epoch, the mean over seeds: a row for each training, a column for "
-        "each layer, a panel for the largest shift of each family; at the right the correct read-outs under it, in "
-        "percent. Colour: the difference to training as usual (erm). A circle: the interval of that difference, over "
-        "seeds and with the brackets, holds 0.",
+        "each layer, a panel for the largest shift of each family; at the right the accuracy under it, in percent. "
+        "Colour: the difference from plain training (erm). A circle: the interval of that difference, over seeds and "
+        "with the brackets, contains 0.",
         _table_of_moves(found, [USUAL, *networks]),
     )
 
@@ -137,7 +139,7 @@ def _table_of_moves(found: Arranged, names: list[str]) -> Figure:
             percent = number(right.loc[right["network"] == name, "value"].mean(), 1)
             axes.text(len(layers), row, percent, ha="center", va="center", fontsize=8)
         axes.set_xlim(-0.5, len(layers) + 0.5)
-        axes.set_xticks(range(len(layers) + 1), [*(f"L{layer}" for layer in layers), "right, %"])
+        axes.set_xticks(range(len(layers) + 1), [*(f"L{layer}" for layer in layers), "acc., %"])
         axes.set_yticks(range(len(names)), names)
         axes.set_title(at_size(family, largest[family], found.families[family]))
     for axes in panels.flat[len(families) :]:

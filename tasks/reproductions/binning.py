@@ -29,8 +29,7 @@ def claims(results: Results) -> Iterable[Claim]:
     entropy = input_entropy(found)
     first = _by_width(found, FINE).groupby("layer")["value"].min()
     yield Claim(
-        "With fine bins the deterministic network keeps all information at every epoch, whatever it does: the first "
-        "layers are at H(X).",
+        "With fine bins the deterministic network keeps all information at every epoch: its first layers stay at H(X).",
         SOURCE,
         f"H(X) = {number(entropy)} in layers 1 to 3 with bins of {FINE:g}",
         ", ".join(f"L{layer} at least {number(value, 2)}" for layer, value in first.items()),
@@ -40,7 +39,7 @@ def claims(results: Results) -> Iterable[Claim]:
     apart = last.pivot_table("value", "layer", "at")
     gap = (apart[FINE] - apart[COARSE]).max() if len(apart) else math.nan
     yield Claim(
-        "What is read off depends on the width of the bins.",
+        "The binned information depends on the width of the bins.",
         SOURCE,
         "nats apart (here: more than one)",
         f"bins of {FINE:g} and {COARSE:g} are up to {number(float(gap))} nats apart at the last epoch",
@@ -88,8 +87,8 @@ def plates(results: Results) -> Iterable[Plate]:
 
 binning = Reproduction(
     "what does binning measure?",
-    "The tanh network of the reference experiment without noise, binned at several widths whose range fits the "
-    f"activation, beside the true information of the noisy one and other estimators of it, {SOURCE}.",
+    "The tanh network of the reference experiment without noise, binned at several widths over the range of the "
+    "activation, beside brackets of the information of the noisy network and other estimators of it, {SOURCE}.",
     ("clustering",),
     claims,
     plates,

@@ -60,7 +60,7 @@ def claims(results: Results) -> Iterable[Claim]:
         every([lost.above(0.0) for lost, _ in falls]),
     )
     yield Claim(
-        "While it does, the entropy of bins of ten noise standard deviations falls too.",
+        "Meanwhile the entropy of bins as wide as ten standard deviations of the noise falls too.",
         SOURCE,
         "a loss",
         ", ".join(number(fall) for _, fall in falls) + " nats",
@@ -74,14 +74,14 @@ def claims(results: Results) -> Iterable[Claim]:
         every([larger(each, TOGETHER) for each in together]),
     )
     yield Claim(
-        "Inputs of one class come closer to each other, compared with those of two classes.",
+        "Inputs of one class come closer to each other, relative to inputs of different classes.",
         SOURCE,
         "a smaller ratio of distances",
         ", ".join(f"{number(a, 2)} at the peak, {number(b, 2)} at the end" for a, b in ratios),
         every([larger(a, b) for a, b in ratios]),
     )
     yield Claim(
-        "The layer falls into fewer clusters at the scale of the noise.",
+        "At the scale of the noise the layer has fewer clusters.",
         SOURCE,
         "fewer",
         ", ".join(f"{number(a, 0)} at the peak, {number(b, 0)} at the end" for a, b in counts),
@@ -118,8 +118,8 @@ def plates(results: Results) -> Iterable[Plate]:
 
 clustering = Reproduction(
     "is compression clustering?",
-    "The tanh network of the reference experiment at 20 log-spaced epochs: its layers without noise, held against the "
-    f"scale of the noise, {SOURCE}.",
+    "The tanh network of the reference experiment at 20 log-spaced epochs: its layers without noise, measured "
+    "at the scale of the noise, {SOURCE}.",
     ("clustering",),
     claims,
     plates,

@@ -43,7 +43,7 @@ def claims(results: Results) -> Iterable[Claim]:
     )
     known, found = truth(LAW, 15, 0.1), at_most(tables, LAW, 15, 0.1)
     yield Claim(
-        "In 15 dimensions at noise 0.1 the plug-in stays far below: the samples needed grow exponentially.",
+        "In 15 dimensions at noise 0.1 the plug-in stays far below the truth: the samples needed grow exponentially.",
         f"{SOURCE}, Theorem 1",
         f"{number(known, 4)} (quadrature)",
         f"{found} at n = {n}, ln n = {number(float(np.log(n)), 4)}",
@@ -55,8 +55,8 @@ def plates(results: Results) -> Iterable[Plate]:
     tables = load_calibration(results["corner-mixtures"])
     yield Plate(
         "mixtures",
-        "Information of corner mixtures over the number of samples",
-        "Mean plug-in I(S; S + Z) in nats over n samples (logarithmic), S around the corners of the cube; bands are "
+        "Information of corner mixtures against the number of samples",
+        "Mean plug-in I(S; S + Z) in nats against n samples (logarithmic), S around the corners of the cube; bands are "
         "three standard errors over replications. Dashed: the truth. Dotted: ln n, above which no plug-in of n samples "
         "can lie.",
         over_samples(tables, LAW, WIDTHS, BETAS),

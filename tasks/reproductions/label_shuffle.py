@@ -24,7 +24,8 @@ def claims(results: Results) -> Iterable[Claim]:
     p, tests = null["p_value"].min() if len(null) else 1.0, max(len(null), 1)
     outside = int((~null["I_T_Y"].between(null["null_low"], null["null_high"])).sum()) if len(null) else 0
     yield Claim(
-        "Trained on shuffled labels, no layer knows more of the labels of the test part than of any in random order.",
+        "After training on shuffled labels, no layer has more information about the test labels than about the "
+        "same labels in random order.",
         THEORY,
         f"p-values above {LEVEL}/{tests} in all {tests} tests",
         f"least p {number(float(p))}; {outside} of {tests} outside the middle 95 % of the null",
@@ -35,7 +36,7 @@ def claims(results: Results) -> Iterable[Claim]:
     law = found.tables.laws[found.tables.laws["shift"] == "reference"].iloc[0]
     reach = law["p_label"] - 0.5 + WIDTH * 0.5 / math.sqrt(law["n_atoms"])  # of the more frequent label, and by chance
     yield Claim(
-        "It is right on the test part as often as the more frequent class is: by chance.",
+        "Its test accuracy is that of chance.",
         THEORY,
         f"{number(0.5 - reach)} to {number(0.5 + reach)} ({int(law['n_atoms'])} inputs, {IN_WORDS})",
         f"{number(float(right['test_accuracy'].min()))} to {number(float(right['test_accuracy'].max()))}",
@@ -43,7 +44,7 @@ def claims(results: Results) -> Iterable[Claim]:
     )
     empty = brackets(found, 1, network="constant")
     yield Claim(
-        "A layer that does not see its input has no information.",
+        "A layer that does not depend on its input has no information.",
         THEORY,
         "exactly 0",
         str(at(empty)),
@@ -53,7 +54,7 @@ def claims(results: Results) -> Iterable[Claim]:
     still = still[still["network"] == "still"]
     moved = still[["rise_low", "lost_low"]].max(axis=None) if len(still) else 0.0
     yield Claim(
-        "A network that is not trained shows no phases: no layer rises or falls beyond its brackets.",
+        "An untrained network shows no phases: no layer rises or falls beyond its brackets.",
         THEORY,
         "flat",
         f"{len(still)} curves, most that any moved beyond its brackets {number(max(float(moved), 0.0))} nats",
@@ -74,8 +75,9 @@ def plates(results: Results) -> Iterable[Plate]:
     yield Plate(
         "labels",
         "Information about shuffled labels",
-        "I(T; Y) in nats over epochs on the test part; bands are brackets, a line for each seed. It is not 0: a layer "
-        "that tells inputs apart tells any labels of theirs. The permutation test asks whether it knows more.",
+        "I(T; Y) in nats over epochs on the test part; bands are brackets, a line for each seed. It is not 0, "
+        "since a layer that distinguishes inputs distinguishes any labels on them. The permutation test asks "
+        "whether there is more.",
         information_curves(
             found, (1, 2, 3, 4, 5), networks=["shuffled", "still"], quantity="I_T_Y", label="I(T; Y) in nats"
         ),

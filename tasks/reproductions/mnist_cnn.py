@@ -32,7 +32,7 @@ def claims(results: Results) -> Iterable[Claim]:
             bool((here["test_accuracy"] >= 0.985).all()),
         )
     yield Claim(
-        "The noise costs little accuracy, beside the same weights without it.",
+        "The noise costs little accuracy, compared with the same weights without it.",
         SOURCE,
         "here: within .01 up to noise .2",
         ", ".join(f"{beta:g}: {noisy:.4f} ({clean:.4f})" for beta, noisy, clean in means.itertuples()),
@@ -40,7 +40,7 @@ def claims(results: Results) -> Iterable[Claim]:
     )
     within, between = (_cosines(found, f"cosine_{kind}") for kind in ("within", "between"))
     yield Claim(
-        "Signals of one class point the same way more than those of two classes, in every layer.",
+        "In every layer, signals of one class are more similar in direction than signals of different classes.",
         SOURCE,
         "a larger cosine within classes",
         "; ".join(
@@ -53,7 +53,7 @@ def claims(results: Results) -> Iterable[Claim]:
     gap = within - between
     if len(gap) > 1:
         yield Claim(
-            "They do so more in later layers: the classes separate.",
+            "The difference grows with depth: the classes separate.",
             SOURCE,
             "growing with depth",
             ", ".join(f"L{layer} {number(value, 2)}" for layer, value in gap.items()),
@@ -63,9 +63,9 @@ def claims(results: Results) -> Iterable[Claim]:
     projected = projected[projected["shift"] == "reference"]
     entropy, widest = input_entropy(found), (projected["upper"] - projected["lower"]).max()
     yield Claim(
-        "Layers too wide or too full to be told from H(X) have information that can be told in two principal "
-        "directions.",
-        "no published estimate: the full layer is at ln N",
+        "In layers whose information cannot be told from H(X), two principal directions have information that "
+        "can be measured.",
+        "no published value: the whole layer is at ln N",
         "unsaturated, with a bracket",
         "; ".join(
             f"L{row.layer}, noise {row.beta:g}: [{number(row.lower, 2)}, {number(row.upper, 2)}]"
@@ -92,8 +92,8 @@ def plates(results: Results) -> Iterable[Plate]:
     yield Plate(
         "epochs",
         "Information, loss and accuracy by epoch",
-        "Above: I(X; T) in nats by epoch; bands are brackets, from a projection's low end to H(X) where a layer is "
-        "too wide. Below: cross-entropy with the noise, and correct read-outs with it and (grey) without.",
+        "Top: I(X; T) in nats by epoch; bands are brackets, from a projection's lower end to H(X) where a layer "
+        "is too wide. Below: cross-entropy with the noise, and accuracy with it and (grey) without.",
         information_by_epoch(found, found.sheets[0]),
         shown.over_epochs(found, found.sheets[0].cases),
     )
@@ -101,7 +101,7 @@ def plates(results: Results) -> Iterable[Plate]:
         "projected",
         "Information of two principal directions by layer and epoch",
         "I(X; UT) in nats by epoch of the projection of each layer on two principal directions of other passes; "
-        "bands are brackets. Its low end is below I(X; T), its upper end bounds I(X; UT) alone.",
+        "bands are brackets. Its lower end is below I(X; T), too; its upper end bounds I(X; UT) alone.",
         information_curves(found, (1, 2, 3), quantity="I_X_UT", label="I(X; UT) in nats"),
         curves_in_words(found, (1, 2, 3), quantity="I_X_UT"),
     )
@@ -127,7 +127,7 @@ mnist_cnn = Reproduction(
     differs=(
         "Eight epochs of gradient descent with momentum on images as they are, instead of 128 on shifted, rotated and "
         "sheared ones; the step size falls from .005 to .0005 as theirs.",
-        "1000 test images are measured. The network without noise is the same one with its noise turned off.",
+        "1000 test images are measured. The network without noise is the same network with its noise turned off.",
         "MNIST needs its four official files: IBSHIFT_MNIST_DIR names their folder.",
     ),
     small={

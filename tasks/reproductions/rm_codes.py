@@ -28,7 +28,8 @@ def claims(results: Results) -> Iterable[Claim]:
         )
     known, found = truth(LAW, 32, 0.5), at_most(tables, LAW, 32, 0.5)
     yield Claim(
-        "At small noise the plug-in of RM(5, 5) stays at ln n: it needs exponentially many samples, as any must.",
+        "At small noise the plug-in of RM(5, 5) stays at ln n: it needs exponentially many samples, as every "
+        "estimator does.",
         f"{SOURCE}, Theorem 1",
         f"{number(known, 4)} (closed form)",
         f"{found} at n = {n}, ln n = {number(math.log(n), 4)}",
@@ -40,8 +41,8 @@ def plates(results: Results) -> Iterable[Plate]:
     tables = load_calibration(results["rm-codes"])
     yield Plate(
         "codes",
-        "Information of the codes over the number of samples",
-        "Mean plug-in I(S; S + Z) in nats over n samples (logarithmic), S uniform on the corners of the cube in 16 "
+        "Information of the codes against the number of samples",
+        "Mean plug-in I(S; S + Z) in nats against n samples (logarithmic), S uniform on the corners of the cube in 16 "
         "(RM(4, 4)) and 32 dimensions (RM(5, 5)); bands are three standard errors over replications. Dashed: "
         "the truth. Dotted: ln n, above which no plug-in of n samples can lie.",
         over_samples(tables, LAW, (16, 32), BETAS),

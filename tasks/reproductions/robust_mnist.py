@@ -27,8 +27,8 @@ def plates(results: Results) -> Iterable[Plate]:
 
 
 robust_mnist = Reproduction(
-    "does robust training make the information on MNIST move less under shift?",
-    "The same question as robust-szt, of a narrow network on handwritten digits.",
+    "does I(X;T) of MNIST networks change less under shift after robust training?",
+    "The question of robust-szt for a narrow network on handwritten digits.",
     (SWEEP,),
     claims,
     plates,

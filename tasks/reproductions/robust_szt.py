@@ -28,14 +28,14 @@ def plates(results: Results) -> Iterable[Plate]:
 
 
 robust_szt = Reproduction(
-    "does robust training make the information on SZT move less under shift?",
+    "does I(X;T) of SZT networks change less under shift after robust training?",
     "The question that closes the slides this project started from; objectives after Hu and Hong 2013, Duchi and "
     "Namkoong 2021, Rockafellar and Uryasev 2000, Sinha, Namkoong and Duchi 2018, Sagawa et al. 2020.",
     (SWEEP,),
     claims,
     plates,
     differs=(
-        "Seven objectives at one radius each, the shift itself at training, and both, on the same three seeds.",
+        "Seven objectives at one radius each, training on the shift itself, and both, on the same three seeds.",
         robustness.MANY,
     ),
     small={

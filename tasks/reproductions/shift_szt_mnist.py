@@ -44,7 +44,7 @@ def claims(results: Results) -> Iterable[Claim]:
         bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
         vacuous = 100 * bounds["vacuous"].mean() if len(bounds) else 0.0
         yield Claim(
-            f"{shown}: no change of the information goes beyond a theorem's bound.",
+            f"{shown}: no change of the information exceeds a bound.",
             "the theorems themselves",
             "0 violated",
             f"{len(violated(bounds))} of {len(bounds)} violated; {vacuous:.0f} % of the bounds are vacuous",
@@ -60,10 +60,11 @@ def _order(found: Arranged, shown: str) -> Claim:
     largest = relative_spans(found, chosen(found))
     words = ", ".join(f"L{layer} {span} %" for layer, span in largest.items()) or "nothing"
     return Claim(
-        f"{shown}, {chosen(found).label}: in relative terms the deepest layer reacts more than the first that reacts.",
-        "a conjecture of the field: no theorem says so",
+        f"{shown}, {chosen(found).label}: relative to its information, the deepest layer changes more "
+        "than the first layer that changes.",
+        "a conjecture of the field, no theorem",
         "increasing with depth",
-        f"largest change by layer, of those that change beyond the brackets: {words}",
+        f"largest change by layer, where it exceeds the brackets: {words}",
         (largest[max(largest)] - largest[min(largest)]).above(0.0) if len(largest) > 1 else None,
     )
 
@@ -149,7 +150,7 @@ def plates(results: Results) -> Iterable[Plate]:
         "Information under shift, SZT and MNIST",
         "I(X; T) of every layer in nats against the size of the shift in its own metric, at the last epoch; bands are "
         "brackets, the mean over seeds where there are several. Dashed: the smallest bound around the value of the "
-        "reference law. Dotted: H(X'). Hatched: every bound is vacuous. Below each panel: correct read-outs under the "
+        "reference law. Dotted: H(X'). Hatched: every bound is vacuous. Below each panel: accuracy under the "
         "same laws, in percent.",
         closing(results),
     )
@@ -157,8 +158,8 @@ def plates(results: Results) -> Iterable[Plate]:
 
 shift_szt_mnist = Reproduction(
     "how does the information in the layers react when the inputs shift?",
-    "The question that closes the slides this project started from: mutual information under shift, on the data of "
-    "Shwartz-Ziv and Tishby and on MNIST, beside the theorems that bound it.",
+    "The question that closes the slides this project started from: mutual information under shift, on the data "
+    "of Shwartz-Ziv and Tishby and on MNIST, and the theorems that bound it.",
     tuple(SWEEPS),
     claims,
     plates,

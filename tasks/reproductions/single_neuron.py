@@ -19,14 +19,14 @@ def claims(results: Results) -> Iterable[Claim]:
         "Before training the output does not depend on the input.", SOURCE, "I = 0", str(first), first.near(0.0, 1e-9)
     )
     yield Claim(
-        "While the weight grows the four outputs separate: I rises towards ln 4.",
+        "As the weight grows, the four outputs separate: I rises towards ln 4.",
         SOURCE,
         f"1.386, within {NEAR:g}",
         f"highest {highest}",
         highest.near(FOUR, NEAR),
     )
     yield Claim(
-        "The tanh saturates and the three inputs of one class meet: I falls to H(1/4).",
+        "The tanh saturates and the outputs of the three inputs of one class merge: I falls to H(1/4).",
         SOURCE,
         f"0.562, within {NEAR:g}",
         f"last {last}",
@@ -55,10 +55,10 @@ single_neuron = Reproduction(
     claims,
     plates,
     differs=(
-        "The step size grows from .01 to 10 instead of staying at .001: the way is the same, and the last clusters "
-        "form logarithmically slowly. With .001 the end is not reached in a million steps.",
-        "The quoted end point w = 6.94, b = -14.3 is not reached for the same reason; the information is next to its "
-        "limit long before.",
+        "The step size grows from .01 to 10 instead of staying at .001: the path is the same, but the last "
+        "clusters form logarithmically slowly, and with .001 the end is not reached in a million steps.",
+        "The quoted end point w = 6.94, b = -14.3 is not reached for the same reason; the information is close "
+        "to its limit long before.",
     ),
     small={"single-neuron": {"training.epochs": 300, "training.checkpoints": 6, "network.seeds": [0]}},
 )

@@ -69,7 +69,7 @@ def claims(results: Results) -> Iterable[Claim]:
     last = curves["sample_propagation"].tail(1)
     at_last = Span(*last[["lower", "upper"]].iloc[0]) if len(last) else UNKNOWN
     yield Claim(
-        "Sample propagation converges: at the largest n it is at the entropy of all passes.",
+        "Sample propagation converges: at the largest n it agrees with the entropy of all passes.",
         SOURCE,
         f"{truth} (all passes), within .05",
         f"{at_last} at n = {int(last.index[0])}" if len(last) else "nothing",
@@ -85,7 +85,7 @@ def claims(results: Results) -> Iterable[Claim]:
             words = f"closer at {closer.count(True)} of {len(closer)} n, farther at {closer.count(False)}; "
             words += f"at n = {n:g} it is off by {ours[n]}, the other by {other[n]} nats"
         yield Claim(
-            f"It is closer to it than {ESTIMATES[name]} at every n.",
+            f"It is closer to that value than {ESTIMATES[name]} at every n.",
             SOURCE,
             "closer at every n",
             words,
@@ -119,8 +119,8 @@ def plates(results: Results) -> Iterable[Plate]:
         return
     yield Plate(
         "entropy",
-        "Entropy of the third layer over the number of samples",
-        "h(T) of ten noisy tanh units in nats over n samples (logarithmic): means over eight samples with three "
+        "Entropy of the third layer against the number of samples",
+        "h(T) of ten noisy tanh units in nats against n samples (logarithmic): means over eight samples with three "
         "standard errors. Dashed: sample propagation from all stored passes of all inputs.",
         _figure(found),
     )
@@ -132,7 +132,7 @@ spiral = Reproduction(
     ("spiral",),
     claims,
     plates,
-    differs=("The arms of the spirals are those of teaching material, as the paper does not print its own.",),
+    differs=("The spirals are those of common teaching material; the paper does not print its own.",),
     small={
         "spiral": {"data.atoms": 300, "training.epochs": 20, "estimator.max_draws": 2048, "estimator.own_passes": 40}
     },

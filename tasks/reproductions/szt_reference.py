@@ -75,7 +75,7 @@ def claims(results: Results) -> Iterable[Claim]:
     rows = brackets(found, 5)
     lost = [spans[3] - spans[4] for spans, _ in (_story(path) for _, path in rows.groupby("seed"))]
     yield Claim(
-        "From its second height to the end layer 5 loses more than 2 nats.",
+        "From its second maximum to the end, layer 5 loses more than 2 nats.",
         AUTHORS,
         "2.62 nats",
         ", ".join(map(str, lost)),
@@ -83,8 +83,8 @@ def claims(results: Results) -> Iterable[Claim]:
     )
     widest = float((rows["upper"] - rows["lower"]).max()) if len(rows) else math.nan
     yield Claim(
-        "The brackets of layer 5 close.",
-        "no published estimate has brackets",
+        "The brackets of layer 5 are narrow.",
+        "no published value has brackets",
         "here: under 0.1 nats",
         f"widest {number(widest)}, median {number(float((rows['upper'] - rows['lower']).median()))}",
         None if math.isnan(widest) else widest < 0.1,
@@ -98,7 +98,7 @@ def _accuracy(found: Arranged) -> Claim:
     accuracy = mean(last["test_clean_accuracy"])
     value = float(last["test_clean_accuracy"].mean())
     return Claim(
-        "Without noise the trained network is right on the test part.",
+        "Without noise the trained network classifies the test part correctly.",
         AUTHORS,
         ".98 (here: at least .96)",
         f"{number(value)} in the mean over seeds, 95 % interval {accuracy}",
@@ -125,7 +125,7 @@ def _regularised(found: Arranged) -> Iterable[Claim]:
             "compressing.",
             "after Goldfeld et al., ICML 2019",
             "less compression with it than without",
-            f"{plain} nats lost since the highest epoch without it, {bound} with it",
+            f"{plain} nats lost since the highest epoch without, {bound} with it",
             (plain - bound).above(0.0) if plain.above(0.0) else None,
         )
 
@@ -172,11 +172,11 @@ szt_reference = Reproduction(
     differs=(
         "All 4096 patterns are enumerated; theirs were drawn with replacement, which lowers the plateau from 8.318 to "
         "7.745 nats.",
-        "Theirs is one run of one activation and one number for each epoch; here are five seeds with brackets, and "
-        "three for each activation and regularisation.",
-        "How long training stays at a loss of ln 2 before it begins depends on the first weights: of seeds 0 to 15 the "
-        "three with the largest first loss (0, 5 and 6) stay beyond epoch 76, and so do their weights trained in plain "
-        "torch.",
+        "Theirs is one run of one activation and one number for each epoch; here there are five seeds with "
+        "brackets, and three for each activation and regularisation.",
+        "How long the loss stays at ln 2 before training takes hold depends on the initial weights: of seeds 0 to 15 "
+        "the three with the largest first loss (0, 5 and 6) stay beyond epoch 76, and so do their weights trained in "
+        "plain torch.",
     ),
     small={
         "szt-reference": {**_TINY, "network.seeds": [0], "training.checkpoints": 8},

@@ -24,8 +24,8 @@ def claims(results: Results) -> Iterable[Claim]:
         )
         lost = highest - last
         yield Claim(
-            f"Then the {name} neuron loses information, though a leaky ReLU does not saturate: inputs move to its "
-            "shallow side and come closer than the noise.",
+            f"Afterwards the {name} neuron loses information, though a leaky ReLU does not saturate: inputs "
+            "move to its flat side, where their outputs are closer than the noise.",
             SOURCE,
             "a fall",
             f"{lost} nats lost, last {last} of ln 8 = {math.log(8):.3f}",

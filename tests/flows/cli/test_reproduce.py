@@ -54,7 +54,7 @@ def test_a_study_in_small_runs_to_its_page(name, workspace, images, monkeypatch,
     page = (out / "report.html").read_text()
     assert page.count("<figure") == len(list((out / "figures").iterdir())) >= 1
     assert "Not drawn" not in page and "first look" in page and claims["statement"][0].split("'")[0][:40] in page
-    assert "borne out" in shown and str(out.resolve() / "report.html") in shown.replace("\n", "")
+    assert "supported" in shown and str(out.resolve() / "report.html") in shown.replace("\n", "")
 
 
 def test_the_studies_are_listed_and_a_wrong_name_is_one_line(monkeypatch, capsys):

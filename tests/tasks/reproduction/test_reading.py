@@ -59,10 +59,8 @@ def test_the_tally_counts_every_kind():
     def claim(agrees):
         return Claim("a", "b", "c", "d", agrees)
 
-    assert tally([claim(True), claim(True)]) == "2 of 2 claims are borne out"
-    assert tally([claim(True), claim(False), claim(None)]) == (
-        "1 of 3 claims are borne out, 1 is not, 1 is not decided"
-    )
+    assert tally([claim(True), claim(True)]) == "2 of 2 claims are supported"
+    assert tally([claim(True), claim(False), claim(None)]) == ("1 of 3 claims is supported, 1 is not, 1 is not decided")
 
 
 def test_every_study_names_sweeps_that_come_with_ibshift():
