@@ -1,4 +1,4 @@
-"""Commands that look: a finished sweep in one line, variants side by side, and of a unit what was found before hashes."""
+"""Commands that look: a finished sweep in one line, variants side by side, and of a unit what was found first."""
 
 import json
 import re
