@@ -1,14 +1,10 @@
 """MLflow as a mirror of a finished study: what to show, taken from the plan and the store."""
 
-import importlib.metadata
-import os
-import platform
-import subprocess
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from flows.execution.plan import Plan
+from flows.execution.provenance import environment, git_commit
 from flows.settings.load import load_config
 from flows.settings.settings import ConfigError, StudyConfig
 from tasks.engine.recipe import Recipe, reading
@@ -17,8 +13,6 @@ from tasks.page.summary import headline
 from tasks.store.store import Result, Store
 from tasks.tracking.record import Span
 from tasks.tracking.sync import SyncResult, sync
-
-PACKAGES = ("ibshift", "torch", "numpy", "scipy", "numba", "pyarrow", "ray", "prefect", "mlflow", "POT")
 
 
 def mirror(plan: Plan, store: Store, check: Callable[[], None] = lambda: None) -> SyncResult:
@@ -89,21 +83,3 @@ def _references(plan: Plan, results: Mapping[Recipe, Result]) -> list[dict[str, 
         if unit.stage not in left_out and (results[unit].folder / "manifest.json").exists()
         for name, entry in results[unit].manifest["files"].items()
     ]
-
-
-def environment() -> dict[str, object]:
-    """Python, machine and package versions of this process."""
-    return {
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-    }
-
-
-def git_commit() -> str | None:
-    """The commit of the code, where it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

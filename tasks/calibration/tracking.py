@@ -22,11 +22,11 @@ READING = """\
 * Everything is in **nats** (1 nat = 1.443 bits); `beta` is the standard deviation of the noise.
 * A **case** is one law, noise level and dimension. The step of its metrics is the number n of samples (`part` entropy),
 of stored passes n_x (`part` bracket), or of sampled inputs with as many passes (`part` sampled).
-* `risk` is the mean |plug-in - truth|, `bias` and `sd` its parts; `upper` and `lower` are the published ends of the
-bracket, `gap` the distance between them, `missed` the share of brackets without the truth, `draws` the error that draws
-add to the plug-in; `held_out_gap` is how far the plain held-out end lies below the plug-in, `expected_gap` the first
-term of that in theory. `<name>_stderr` is a standard error over replications.
-* `bound_<theorem>` is what a theorem allows at the same step, `slope_<quantity>` the exponent fitted to the curve.
+* `risk` is the mean |plug-in - truth|, `bias` and `sd` are its parts. `upper` and `lower` are the published ends of the
+bracket, `gap` is their distance, `missed` the share of brackets that do not contain the truth, `draws` the error that
+draws add to the plug-in. `held_out_gap` is the distance of the plain held-out end from the plug-in, `expected_gap` its
+first term in theory. `<name>_stderr` is a standard error over replications.
+* `bound_<theorem>` is the bound at the same step, `slope_<quantity>` the exponent fitted to the curve.
 * The **sweep** run holds report, figures and tables.
 """
 QUESTIONS = {

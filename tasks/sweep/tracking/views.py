@@ -53,21 +53,21 @@ READING = f"""\
 ## How to read the numbers
 
 * All information is in **nats** (1 nat = 1.443 bits). `L1` is the first hidden layer.
-* `I_X_T_low` to `I_X_T_high` is a **bracket**: a lower and an upper end from independent passes of the network,
-{IN_WORDS} outwards; `I_X_T` is its middle. A narrow bracket means a number one can trust.
-* `acc` is the share of inputs that the noisy network reads correctly under the law of the run, `acc_reference` under
-the clean law. `train_accuracy` and `test_accuracy` are those of training, `train_clean_accuracy` is without the noise.
-* `dI_X_T` is the middle of the bracket of the change from the clean law to the shifted one, `rel_dev` its size divided
-by the clean value.
-* {", ".join(f"`{bound_name(each)}`" for each in distances())}: what the best theorem of a distance allows for
-that change, `slack_min` the smallest bound minus change. A bound is **vacuous** where it says no more than the trivial
-one (ln N, or the layer's capacity).
+* `I_X_T_low` to `I_X_T_high` is a **bracket**: from a lower to an upper end, estimated from independent passes of the
+network, {IN_WORDS} further on either side. `I_X_T` is its middle. A difference smaller than the brackets is no finding.
+* `acc` is the accuracy of the noisy network under the law of the run, `acc_reference` under the reference law.
+`train_accuracy` and `test_accuracy` are over the training and the test part, `train_clean_accuracy` is without noise.
+* `dI_X_T` is the middle of the bracket of the change from the reference law to the shifted one, `rel_dev` its size over
+the information under the reference law.
+* {", ".join(f"`{bound_name(each)}`" for each in distances())}: the smallest bound on that change in
+each distance, `slack_min` the smallest of all minus the change. A bound is **vacuous** if it is at or above the trivial
+one, min(ln N, capacity of the layers).
 * `change` is the size of the change, `tightness` that over the smallest bound: 1 where nothing is left, 0.01 where the
 bound allows a hundred times what happened.
 * Kinds of runs, by the tag `kind`: a **cell** is one network under one law (step = epoch), a **curve** one layer of one
 network, or the network as a whole (step = epoch, and index of the size in metrics that begin with a family), the
 **sweep** holds report, figures, tables and checkpoints.
-* Lines in grouped charts are averages over seeds. Intervals over seeds are in the report's figures.
+* Lines in grouped charts are means over seeds. The figures of the report show intervals over seeds.
 """
 
 
