@@ -136,7 +136,9 @@ class Launch:
 
     def _answers(self, server: PrivateServer) -> bool:
         try:
-            server.wait(check=self.run.stop.check, say=self.run.observer.message)
+            # On a terminal it is said already what is waited for, and for how long.
+            say = (lambda text: None) if self.console.moves else self.run.observer.message
+            server.wait(check=self.run.stop.check, say=say)
         except ServerUnavailable as error:
             self.console.warn(f"no Prefect server ({error}); going on without it")
             return False

@@ -2,6 +2,7 @@
 
 import hashlib
 import shlex
+import time
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.app import WORKSPACE, Overrides, Workspace, app, console
-from flows.execution.results import lead_to, results_folder
+from flows.execution.gallery import show_gallery
+from flows.execution.results import Published, made_by, note_published, results_folder
 from flows.settings.load import load_config
 from flows.settings.overrides import parse_overrides
 from flows.settings.settings import ConfigError, StudyConfig
@@ -60,8 +62,11 @@ def reproduce(
             raise typer.Exit(code)
     results = {sweep: results_folder(workspace, config) for sweep, config in configs.items()}
     out = workspace / "reproductions" / (name + "-small" * small) / _variant(configs.values())
-    claims = write_reproduction(name, study, results, out, _command(name, overrides, small), small)
-    lead_to(Store(workspace), out)
+    store, command = Store(workspace), _command(name, overrides, small)
+    made = made_by(store, out, command, time.time())
+    claims = write_reproduction(name, study, results, out, command, small, made)
+    note_published(store, out, Published(differs=settings, provenance=made))
+    show_gallery(store)
     table = Table("claim", "published", "found here", "verdict")
     for claim in claims:
         table.add_row(claim.statement, claim.published, claim.found, Text(claim.verdict, STYLES[claim.agrees]))

@@ -5,6 +5,7 @@ workspace/sweeps/szt/latest       a link to the one that was finished last
 """
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from flows.execution.provenance import provenance
 from flows.settings.settings import StudyConfig
 from tasks.engine.recipe import Recipe
+from tasks.page.gallery import gallery_page
+from tasks.page.provenance import Provenance, filled
 from tasks.store.locks import Busy
 from tasks.store.store import IDENTITY, Result, Store, copy_file, matches, write_text
 
@@ -36,18 +40,25 @@ def publish(store: Store, config: StudyConfig, units: Iterable[Recipe]) -> None:
     folder = results_folder(store.workspace, config)
     sources = [Result(store, unit.stage, unit.identity) for unit in units]
     wanted = {name for source in sources for name in source.manifest["files"]} | {"plan.json", "results.json"}
+    identities = {source.stage: source.identity for source in sources}
     with _alone(store, config.name):
+        before = published(store, folder)
+        if before and before.units == identities and before.provenance:
+            made = before.provenance  # nothing was made since: it was that code, on that machine
+        else:
+            finished = max(source.manifest["created_ms"] for source in sources) / 1000
+            made = made_by(store, folder, config.command, finished)
         for source in sources:
             for name, entry in source.manifest["files"].items():
-                if not matches(folder / name, entry):
+                if name.endswith(".html"):
+                    page = filled(source.file(name).read_text(encoding="utf-8"), made)
+                    write_text(store.make_way(folder / name), page)
+                elif not matches(folder / name, entry):
                     copy_file(source.file(name), store.make_way(folder / name))
         for path in [path for path in folder.rglob("*") if path.is_file()]:
             if path.relative_to(folder).as_posix() not in wanted:
                 path.unlink()  # a figure of earlier code, or half a file of a run that was killed
-        write_text(
-            store.make_way(folder / "results.json"), json.dumps({source.stage: source.identity for source in sources})
-        )
-        lead_to(store, folder)
+        note_published(store, folder, Published(units=identities, provenance=made))
 
 
 def lead_to(store: Store, folder: Path) -> None:
@@ -88,6 +99,7 @@ def write_index(store: Store, config: StudyConfig, planned: dict[str, dict[str, 
         "time": round(time.time(), 3),
         "command": config.command,
         "config": config.model_dump(),
+        "differs": config.differing(),
         "folder": config.folder,
         "lost": sorted(lost),
         "units": index,
@@ -112,12 +124,37 @@ def lost_units(store: Store, config: StudyConfig) -> frozenset[str]:
     return frozenset(last.lost) if last else frozenset()
 
 
+class Published(BaseModel):
+    """What results.json says of the files beside it: identities by stage, and where they come from."""
+
+    units: dict[str, str] = {}
+    differs: dict[str, Any] = {}
+    provenance: Provenance | None = None
+
+
+def made_by(store: Store, folder: Path, command: str, seconds: float) -> Provenance:
+    """What the pages of a folder say of where they come from, being complete at this time."""
+    return provenance(command, seconds, os.path.relpath(gallery_page(store.workspace), folder))
+
+
+def note_published(store: Store, folder: Path, what: Published) -> None:
+    """Say what a folder holds now, and let `latest` lead to it."""
+    write_text(store.make_way(folder / "results.json"), what.model_dump_json(indent=1))
+    lead_to(store, folder)
+
+
+def published(store: Store, folder: Path) -> Published | None:
+    """What a folder of results holds; None where nothing was finished."""
+    return store.note(folder / "results.json", Published)
+
+
 class LastRun(BaseModel):
     """What plan.json says of the last run with some settings."""
 
     time: float = 0.0
     command: str = ""
     config: dict[str, Any] = {}
+    differs: dict[str, Any] = {}
     folder: str | None = None
     lost: list[str] = []
     units: dict[str, dict[str, Annotated[str, Field(pattern=f"^{IDENTITY.pattern}$")]]] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from flows.execution.gallery import show_gallery
 from flows.execution.pages import mlflow_pages
 from flows.execution.plan import Plan, build_plan, survey
 from flows.execution.results import publish, results_folder, write_index
@@ -139,6 +140,7 @@ def run_study(run: Run, stage: StageRunner) -> None:
         with suppress(OSError):  # a full disk: the index only explains, and must not hide the error under way
             write_index(run.store, run.config, run.plan().index(), run.lost)
     if run.study.stages[-1] in run.stages:
+        show_gallery(run.store)
         stage("tracking", partial(show_in_mlflow, run))
         run.stop.check()
     if run.counts["failed"]:

@@ -16,8 +16,10 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.exceptions import MissingContextError
+from prefect.client.schemas.objects import State
+from prefect.exceptions import CancelledRun, FailedRun, MissingContextError
 from prefect.logging import get_run_logger
+from prefect.states import Failed
 
 from flows.execution.quantities import duration
 from tasks.engine.progress import Observer, state_counts
@@ -40,6 +42,27 @@ def plan_artifact(sweep: str, rows: list[dict[str, Any]]) -> None:
 def summary_artifact(sweep: str, markdown: str) -> None:
     """The results of a run, as a note on its page."""
     create_markdown_artifact(markdown, key=artifact_key(sweep, "summary"), description=f"Results of {sweep}")
+
+
+class _RepeatsState(logging.Filter):
+    """Keeps back the traceback of Prefect's own calls where it repeats a state that a flow has returned."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], FailedRun | CancelledRun))
+
+
+_repeats_state = _RepeatsState()
+
+
+def without_repetition() -> None:
+    """Let the logs of a flow run end with its state, in this process."""
+    logging.getLogger("prefect.flow_runs").addFilter(_repeats_state)
+
+
+def refusal(message: str) -> State:
+    """The state of a run that ends for a reason which one line says, and that line in its logs."""
+    get_run_logger().error(message)
+    return Failed(message=message)
 
 
 def _capped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

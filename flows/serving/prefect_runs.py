@@ -26,7 +26,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterState,
     TaskRunFilterStateType,
 )
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.states import Crashed
@@ -41,8 +41,7 @@ OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 STOP_STATES = {StateType.CANCELLING, StateType.CANCELLED}
 PAGE = 200  # the most that a Prefect server returns to one question
 DIED = (
-    "The process ended without reporting (killed, out of memory or power loss). "
-    "Run the same command again: finished work is kept."
+    "The process ended without reporting (killed, out of memory or power loss). Finished work is kept: {} to continue."
 )
 
 
@@ -51,6 +50,12 @@ class Adopted(NamedTuple):
 
     flow_run: FlowRun
     lock: Lock
+
+
+def next_step(deployment_id: object) -> str:
+    """How a run goes on that was stopped: Prefect's pages have Retry, as they have Cancel, for runs of a deployment;
+    others belong to a terminal."""
+    return "run the same command again" if deployment_id is None else "press Retry"
 
 
 def run_id_of(flow_run: FlowRun) -> str:
@@ -111,18 +116,19 @@ def reap(workspace: Path) -> list[str]:
             if not lock.abandoned():
                 continue
             with lock:
-                _close_run(client, flow_run.id)
+                _close_run(client, flow_run)
             closed.append(flow_run.name)
     return closed
 
 
-def _close_run(client: SyncPrefectClient, flow_run_id: UUID) -> None:
+def _close_run(client: SyncPrefectClient, flow_run: FlowRun) -> None:
     """Crashed, for a flow run and the task runs it left open."""
-    of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+    crashed: State = Crashed(message=DIED.format(next_step(flow_run.deployment_id)))
+    of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
     left_open = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=OPEN_STATES)))
     for task_run in client.read_task_runs(flow_run_filter=of_run, task_run_filter=left_open):
-        client.set_task_run_state(task_run.id, Crashed(message=DIED), force=True)
-    client.set_flow_run_state(flow_run_id, Crashed(message=DIED), force=True)
+        client.set_task_run_state(task_run.id, crashed, force=True)
+    client.set_flow_run_state(flow_run.id, crashed, force=True)
 
 
 def waiting_retries(workspace: Path) -> list[FlowRun]:
@@ -182,8 +188,17 @@ def drain(flow_run_id: UUID, n_tasks: int, timeout: float = 15.0) -> bool:
 
 
 @contextlib.contextmanager
-def watch_for_cancel(flow_run_id: UUID, stop: Stop, every: float = 2.0) -> Iterator[None]:
-    """Within it, Cancel in the UI asks the run to stop: nobody else tells a process that was started by hand."""
+def watch_for_cancel(
+    flow_run_id: UUID, stop: Stop, every: float = 2.0, say: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Within it, Cancel in the UI asks the run to stop: nobody else tells a process that was started by hand.
+
+    Args:
+        flow_run_id: that may be cancelled.
+        stop: is asked.
+        every: seconds between two questions to the server.
+        say: tells people on the page, before the run has come to its end.
+    """
 
     def poll(done: threading.Event) -> None:
         with get_client(sync_client=True) as client:
@@ -193,6 +208,7 @@ def watch_for_cancel(flow_run_id: UUID, stop: Stop, every: float = 2.0) -> Itera
                     state = client.read_flow_run(flow_run_id).state
                     if state is not None and state.type in STOP_STATES:
                         stop("cancelled")
+                        say()
                         return
 
     with beside("watch-for-cancel", poll):

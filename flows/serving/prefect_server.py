@@ -25,7 +25,7 @@ from tasks.local_server import LocalServer, ask, inherited, listen
 from tasks.store.locks import Lock
 from tasks.urls import sqlite_url
 
-PRIVATE_S = 60.0  # a server of our own has to start
+PRIVATE_S = 120.0  # a server of our own has to start, on a loaded machine too
 FOREIGN_S = 10.0  # one that is named has only to answer
 
 QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}

@@ -16,14 +16,15 @@ from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.context import TagsContext
+from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Failed
 
 from flows.execution.afford import check_affordable
 from flows.execution.pages import ui_command
 from flows.execution.plan import survey
 from flows.execution.run import EXPECTED, InputDamaged, Run, open_run, run_study, summary
-from flows.serving.prefect_page import PrefectObserver, plan_artifact, summary_artifact
-from flows.serving.prefect_runs import served_run, watch_for_cancel
+from flows.serving.prefect_page import PrefectObserver, plan_artifact, refusal, summary_artifact, without_repetition
+from flows.serving.prefect_runs import next_step, served_run, watch_for_cancel
 from flows.serving.process import signals
 from flows.settings.load import load_config
 from flows.settings.settings import ConfigError
@@ -60,7 +61,7 @@ def name_of(sweep: str, settings: Mapping[str, Any]) -> str:
     if len(name) <= LONGEST_NAME:
         return name
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:4]
-    return f"{name[: LONGEST_NAME - 7]}... {digest}"
+    return f"{name[: LONGEST_NAME - 8]}... {digest}"
 
 
 def _short(keys: list[str]) -> dict[str, str]:
@@ -81,13 +82,17 @@ def _value(value: Any) -> str:
 def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> State | None:
     """The body of every flow: the study that the settings name, stage by stage. What is expected to go wrong, a wrong
     setting among it, ends it with one line."""
+    without_repetition()
     run = _prepared.get()
     try:
         run = run or _opened(sweep, settings, Path(workspace))
     except ConfigError as error:
-        return Failed(message=str(error))
-    run.observer = Observers([run.observer, PrefectObserver(run.config.name)])
-    with served_run(run.store.workspace), signals(run.stop), watch_for_cancel(runtime.flow_run.id, run.stop):
+        return refusal(str(error))
+    page = PrefectObserver(run.config.name)
+    run.observer = Observers([run.observer, page])
+    logger, cancelled = get_run_logger(), how_to_continue("cancelled")
+    watched = watch_for_cancel(runtime.flow_run.id, run.stop, say=lambda: logger.info(cancelled))
+    with served_run(run.store.workspace), signals(run.stop), watched:
         states = survey(run.plan(), run.store)
         plan_artifact(
             run.config.name,
@@ -102,10 +107,10 @@ def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> 
             return Cancelled(message=how_to_continue(str(stopped)))
         except EXPECTED as error:
             run.refused = error
-            return Failed(message=str(error))
+            return refusal(str(error))
         finally:
             run.pool.close()
-        run.observer.message(f"results: {run.folder}")
+        page.message(f"results: {run.folder}")
         summary_artifact(run.config.name, results(run))
     return None
 
@@ -119,14 +124,8 @@ def _opened(sweep: str, settings: dict[str, Any] | None, workspace: Path) -> Run
 
 
 def how_to_continue(why: str) -> str:
-    """The last word of a run that was stopped: who looks at a page presses Retry, who sits at a terminal types."""
-    if runtime.deployment.id is not None:
-        how = "press Retry"
-    elif why == "cancelled":
-        how = "press Retry, while `ibshift ui` is open,"
-    else:
-        how = "run the same command again"
-    return f"Stopped ({why}). Finished work is kept: {how} to continue."
+    """The last word of a run that was stopped."""
+    return f"Stopped ({why}). Finished work is kept: {next_step(runtime.deployment.id)} to continue."
 
 
 def as_task(name: str, work: Callable[[], None]) -> None:
@@ -155,7 +154,7 @@ def as_task(name: str, work: Callable[[], None]) -> None:
 
 def results(run: Run) -> str:
     """What the run found and did, for its page: the words of the report, and where everything is."""
-    units = [f"| {row['stage']} | {row['ready']} of {row['units']} |" for row in summary(run)]
+    units = [f"| {row['stage']} | {row['ready']} of {row['units']} |" for row in summary(run) if row["units"]]
     counts = ", ".join(f"{count} {state}" for state, count in run.counts.items())
     links = [
         f"* {name}: [{address}]({address}) while `{ui_command(run.store.workspace)}` is open"

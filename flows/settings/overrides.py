@@ -26,10 +26,11 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
 
 def as_texts(overrides: Mapping[str, Any]) -> list[str]:
     """What `parse_overrides` reads as these values."""
-    return [f"{key}={_as_yaml(value)}" for key, value in overrides.items()]
+    return [f"{key}={as_yaml(value)}" for key, value in overrides.items()]
 
 
-def _as_yaml(value: Any) -> str:
+def as_yaml(value: Any) -> str:
+    """A value as it may stand behind `--set key=`."""
     if isinstance(value, str) and value.isidentifier() and read_yaml(value, "") == value:
         return value
     return json.dumps(value)

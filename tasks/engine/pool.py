@@ -20,7 +20,8 @@ ATTEMPTS = 4  # a worker that dies (killed, out of memory) is tried this often, 
 # Ray holds a signal's exception back until a wait is over.
 WAIT_S = 0.2
 # Nobody at work for so long: workers of our own do not start; those of a cluster may be busy with other people's work.
-IDLE_S = 60
+# The second time longer, since a loaded machine may need that only to import what a worker needs.
+IDLE_S = (60, 180)
 IDLE_CLUSTER_S = 3600
 SAY_EVERY_S = 20
 LOOK_AFTER_S = 10
@@ -50,6 +51,7 @@ class Pool:
         self._make: Any = None
         self._pending: deque[tuple[Recipe, int]] = deque()  # a unit, and which attempt at it comes next
         self._running: dict[Any, tuple[Recipe, int]] = {}
+        self._restarted = False
 
     def start(self, check: Callable[[], None] = lambda: None) -> None:
         """Start Ray, unless units run in this process or it is started already; `check` may raise to stop.
@@ -100,14 +102,14 @@ class Pool:
         from ray.exceptions import LocalRayletDiedError, RaySystemError
 
         self._pending = deque((unit, 1) for unit in units)
-        restarted = False
+        self._restarted = False
         while self._pending or self._running:
             try:
                 yield from self._work(stop)
             except (RaySystemError, LocalRayletDiedError, _NobodyWorks) as error:
-                if restarted:
+                if self._restarted:
                     raise PoolDied("Ray died twice; finished work is kept, the same command goes on") from error
-                restarted = True
+                self._restarted = True
                 self.say(f"Ray died ({first_line(error)}): starting it once more")
                 self._pending.extend(self._running.values())
                 self._running.clear()
@@ -146,11 +148,11 @@ class Pool:
         """
         if self._at_work():
             return True
-        if idle > IDLE_S and not self._cluster.fits(self.gpus):
+        if idle > IDLE_S[0] and not self._cluster.fits(self.gpus):
             raise PoolDied(
                 f"no worker offers 1 CPU and {self.gpus} GPU: lower resources.gpus, or join a cluster that has them"
             )
-        if idle > (IDLE_CLUSTER_S if self._cluster.address else IDLE_S):
+        if idle > (IDLE_CLUSTER_S if self._cluster.address else IDLE_S[self._restarted]):
             raise _NobodyWorks(f"no worker began within {idle:.0f} s")
         return False
 

@@ -11,9 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tasks.environment import own_ray
 
-START_S = 60  # Ray itself gives up after 35, except where it never does
+# Ray itself gives up after 35, except where it never does. The second time longer: it may be the load of the machine.
+START_S = (60, 180)
+ENDED_S = 60  # until Ray's start says that its processes are gone
 CLOSE_S = 10
 SAY_EVERY_S = 20
 
@@ -92,9 +96,10 @@ class Cluster:
         if self.up:
             return
         options = self._options()
-        if error := self._begin(options, check):
+        first, second = START_S
+        if error := self._begin(options, check, first):
             self.say(f"Ray did not start ({error}): trying once more")
-            if error := self._begin(options, check):
+            if error := self._begin(options, check, second):
                 raise PoolDied(f"Ray did not start twice ({error}): --workers 0 goes without it")
         self.up = True
 
@@ -130,25 +135,46 @@ class Cluster:
         os.environ.update(_environment(self.workspace) | _ONE_THREAD | _OWN)
         return {"num_cpus": self.workers, "include_dashboard": False, "_temp_dir": str(folder / "ray")}
 
-    def _begin(self, options: dict[str, Any], check: Callable[[], None]) -> str:
+    def _begin(self, options: dict[str, Any], check: Callable[[], None], patience: float) -> str:
         """Start Ray and wait for it; returns why it did not start, else nothing."""
         self._ray = _Ray(options)
         self._ray.start()
-        began = said = time.monotonic()
-        while not self._ray.started.wait(0.05):
-            take_signals_back()
-            check()
-            now = time.monotonic()
-            if now - began > START_S:
-                raise PoolHung(f"Ray did not start within {START_S} s, nor say why")
-            if now - said > SAY_EVERY_S:
-                said = now
-                self.say(f"waiting for Ray to start, for {now - began:.0f} of at most {START_S} s")
-        take_signals_back()
+        if not self._wait(self._ray, check, patience):
+            # A start that hangs ends with an error once its processes are gone, and then another can be made.
+            end_processes()
+            if not self._wait(self._ray, check, ENDED_S):
+                raise PoolHung(f"Ray did not start within {patience + ENDED_S:.0f} s, nor say why")
+            self._ray.error = f"not within {patience:.0f} s"
         error = self._ray.error
         if error:
             self.close()
         return error
+
+    def _wait(self, ray: "_Ray", check: Callable[[], None], patience: float) -> bool:
+        """Whether its start ends within so many seconds, well or not."""
+        began = said = time.monotonic()
+        while not ray.started.wait(0.05):
+            take_signals_back()
+            check()
+            now = time.monotonic()
+            if now - began > patience:
+                return False
+            if now - said > SAY_EVERY_S:
+                said = now
+                self.say(f"waiting for Ray to start, for {now - began:.0f} of at most {patience:.0f} s")
+        take_signals_back()
+        return True
+
+
+def end_processes() -> None:
+    """Kill what this process has started of Ray, and nothing else."""
+    import ray
+
+    home = f"{Path(ray.__file__).parent}{os.sep}"
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any(word.startswith((home, "ray::")) for word in child.cmdline()):
+                child.kill()
 
 
 def take_signals_back() -> None:

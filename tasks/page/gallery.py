@@ -35,8 +35,13 @@ class Entry:
     report: Path | None = None
 
 
+def gallery_page(workspace: Path) -> Path:
+    """Where it is written."""
+    return workspace / "index.html"
+
+
 def write_gallery(workspace: Path, entries: Iterable[Entry], provenance: Provenance = Provenance()) -> Path:  # noqa: B008
-    """Write workspace/index.html in one atomic step; its path.
+    """Write the page in one atomic step; its path.
 
     Entries of one kind and name stand together, the newest first.
     """
@@ -48,7 +53,7 @@ def write_gallery(workspace: Path, entries: Iterable[Entry], provenance: Provena
         title=f"results in {workspace.absolute().name}",
         groups=[[(entry, _link(workspace, entry.report), _picture(workspace, entry)) for entry in g] for g in shown],
     )
-    path = workspace / "index.html"
+    path = gallery_page(workspace)
     write_text(path, filled(page, provenance))
     return path
 

@@ -10,6 +10,7 @@ import pandas as pd
 from tasks.page import figure_style
 from tasks.page.page import Picture, Rows, pictured, render
 from tasks.page.provenance import Provenance, filled
+from tasks.page.summary import summary
 from tasks.page.tables import Table
 from tasks.reproduction.reproduction import Claim, Reproduction, Results
 from tasks.store.store import write_text
@@ -27,7 +28,7 @@ def write_reproduction(
     small: bool,
     provenance: Provenance = Provenance(),  # noqa: B008
 ) -> list[Claim]:
-    """Write out/report.html, out/claims.csv, out/thumbnail.png and out/figures/*; the claims, with their verdicts.
+    """Write report.html, summary.md, claims.csv, a picture and figures/* into `out`; the claims, with their verdicts.
 
     Args:
         name: of the study.
@@ -69,6 +70,9 @@ def write_reproduction(
         reports={sweep: f"{address}/report.html" for sweep, address in addresses.items()},
     )
     write_text(out / "report.html", filled(page, provenance))
+    said = f"{tally(claims)}{' in a first look, which judges nothing' if small else ''}."
+    verdicts = [(claim.verdict, [claim.statement]) for claim in claims]
+    write_text(out / "summary.md", summary(name, said, verdicts))
     return claims
 
 

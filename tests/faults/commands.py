@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,11 @@ FOREIGN = {
     **{"MPLBACKEND": "nonsense", "WEB_CONCURRENCY": "two", "UVICORN_FD": "3", "OTEL_BSP_SCHEDULE_DELAY": "long"},
     **{"SSL_CERT_FILE": "/nowhere.pem", "PYTHONWARNINGS": "error", "HOME": "", "LC_ALL": "C", "TERM": "nonsense"},
 }
+
+
+def without_provenance(page: bytes) -> bytes:
+    """A published page without what says when and where it was made."""
+    return re.sub(rb'<span class="made">.*?</span>|<footer>.*?</footer>', b"", page, flags=re.DOTALL)
 
 
 class Commands:
@@ -112,6 +118,9 @@ class Commands:
         where = str(self.sweep.parent.resolve()).encode()
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         contents = {path.relative_to(folder).as_posix(): path.read_bytes().replace(where, b"") for path in files}
-        plan = json.loads(contents["plan.json"])  # it says when and how it was run last
+        # They say when, how and where it was run.
+        plan, results = (json.loads(contents[name]) for name in ("plan.json", "results.json"))
         contents["plan.json"] = json.dumps({**plan, "time": 0, "command": ""}).encode()
+        contents["results.json"] = json.dumps(results["units"]).encode()
+        contents["report.html"] = without_provenance(contents["report.html"])
         return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -31,13 +31,6 @@ FAMILIES = {
 }
 LAYERS = range(1, len(WIDTHS) + 1)
 BALLS = [("tv", size) for size in (0.05, 0.1, 0.2)] + [("kl", size) for size in (0.01, 0.05, 0.2)]
-_TV, _KL = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6), (0.0, 0.001, 0.003, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
-# As many families and sizes as the largest sweep that comes with ibshift has.
-ALL_FAMILIES = {
-    **dict.fromkeys(("contamination", "class_prior", "subset_removal"), ("tv", _TV)),
-    **dict.fromkeys(("hamming_tilt", "class_tilt", "feature_tilt", "information_tilt"), ("kl", _KL)),
-    **dict.fromkeys(("direction_displacement", "gaussian_displacement"), ("w2", _TV)),
-}
 
 
 def synthetic_tables(

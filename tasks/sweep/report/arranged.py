@@ -10,7 +10,7 @@ import pandas as pd
 from ib_core.estimate import Estimate, centred, interval
 from tasks.page.tables import violated
 from tasks.sweep.schema import BALL, CELL, CHECKPOINT, ESTIMATE, OVER_SEEDS, PLACE
-from tasks.sweep.sizes import KINDS
+from tasks.sweep.sizes import title
 from tasks.sweep.tables import SweepTables
 
 WIDEST = 4  # families side by side in one figure
@@ -45,7 +45,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Group:
-    """Families that share a figure: all of them, or those whose sizes are set in one metric."""
+    """Families that share a figure: all of them, or as many as fit side by side."""
 
     families: dict[str, str]
     label: str
@@ -53,18 +53,17 @@ class Group:
 
 
 def grouped(families: dict[str, str]) -> list[Group]:
-    """Families, with their metrics, as they fit side by side: together while they are few, else metric by metric."""
+    """Families, with their metrics, as they fit side by side: as few figures as can be, of about as many families each,
+    those of one metric next to each other."""
     if len(families) <= WIDEST:
         return [Group(families, "", "")]
-    groups = []
-    for metric in dict.fromkeys(families.values()):
-        names = [name for name, other in families.items() if other == metric]
-        parts = [names[start : start + WIDEST] for start in range(0, len(names), WIDEST)]
-        for k, part in enumerate(parts, start=1):
-            count = f" {k}" if len(parts) > 1 else ""
-            label = f"{KINDS.get(metric, metric)}{count}"
-            groups.append(Group(dict.fromkeys(part, metric), label, f"_{metric}{count.strip()}"))
-    return groups
+    order = list(dict.fromkeys(families.values()))
+    names = sorted(families, key=lambda family: order.index(families[family]))
+    parts = np.array_split(np.array(names, dtype=object), -(-len(names) // WIDEST))
+    return [
+        Group({name: families[name] for name in part}, ", ".join(map(title, part)), f"_{k}")
+        for k, part in enumerate(parts, start=1)
+    ]
 
 
 def rows_together(cases: int, parts: int) -> int:

@@ -445,7 +445,7 @@ def draw(arranged: Arranged) -> Iterator[Picture]:
                     Rows("bottleneck.csv"),
                 ),
             )
-        for sheet in arranged.sheets:
+        for sheet in arranged.sheets if arranged.information["epoch"].nunique() > 1 else []:
             yield Picture(
                 f"information_by_epoch{sheet.slug}",
                 information_by_epoch(arranged, sheet),

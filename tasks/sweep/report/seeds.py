@@ -43,7 +43,7 @@ def seed_keys(seeds: Sequence[int]) -> list[Line2D]:
         keys.append(Line2D([], [], ls="", marker="o", ms=3.5, mfc="none", mec=INK, label="each seed"))
     if len(seeds) >= LEAST:
         label = f"{100 * CONFIDENCE:.0f} % interval of the mean over {len(seeds)} seeds"
-        keys.append(Line2D([], [], ls="", marker="$I$", ms=8, color=INK, label=label))
+        keys.append(Line2D([], [], ls="", marker="|", ms=9, mew=1.0, color=INK, label=label))
     return keys
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 from small_calibration import run_small
-from synthetic_sweep import synthetic_tables
+from synthetic_sweep import FAMILIES, synthetic_tables
 from tiny import tiny
 
 from flows.execution.mirror import mirror
@@ -37,6 +37,7 @@ QUIET = (
 )
 LOOKS = list(product((360, 1280), ("light", "dark")))
 WORD = "a_name_as_long_as_a_path_without_a_single_space_" * 3
+FEW = {name: FAMILIES[name] for name in ("contamination", "gaussian_displacement")}
 FROM = Provenance("2026-11-27 06:28 UTC", "0.1.0", "cd2a551" * 5, f"ibshift run {WORD} --set x=1", "Linux, 2 cores")
 
 
@@ -53,7 +54,7 @@ def pages(tmp_path_factory):
     """A page of each kind by its name: sweep, calibration, reproduction and gallery."""
     workspace = tmp_path_factory.mktemp("pages")
     folder = workspace / "sweeps" / "szt"
-    tables = synthetic_tables(seeds=(0, 1, 2), epochs=(1, 100))
+    tables = synthetic_tables(betas=(0.1,), seeds=(0, 1, 2), epochs=(1, 100), families=FEW)
     bounds = tables.bounds
     bounds.loc[bounds.index[0], ["holds", "slack"]] = [False, -0.5]  # an alarm is shown as well
     folder.mkdir(parents=True)

@@ -1,13 +1,19 @@
 """Results of other settings stand beside each other; nothing that was finished is replaced by another variant."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import yaml
 from tiny import run_tiny, without_balls
 
+from flows.execution import provenance
+from flows.execution.gallery import show_gallery
 from flows.execution.plan import build_plan, survey
-from flows.execution.results import results_folder, variants
+from flows.execution.provenance import git_commit, machine
+from flows.execution.results import Published, note_published, results_folder, variants
 from flows.settings.load import load_config
+from tasks.page.provenance import Provenance
 from tasks.store.store import Store
 
 
@@ -65,6 +71,46 @@ def test_a_variant_that_was_never_run_is_compared_with_the_last_one(both):
 
 def test_a_variant_that_was_run_is_compared_with_itself(both):
     assert {state.state for state in survey(build_plan(without_balls()), Store(both[0]))} == {"ready"}
+
+
+def test_a_page_says_when_and_where_it_was_made_until_it_is_made_anew(both, monkeypatch):
+    workspace, _ = both
+    report = results_folder(workspace, without_balls()) / "report.html"
+    page = report.read_text()
+    assert "ibshift run tiny" not in page  # these settings were read from no file
+    assert f"commit {git_commit()}" in page and machine() in page and "../../../index.html" in page
+    monkeypatch.setattr(provenance, "git_commit", lambda: "f" * 40)
+    run_tiny(workspace, without_balls())
+    assert report.read_text() == page
+    note = report.with_name("results.json")
+    note.write_text(note.read_text().replace('"units"', '"unknown"'))
+    run_tiny(workspace, without_balls())
+    assert f"commit {'f' * 40}" in report.read_text()
+    run_tiny(workspace, other())
+
+
+def test_the_gallery_has_every_variant_and_reproduction(both):
+    workspace, _ = both
+    folder = workspace / "reproductions" / "spiral" / "0a1b2c3d"
+    folder.mkdir(parents=True)
+    (folder / "summary.md").write_text("# spiral\n\n3 of 4 claims are borne out.\n")
+    note_published(Store(workspace), folder, Published(differs={"x": 1}, provenance=Provenance("2026-11-27 06:28 UTC")))
+    page = show_gallery(Store(workspace)).read_text()
+    for config in (without_balls(), other()):
+        assert f"sweeps/tiny/{config.variant}/report.html" in page
+    assert "training.epochs=3" in page and "3 of 4 claims are borne out." in page and "2026-11-27 06:28 UTC" in page
+
+
+def test_the_commit_of_a_repository_that_it_is_installed_in_is_not_its_own(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "their.py").touch()
+    for words in (["add", "."], ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "theirs"]):
+        subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    (tmp_path / "provenance.py").touch()
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
+    assert git_commit() is None
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "their.py"))
+    assert len(git_commit()) == 40
 
 
 def test_only_settings_that_can_change_a_number_make_a_variant():

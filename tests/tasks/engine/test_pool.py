@@ -209,7 +209,7 @@ def test_resources_that_never_fit_are_one_line(mapped):
 
 def test_a_busy_cluster_is_given_an_hour(mapped):
     ours, theirs = (mapped(lambda number, unit: None, address=address) for address in (None, "auto"))
-    assert ours.ray.seconds < 200 < 3600 < theirs.ray.seconds
+    assert ours.ray.seconds < 300 < 3600 < theirs.ray.seconds
 
 
 def test_who_leaves_early_cancels_what_runs(mapped):
@@ -246,9 +246,27 @@ def test_a_start_that_fails_is_tried_again_once(started):
     assert type(error) is PoolDied and "and again" in str(error) and ray.starts == 2
 
 
-def test_a_start_that_hangs_is_said_and_given_up(started, monkeypatch):
-    monkeypatch.setattr(ray_start, "START_S", 0.5)
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(ray_start, "START_S", (0.3, 0.6))
+    monkeypatch.setattr(ray_start, "ENDED_S", 0.2)
     monkeypatch.setattr(ray_start, "SAY_EVERY_S", 0.1)
+
+
+def test_a_start_that_hangs_is_ended_and_tried_again_once(started, impatient, monkeypatch):
+    monkeypatch.setattr(ray_start, "end_processes", lambda: fakes[-1].started.set())  # its error follows their end
+    fakes = []
+    real = FakeRay.__call__
+    monkeypatch.setattr(FakeRay, "__call__", lambda self, options: fakes.append(self) or real(self, options))
+    error, ray, said = started(None, "")
+    assert error is None and ray.starts == 2 and ray.joined == 1
+    assert [line for line in said if "once more" in line] == ["Ray did not start (not within 0 s): trying once more"]
+    error, ray, _ = started(None, None)
+    assert type(error) is PoolDied and ray.starts == 2
+
+
+def test_a_start_that_cannot_even_be_ended_is_said_and_given_up(started, impatient, monkeypatch):
+    monkeypatch.setattr(ray_start, "end_processes", lambda: None)
     error, ray, said = started(None)
     assert type(error) is PoolHung and ray.starts == 1
     assert said and all("waiting for Ray to start" in line for line in said)
