@@ -18,8 +18,12 @@ def main() -> None:
     settle()
     # A closed stream swallows what is said, and a path may hold bytes that the terminal has no letter for.
     sys.stdout, sys.stderr = (_safe(stream) for stream in (sys.stdout, sys.stderr))
+    if moves := sys.stdout.isatty() and os.environ.get("TERM") not in (None, "dumb", "unknown"):
+        print("loading ...", end="", flush=True)  # which takes seconds
     from flows.cli.cli import main
 
+    if moves:
+        print("\r\x1b[2K", end="", flush=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main()
 

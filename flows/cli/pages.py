@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flows.cli.console import Terminal
+from flows.execution.pages import mlflow_port, remember_port
 from flows.serving.prefect_server import PrivateServer
 from flows.serving.process import signals
 from flows.settings.study import entrypoint
@@ -11,8 +12,13 @@ from tasks.local_server import ServerUnavailable
 from tasks.tracking.ui import serve_ui
 
 
-def show_pages(workspace: Path, port: int, console: Terminal) -> int:
+def show_pages(workspace: Path, port: int | None, console: Terminal) -> int:
     """Start both servers, print their addresses and wait for Ctrl-C or SIGTERM.
+
+    Args:
+        workspace: whose pages they are.
+        port: of MLflow's; the last one if none is given, so that addresses which were told before stay good.
+        console: where addresses are said.
 
     Returns:
         The exit code: 0, or 1 when neither page could be had.
@@ -20,13 +26,16 @@ def show_pages(workspace: Path, port: int, console: Terminal) -> int:
     stop, pages = Stop(), None
     with signals(stop), PrivateServer(workspace / "prefect") as server:
         try:
-            pages = serve_ui(workspace, port)
+            with console.busy("starting MLflow's server and Prefect's", aloud=True):
+                pages = serve_ui(workspace, port or mlflow_port(workspace))
+            remember_port(workspace, pages.port)
             for name, address in pages.studies.items() or {"MLflow": pages.url}.items():
                 console.say(f"  {name:16} {address}")
         except ServerUnavailable as error:
             console.warn(f"no MLflow page: {error}")
         try:
-            server.wait()
+            with console.busy("waiting for Prefect's server"):
+                server.wait()
             console.say(f"  {'Prefect':16} {server.url}")
             console.say(f"  for its commands: export PREFECT_API_URL={server.api_url}")
         except ServerUnavailable as error:

@@ -14,7 +14,9 @@ from flows.settings.study import entrypoint
 @app.command()
 def ui(
     workspace: Workspace = WORKSPACE,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MLflow page.")] = 5000,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the MLflow page; the last one, or 5000.")
+    ] = None,
 ) -> None:
     """Show the MLflow and Prefect pages of the workspace on loopback, until Ctrl-C."""
     from flows.cli.launch import writable

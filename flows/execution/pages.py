@@ -19,19 +19,23 @@ def mlflow_pages(workspace: Path) -> str | None:
     return named.rstrip("/") if named.startswith("http") else None
 
 
-def mlflow_port(workspace: Path, chosen: int | None = None) -> int:
-    """The port of `ibshift ui` for MLflow's pages: the one that is chosen, which is remembered, or the last one."""
-    note = workspace / "mlflow" / "port"
-    if chosen is not None:
-        with suppress(OSError):  # a full disk: only the address that a run prints is then another
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(str(chosen))
-        return chosen
+def mlflow_port(workspace: Path) -> int:
+    """The port at which `ibshift ui` shows MLflow's pages unless it is told another: the last one."""
     try:
-        port = int(note.read_text())
+        port = int(_port_note(workspace).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return MLFLOW_PORT
     return port if 0 < port < 2**16 else MLFLOW_PORT
+
+
+def remember_port(workspace: Path, port: int) -> None:
+    """Let runs and the next `ibshift ui` know of a port."""
+    with suppress(OSError):  # a full disk: only the address that a run prints is then another
+        _port_note(workspace).write_text(str(port), encoding="utf-8")
+
+
+def _port_note(workspace: Path) -> Path:
+    return workspace / "mlflow" / "port"
 
 
 def ui_command(workspace: Path) -> str:

@@ -52,7 +52,7 @@ def signals(stop: Stop) -> Iterator[None]:
     def on_signal(number: int, _: FrameType | None) -> None:
         if stop.event.is_set():
             if number != signal.SIGHUP:  # a terminal that closes may send two
-                os._exit(128 + number)
+                _end(128 + number)
             return
         if number == signal.SIGHUP:
             _leave_terminal()
@@ -84,7 +84,15 @@ def _end_in_time(stop: Stop, number: int) -> None:
         if time.monotonic() - began > stop.patience:
             with contextlib.suppress(OSError):
                 os.write(1, f"{stopped(stop.why)}\n".encode())
-            os._exit(128 + number)
+            _end(128 + number)
+
+
+def _end(code: int) -> None:
+    """End the process now; a bar may have hidden the cursor of its terminal."""
+    with contextlib.suppress(OSError):
+        if os.isatty(1):
+            os.write(1, b"\x1b[?25h")
+    os._exit(code)
 
 
 def stopped(why: str) -> str:

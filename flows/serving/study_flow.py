@@ -154,7 +154,7 @@ def as_task(name: str, work: Callable[[], None]) -> None:
 
 def results(run: Run) -> str:
     """What the run found and did, for its page: the words of the report, and where everything is."""
-    units = [f"| {row['stage']} | {row['ready']} of {row['units']} |" for row in summary(run)]
+    units = [f"| {row['stage']} | {row['ready']} of {row['units']} |" for row in summary(run) if row["units"]]
     counts = ", ".join(f"{count} {state}" for state, count in run.counts.items())
     links = [
         f"* {name}: [{address}]({address}) while `{ui_command(run.store.workspace)}` is open"
