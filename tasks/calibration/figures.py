@@ -287,7 +287,7 @@ def draw(tables: CalibrationTables) -> Iterator[Picture]:
         numbers = (Rows("complexity.csv"), Rows("slopes.csv", "part = complexity"))
         yield Picture("samples_needed", samples_needed(tables), _growth(tables), numbers)
         numbers = (
-            Rows("calibration.csv", "part = entropy, quantity = risk, bias or sd"),
+            Rows("calibration.csv", "part = entropy, quantity = risk or bias or sd"),
             Rows("bounds.csv", "part = entropy"),
         )
         yield Picture("risk_against_bounds", risk_against_bounds(tables), _distance(tables, "entropy"), numbers)

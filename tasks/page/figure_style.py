@@ -42,8 +42,7 @@ SIDE, FOOT = ("axes fraction", "data"), ("data", "axes fraction")
 DASHED, DOTTED, DASH_DOT = (0, (4, 2)), (0, (1, 2)), (0, (6, 1.5, 1, 1.5))
 INK, FAINT = "#222222", "#8a8a8a"
 WHITE, SHADE, KEY_SHADE, GRID = "#ffffff", "#f0f0f0", "#e4e4e4", "#e9e9e9"
-# On coloured cells and behind clouds of dots, which are the same on a dark page.
-ON_LIGHT, ON_DARK, PANEL = "#1d1d1d", "#fdfdfd", "#fafafa"
+ON_LIGHT, ON_DARK = "#000001", "#fffffe"  # words on coloured cells, which are the same on a dark page
 DARK_PAPER = "#16181b"
 # What the house's colours become on a dark page. Colours of scales are the same there.
 DARK = {
@@ -251,7 +250,7 @@ def on(cell: Any) -> str:
     """The colour of words on a cell of this colour: the one of more contrast."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(cell)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return ON_DARK if luminance < 0.18 else ON_LIGHT
+    return ON_DARK if luminance < 0.179 else ON_LIGHT
 
 
 def place(sizes: Sequence[float] | np.ndarray, grid: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def filled(page: str, provenance: Provenance) -> str:
         ("to repeat it", provenance.command and Markup("<code>{}</code>").format(provenance.command)),
     ]
     rows = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(name, value) for name, value in details if value)
-    line = Markup(" · ").join(escape(part) for part in made if part)
+    line = Markup("").join(Markup(" · {}").format(part) for part in made if part)
     if provenance.gallery:
         line += Markup(' · <a href="{}">all results</a>').format(provenance.gallery)
     return page.replace(MADE, line).replace(DETAILS, rows and Markup("<dl>{}</dl>").format(rows))

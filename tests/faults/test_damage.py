@@ -27,7 +27,7 @@ def tables(workspace):
     return {
         path.name: hashlib.sha256(without_provenance(path.read_bytes())).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.suffix in (".parquet", ".csv", ".html", ".png")
+        if path.suffix in (".parquet", ".csv", ".html", ".svg", ".png")
     }
 
 

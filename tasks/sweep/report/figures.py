@@ -428,7 +428,7 @@ def draw(arranged: Arranged) -> Iterator[Picture]:
                             arranged,
                             "information",
                             sheet.cases,
-                            "quantity = I_X_T, I_X_UT or accuracy",
+                            "quantity = I_X_T or I_X_UT or accuracy",
                             laws,
                             last=True,
                         ),

@@ -155,7 +155,7 @@ def test_the_landing_page_of_mlflow_shows_the_sweep(finished, look):
     server = serve_ui(workspace, port)
     try:
         for width, scheme in ((1280, "light"), (1280, "dark")):
-            page, heard = look(server.studies["ibshift/shift_sweep"], width, scheme)
+            page, heard = look(*server.studies.values(), width, scheme)
             page.get_by_text("tiny").first.wait_for(timeout=60_000)
             assert not heard
             assert page.evaluate("document.documentElement.scrollWidth") <= width
