@@ -10,7 +10,7 @@ from ib_core.bounds.theorem import Theorem
 from ib_core.bounds.theorems import ENTROPY_RISK, ESTIMATION_RISK, INFORMATION_RISK, named
 from tasks.calibration.tables import CURVE, CalibrationTables
 from tasks.page.tables import violated
-from tasks.tracking.names import label, text
+from tasks.tracking.names import text
 from tasks.tracking.record import RunRecord, Span, StudyRecord
 from tasks.tracking.views import Question, Section, View, line
 
@@ -77,10 +77,6 @@ class CalibrationRecord(StudyRecord):
     @property
     def sweep(self) -> str:
         return self.tables.config["name"]
-
-    @property
-    def label(self) -> str:
-        return label(self.sweep, changes=self.changes, variant=self.variant)
 
     @property
     def common(self) -> dict[str, str]:

@@ -123,17 +123,16 @@ def _landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed], li
     for digits in [digits for views in shared.values() for digits in views.values()][:1]:
         first.append(links.named("compare sweeps", address(experiment, digits)))
     count = f"{len(sweeps)} sweeps" if len(sweeps) > 1 else "1 sweep"
-    told = [[links.of(each), each.created, _changed(each.changes), each.headline or "–"] for each in sweeps]
+    told = [[links.of(each), _unbroken(each.created), _changed(each.changes), each.headline or "–"] for each in sweeps]
     parts = [
         f"{count} of {record.sweep}, newest {newest.line}: {' · '.join(first)}",
         f"# {record.title}: {count} of {record.sweep}",
         _table(["sweep", "made, UTC", "what differs", "verdict"], told),
-        "## One click for each question",
-        _table(
-            ["sweep", "networks", *(names[name].short for name in own)],
-            [row for sweep in sweeps[:linked] for row in _rows(links, sweep, own)],
-        ),
     ]
+    if own:
+        head = ["sweep", "networks", *(names[name].short for name in own)]
+        rows = [row for sweep in sweeps[:linked] for row in _rows(links, sweep, own)]
+        parts += ["## One click for each question", _table(head, rows)]
     if shared:
         rows = [
             [
@@ -144,8 +143,8 @@ def _landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed], li
         ]
         parts += ["## Sweeps compared", _table(["view", "open"], rows)]
     answers = [[names[name].short, names[name].answers] for name in (*own, *shared)]
-    parts += ["## What each view answers", _table(["view", "it answers"], answers), record.reading]
-    return "\n\n".join([*parts, links.addresses])
+    parts += ["## What each view answers", _table(["view", "it answers"], answers)] if answers else []
+    return "\n\n".join([*parts, record.reading, links.addresses])
 
 
 def _rows(links: "_Links", sweep: Listed, questions: list[str]) -> list[list[str]]:
@@ -177,6 +176,11 @@ def _changed(changes: Mapping[str, str]) -> str:
     return ", ".join(told + ([f"and {len(changes) - CHANGES} more"] if len(changes) > CHANGES else [])) or "nothing"
 
 
+def _unbroken(words: str) -> str:
+    """On one line of a narrow column."""
+    return words.replace(" ", "\u00a0").replace("-", "\u2011")
+
+
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in lines)
@@ -204,7 +208,7 @@ class _Links:
     def of(self, sweep: Listed) -> str:
         """A sweep's own run, and its report."""
         page = f"{run_page(self.experiment, sweep.run)}?workflowType=machine_learning"
-        return f"{self.to(sweep.line, page)} · {self.to('report', report_of(self.experiment, sweep.run))}"
+        return f"{self.to(_unbroken(sweep.line), page)} · {self.to('report', report_of(self.experiment, sweep.run))}"
 
     def opened(self, sweep: Listed, question: str, digits: str, words: str = "") -> str:
         """A view, and where that is of use its table."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from tasks.tracking.names import text
+from tasks.tracking.names import label, text
 from tasks.tracking.views import Question, View
 
 ABOUT = "mlflow.ibshift.about"  # pages do not show what begins like MLflow's own
@@ -91,7 +91,7 @@ class StudyRecord(ABC):
 
     title: ClassVar[str]
     reading: ClassVar[str]
-    questions: ClassVar[Mapping[str, Question]]
+    questions: ClassVar[Mapping[str, Question]] = {}
 
     files: Mapping[str, Path]
     plan: Mapping[str, Mapping[str, str]]
@@ -116,9 +116,9 @@ class StudyRecord(ABC):
         """The name in the settings, and of the experiment."""
 
     @property
-    @abstractmethod
     def label(self) -> str:
         """What the names of its runs begin with: what tells it from other sweeps of the experiment."""
+        return label(self.sweep, changes=self.changes, variant=self.variant)
 
     @abstractmethod
     def runs(self) -> list[RunRecord]:
