@@ -22,8 +22,8 @@ STANDINGS = {
     "misprint": "for comparison: a misprint",
 }
 CHANNELS = {
-    "true": "the true channel P_{T|X} of the noisy network",
-    "stored passes": "the channel that the stored passes make up",
+    "true": "The true channel P_{T|X} of the noisy network",
+    "stored passes": "The channel that the stored passes make up",
 }
 DISTANCES = {"tv": "total variation", "kl": "Kullback-Leibler divergence"}
 NOTATION = (
@@ -96,9 +96,9 @@ def facts(theorem: Theorem) -> Iterator[tuple[str, str]]:
     yield "Hypotheses", theorem.hypotheses
     if theorem.concerns != ("entropy",):
         yield "Channel", f"{CHANNELS[theorem.channel]}."
-    yield "Source", f"{theorem.source}."
+    yield "Source", f"{theorem.source[0].upper()}{theorem.source[1:]}."
     if theorem.standing != "proven":
-        yield "Standing", f"{STANDINGS[theorem.standing]}."
+        yield "Standing", f"{STANDINGS[theorem.standing].capitalize()}."
 
 
 def page() -> str:

@@ -61,6 +61,7 @@ WASSERSTEIN = (
         hypotheses="ΔS = S_ℓ − S′_ℓ under the same noise, for coupled inputs x and x′. The means are over the stored "
         "passes, so the bound is exact for their channel and is held against the change of the plug-in; in layer 1 "
         "that channel is the true one. The second form needs |S_j| ≤ r.",
+        channel="stored passes",
         source="proved in `ib_core.bounds.wasserstein`, from the bounds on an entropy under W_2 and W_1",
         function=bounds.wasserstein_coupled,
         bound=_wasserstein_coupled,

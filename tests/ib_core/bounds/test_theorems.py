@@ -30,6 +30,12 @@ def test_every_theorem_has_its_words_its_source_and_its_function():
             assert getattr(bounds, theorem.function.__name__) is theorem.function, theorem.name
 
 
+def test_the_bound_from_the_stored_signals_speaks_of_their_channel_and_no_other_bound_does():
+    (row,) = [theorem for theorem in theorems.THEOREMS if theorem.channel != "true"]
+    assert row.name == "wasserstein_coupled" and row.channel == "stored passes"
+    assert "stored passes make up" in dict(theorems_page.facts(row))["Channel"]
+
+
 def test_the_page_of_theorems_is_up_to_date():
     # python -c "from ib_core.bounds.theorems_page import page; print(page(), end='')" > docs/theorems.md
     assert (ROOT / "docs" / "theorems.md").read_text(encoding="utf-8") == theorems_page.page()

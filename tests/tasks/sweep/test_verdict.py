@@ -148,9 +148,10 @@ def test_seeds_without_all_layers_are_left_out_and_failed_cells_decide_nothing(t
 def test_tightness_is_said_with_the_bracket_of_the_change(tables):
     bounds = tables.bounds.copy()
     bounds["bound"], bounds["vacuous"] = 100.0, True
-    for layer, measured in ((2, 0.5), (3, 0.4), (4, 0.3), (1, 0.9)):
+    # Layer 1 is saturated, and the change of layer 5 is not clear.
+    for layer, measured, stderr in ((1, 0.9, 0.01), (2, 0.5, 0.01), (3, 0.4, 0.01), (4, 0.3, 0.01), (5, 0.1, 0.1)):
         here = where(bounds, layer=layer, theorem="tv_golden", shift="contamination", size=0.2, concerns="deviation")
-        bounds.loc[here, ["bound", "measured", "measured_stderr", "vacuous"]] = [1.0, measured, 0.01, False]
+        bounds.loc[here, ["bound", "measured", "measured_stderr", "vacuous"]] = [1.0, measured, stderr, False]
     text = sentences(replace(tables, bounds=bounds))
     assert "A clear change outside the saturated layers is 37 to 43 % of its smallest bound" in text
     assert "at least 47 % in the tightest case (layer 2 under contamination at TV 0.2" in text
