@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -28,7 +29,7 @@ from flows.settings.settings import ConfigError
 from flows.settings.study import STUDIES, study_named
 from tasks.engine.make import failure
 from tasks.engine.recipe import Recipe, reading
-from tasks.store.store import Damaged, Store
+from tasks.store.store import Damaged, Result, Store
 
 
 @app.command()
@@ -153,12 +154,16 @@ def why(
 def _say_unit(known: Plan, state: State, store: Store, events: list[dict[str, Any]], verbose: bool) -> None:
     """State, reason and what was found first; then where it comes from."""
     unit = state.unit
+    result = store.get(unit.stage, unit.identity)
+    if state.state == "ready" and not (result and result.is_whole()):
+        state = State(unit, "damaged", "a file is not what was written: ibshift verify sets it aside")
     console.say((f"{unit.stage} {unit.label}", "bold"))
     console.say("  ", (state.state, STYLES.get(state.state, "bold green")), f": {state.reason}" if state.reason else "")
     failed = failure(store, unit.identity)
-    if state.state == "ready":
-        _say_facts(_facts(known, unit, store))
-    rows = [("settings", _in_words(unit.settings))] if unit.settings else []
+    if state.state == "ready" and result:
+        _say_facts(_facts(known, unit, result))
+    settings = unit.settings if verbose else _without_digests(unit.settings)
+    rows = [("settings", _in_words(settings))] if settings else []
     rows += [("made from", ", ".join(_sources(unit)))] if unit.inputs else []
     for entry in events:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["time"]))
@@ -177,16 +182,26 @@ def _say_unit(known: Plan, state: State, store: Store, events: list[dict[str, An
         console.say(failed.traceback or failed.message)
 
 
-def _facts(known: Plan, unit: Recipe, store: Store) -> list[tuple[str, str]]:
+def _facts(known: Plan, unit: Recipe, result: Result) -> list[tuple[str, str]]:
     """What the study says of a result; of one it says nothing of, its files."""
-    result = store.get(unit.stage, unit.identity)
-    assert result is not None  # it is ready
     try:
-        with reading(store):
+        with reading(result.store):
             facts = list(known.study.told(unit))
         return facts or [(name, size(entry["bytes"])) for name, entry in result.manifest["files"].items()]
-    except Damaged as error:
+    except Damaged as error:  # what it is made from
         return [("damaged", str(error))]
+
+
+def _without_digests(settings: Any) -> Any:
+    """Settings that people can read."""
+    if isinstance(settings, dict):
+        kept = {name: _without_digests(value) for name, value in settings.items()}
+        return {name: value for name, value in kept.items() if not _is_digest(value)}
+    return [_without_digests(value) for value in settings] if isinstance(settings, list) else settings
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{16,}", value) is not None
 
 
 def _say_facts(rows: list[tuple[str, str]]) -> None:

@@ -3,12 +3,16 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from tasks.tracking.views import View
+from tasks.tracking.names import text
+from tasks.tracking.views import Question, View
+
+ABOUT = "mlflow.ibshift.about"  # pages do not show what begins like MLflow's own
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class RunRecord:
         points: metric name, step, value; every value finite.
         laws: ids of the input laws this run used, the reference law first.
         failed: some estimates of this run are missing.
+        span: when its results were made.
     """
 
     kind: str
@@ -29,11 +34,26 @@ class RunRecord:
     points: tuple[tuple[str, int, float], ...]
     laws: tuple[str, ...] = ()
     failed: bool = False
+    span: "Span | None" = None
 
     @property
     def content(self) -> str:
-        """Digest of everything above."""
-        return hashlib.sha256(json.dumps(vars(self), sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
+        """Digest of everything above but the span: what is made again and is the same is left as it is."""
+        told = {name: value for name, value in vars(self).items() if name != "span"}
+        return hashlib.sha256(json.dumps(told, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
+
+
+class Span(NamedTuple):
+    """From when to when results were made, in ms."""
+
+    began: int
+    ended: int
+
+    @classmethod
+    def over(cls, spans: "Iterable[Span]") -> "Span | None":
+        """From the first beginning to the last end; None of none."""
+        found = list(spans)
+        return cls(min(span.began for span in found), max(span.ended for span in found)) if found else None
 
 
 class DataSet(NamedTuple):
@@ -52,11 +72,16 @@ class StudyRecord(ABC):
 
     Attributes:
         title, reading: heading and guide of the landing page.
+        questions: what its views answer, by the name that a view has it by.
         files: name -> settings, tables, figures and report; from the store: the sweep's folder may be another run's.
         plan: identities by stage and label.
         variant: of the settings, as the folder of results is called.
         settings, differs: all settings, and those that are not default, by dotted name.
         command: the command line that makes these results; empty where it is not known.
+        changes: settings that are other ones than in the sweep of this name that comes with ibshift; where none does,
+            than the defaults.
+        headline, summary: the verdict in one sentence, and with what follows, in Markdown; empty where there is none.
+        made: when each unit was made, by stage and label.
         identity: of the results; another identity makes runs of its own beside the old ones.
         created_ms: when these results were first finished; the same at every sync.
         environment: python, package versions, device: anything that JSON can hold.
@@ -66,6 +91,7 @@ class StudyRecord(ABC):
 
     title: ClassVar[str]
     reading: ClassVar[str]
+    questions: ClassVar[Mapping[str, Question]]
 
     files: Mapping[str, Path]
     plan: Mapping[str, Mapping[str, str]]
@@ -73,6 +99,10 @@ class StudyRecord(ABC):
     settings: Mapping[str, Any]
     differs: Mapping[str, Any]
     command: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    headline: str = ""
+    summary: str = ""
+    made: Mapping[str, Span] = field(default_factory=dict)
     identity: str
     created_ms: int
     environment: Mapping[str, Any]
@@ -84,6 +114,11 @@ class StudyRecord(ABC):
     @abstractmethod
     def sweep(self) -> str:
         """The name in the settings, and of the experiment."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What the names of its runs begin with: what tells it from other sweeps of the experiment."""
 
     @abstractmethod
     def runs(self) -> list[RunRecord]:
@@ -106,20 +141,41 @@ class StudyRecord(ABC):
         """The tag `sweep` of all its runs: name, folder of results, and which results of these settings."""
         return f"{self.sweep}-{self.variant}.{self.identity[:4]}"
 
+    @property
+    def line(self) -> str:
+        """What a chart that compares sweeps calls this one: no other has the same."""
+        return f"{self.label} {self.identity[:4]}"
+
+    @property
+    def created(self) -> str:
+        """When these results were first finished, UTC: a day, and a time."""
+        return datetime.fromtimestamp(self.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+    @property
+    def common(self) -> dict[str, str]:
+        """Params of every run: which sweep it is of."""
+        return {"sweep": self.line, "variant": self.variant, "created": self.created[:10]}
+
     def own_run(
         self, params: dict[str, str], totals: dict[str, float], laws: tuple[str, ...] = (), failed: bool = False
     ) -> RunRecord:
         """The run that holds the totals, and later the files; its content covers them all."""
         files = {name: sha256(path) for name, path in self.files.items()}
+        about = {"label": self.label, "changes": {name: text(value) for name, value in self.changes.items()}}
         return RunRecord(
             kind="sweep",
             key=self.sweep_id,
-            name=f"sweep {self.sweep_id}",
-            params={"identity": self.identity} | params,
-            tags={"files": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]},
+            name=f"sweep {self.line}",
+            params=self.common | params,
+            tags={
+                "files": hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16],
+                "identity": self.identity,
+                ABOUT: json.dumps(about | {"headline": self.headline, "created": self.created}),
+            },
             points=tuple((name, 0, value) for name, value in totals.items()),
             laws=laws,
             failed=failed,
+            span=Span.over(self.made.values()),
         )
 
 

@@ -2,7 +2,7 @@
 
 The only file that imports mlflow, and only when needed: the import takes two seconds. One process writes at a time. A
 run is found again by its tags and is closed last, so a closed run with the right `content` is whole and is left alone;
-everything else is completed or made again. Times come from the sweep, so a replay writes equal points.
+everything else is completed or made again. Times come from the results, so a replay writes equal points.
 """
 
 import argparse
@@ -10,20 +10,23 @@ import hashlib
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.environment import DATABASES, for_mlflow
 from tasks.store.locks import Busy, Lock
-from tasks.tracking.record import RunRecord, StudyRecord, sha256
-from tasks.tracking.views import STAMP, TAG, landing_page
+from tasks.tracking.landing import VIEWS, Listed, landing_page, shown_by, sweep_note, where_from
+from tasks.tracking.record import RunRecord, Span, StudyRecord, sha256
+from tasks.tracking.views import OURS, TAG, tag_of
 from tasks.urls import sqlite_url
 
 if TYPE_CHECKING:
@@ -31,10 +34,12 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 CLOSED = ("FINISHED", "FAILED")
-# Metric points in one request; with at most 100 params beside them it stays below MLflow's limit of 1000.
-BATCH = 900
+NOTE = "mlflow.note.content"
+BATCH, PARAMS = 900, 100  # metric points and params in one request, of which MLflow takes 1000 and 100
 # Larger files are logged by reference only: copying them would double the workspace.
 LARGEST_COPY = 32 * 2**20
+DIGEST = 8  # hexadecimal digits of a data set that are shown
+LONGEST_NOTE = 8000  # characters of a run's tag
 
 
 class TrackingError(Exception):
@@ -116,20 +121,16 @@ class _Projection:
 
     def __init__(self, record: StudyRecord, workspace: Path, tracking_uri: str | None) -> None:
         self.record, self.client = record, _open(workspace, tracking_uri)
-        host = f"{socket.gethostname()}:{workspace.resolve()}:{record.sweep}"
-        self.writer = hashlib.sha256(host.encode()).hexdigest()[:12]
+        # Of a workspace's own database one process is the writer at a time, wherever the workspace lies.
+        host = f"{socket.gethostname()}:{workspace.resolve()}:" if tracking_uri else ""
+        self.writer = hashlib.sha256(f"{host}{record.sweep}".encode()).hexdigest()[:12]
         # A tracking server decides for itself where artifacts go.
         served = tracking_uri is not None and not tracking_uri.startswith(DATABASES)
-        artifact_root = None if served else (workspace.resolve() / "mlflow" / "artifacts").as_uri()
+        artifact_root = None if served else _artifacts(workspace)
         name = f"ibshift/{record.sweep}"
         found = self.client.get_experiment_by_name(name)
         if found is None:
             self.experiment = self.client.create_experiment(name, artifact_location=artifact_root)
-        elif tracking_uri is None and found.artifact_location != artifact_root:
-            raise TrackingError(
-                f"the database was made for {found.artifact_location}, the workspace is now elsewhere:"
-                " remove its mlflow folder, it will be made again"
-            )
         else:
             self.experiment = found.experiment_id
             if found.lifecycle_stage == "deleted":
@@ -137,47 +138,63 @@ class _Projection:
         self.experiment_tags: dict[str, str] = found.tags if found else {}
 
     def write_runs(self, runs: list[RunRecord], check: Callable[[], None]) -> int:
-        """Write what is missing or not whole, the sweep's own run last; returns how many were written."""
+        """Write what is missing or not whole; returns how many were written.
+
+        The sweep's own run is made first, since all others lead to it, and closed last.
+        """
         there: dict[str, list[Run]] = {}
         for found in self._search(f"tags.sweep = '{self.record.sweep_id}'"):
             there.setdefault(found.data.tags.get("key", ""), []).append(found)
-        written, run_id = 0, ""
-        for position, run in enumerate(runs, start=1):
+        *others, own = runs
+        own_run = self._choose(own, there.pop(own.key, []))
+        own_id = own_run.info.run_id if own_run else self._create(own, sweep_note(self.record))
+        first_line, written = where_from(self.record, self.experiment, own_id), 0
+        for run in others:
             check()
-            whole, run_id = self._choose(run, there.pop(run.key, []))
-            if not whole:
-                # Newest first is MLflow's order: the sweep on top, then curves and cells in theirs.
-                run_id = self._write(run, run_id, started=self.record.created_ms - position % len(runs))
+            note = "\n\n".join(filter(None, [first_line, run.tags.get(NOTE)]))
+            chosen = self._choose(run, there.pop(run.key, []))
+            if chosen is None or chosen.info.status not in CLOSED:
+                self._write(run, chosen.info.run_id if chosen else self._create(run, note))
                 written += 1
+            elif chosen.data.tags.get(NOTE) != note:  # which led to an own run that is no more
+                self.client.set_tag(chosen.info.run_id, NOTE, note)
+        if own_run is None or own_run.info.status not in CLOSED:
+            self._write(own, own_id)
+            written += 1
         for leftover in [each for runs_there in there.values() for each in runs_there]:
             self.client.delete_run(leftover.info.run_id)
-        self._write_views(runs, run_id)
+        self._write_views(runs, own_id)
         return written
 
-    def _choose(self, run: RunRecord, found: "list[Run]") -> tuple[bool, str]:
-        """Of the runs under one key keep the first with the right content (whole?, its id) and delete the others."""
+    def _choose(self, run: RunRecord, found: "list[Run]") -> "Run | None":
+        """Of the runs under one key keep the first with the right content, if there is one, and delete the others."""
         keep = next((each for each in found if each.data.tags.get("content") == run.content), None)
         for each in found:
             if each is not keep:
                 self.client.delete_run(each.info.run_id)
-        return (keep.info.status in CLOSED, keep.info.run_id) if keep else (False, "")
+        return keep
 
-    def _write(self, run: RunRecord, run_id: str, started: int) -> str:
-        """Create a run, or complete a half-written one, and close it."""
+    def _create(self, run: RunRecord, note: str) -> str:
+        tags = self._tags(run) | {NOTE: note[:LONGEST_NOTE]}
+        return self.client.create_run(self.experiment, self._span(run).began, tags, run.name).info.run_id
+
+    def _span(self, run: RunRecord) -> Span:
+        return run.span or Span(self.record.created_ms, self.record.created_ms)
+
+    def _write(self, run: RunRecord, run_id: str) -> None:
+        """Complete a run, and close it."""
         from mlflow.entities import Metric, Param
 
-        if not run_id:
-            run_id = self.client.create_run(self.experiment, started, self._tags(run), run.name).info.run_id
         params = [Param(name, value) for name, value in run.params.items()]
         points = [Metric(name, value, self.record.created_ms + step, step) for name, step, value in run.points]
-        for start in range(0, len(points), BATCH):
-            self.client.log_batch(run_id, points[start : start + BATCH], params=params if start == 0 else ())
+        for k in range(max(-(-len(params) // PARAMS), -(-len(points) // BATCH))):
+            some, more = points[k * BATCH : (k + 1) * BATCH], params[k * PARAMS : (k + 1) * PARAMS]
+            self.client.log_batch(run_id, some, params=more)
         if inputs := [each for law in run.laws for each in self._data_set(law)]:
             self.client.log_inputs(run_id, datasets=inputs)
         if run.kind == "sweep":
             self._log_files(run_id)
-        self.client.set_terminated(run_id, "FAILED" if run.failed else "FINISHED", started)
-        return run_id
+        self.client.set_terminated(run_id, "FAILED" if run.failed else "FINISHED", self._span(run).ended)
 
     def _tags(self, run: RunRecord) -> dict[str, str]:
         commit = {"mlflow.source.git.commit": self.record.git_commit} if self.record.git_commit else {}
@@ -197,7 +214,7 @@ class _Projection:
             return []
         data_set = Dataset(
             name=known.name,
-            digest=known.digest[:32],
+            digest=known.digest[:DIGEST],
             source_type="local",
             source=json.dumps({"uri": known.source}),
             profile=json.dumps(known.profile),
@@ -223,24 +240,27 @@ class _Projection:
                 path.symlink_to(checkpoint.resolve())
                 self.client.log_artifact(run_id, str(path), "checkpoints")
 
-    def _write_views(self, runs: list[RunRecord], sweep_run: str) -> None:
-        """Point the experiment's views and landing page at this sweep; set only the tags that differ."""
-        record = self.record
-        views = record.views({name for run in runs for name, _, _ in run.points})
+    def _write_views(self, runs: list[RunRecord], own_run: str) -> None:
+        """Write this sweep's views, and the landing page of all sweeps of the experiment; set only tags that differ."""
+        views = self.record.views({name for run in runs for name, _, _ in run.points})
+        listed = []
+        for run in self._search("tags.kind = 'sweep'"):
+            if run.info.status not in CLOSED:
+                continue  # what a killed writer left
+            tags, mine = dict(run.data.tags), run.info.run_id == own_run
+            if mine and tags.get(VIEWS) != shown_by(views):
+                tags[VIEWS] = shown_by(views)
+                self.client.set_tag(own_run, VIEWS, tags[VIEWS])
+            listed.append(Listed.read(run.info.run_id, run.info.run_name, _minute(run.info.end_time), tags))
+        listed.sort(key=lambda each: each.created, reverse=True)
+        kept = {tag_of(digits) for each in listed for digits in each.digits}
         wanted = dict(view.tag() for view in views)
-        wanted["mlflow.note.content"] = landing_page(
-            self.experiment,
-            sweep_run,
-            views,
-            f"{record.title}: {record.sweep_id}",
-            {"Sweep": f"`{record.sweep_id}`", **record.facts()},
-            record.reading,
-        )
+        wanted[NOTE] = landing_page(self.record, self.experiment, listed)
         for name, value in wanted.items():
             if self.experiment_tags.get(name) != value:
                 self.client.set_experiment_tag(self.experiment, name, value)
         for name in self.experiment_tags:
-            if name.startswith(f"{TAG}{STAMP}") and name not in wanted:
+            if name.startswith(TAG + OURS) and name not in kept:
                 self.client.delete_experiment_tag(self.experiment, name)
 
     def close_abandoned(self) -> int:
@@ -264,6 +284,32 @@ def _database(workspace: Path) -> Path:
     return workspace.resolve() / "mlflow" / "mlflow.db"
 
 
+def _artifacts(workspace: Path) -> str:
+    return (workspace.resolve() / "mlflow" / "artifacts").as_uri()
+
+
+def _minute(ms: int | None) -> str:
+    return datetime.fromtimestamp((ms or 0) / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def find_artifacts(workspace: Path) -> None:
+    """Let the workspace's database say where its artifacts lie: the workspace may have been moved or copied."""
+    here, database = _artifacts(workspace), _database(workspace)
+    if not database.exists():
+        return
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        known = "select distinct artifact_location from experiments where name like 'ibshift/%'"
+        for (there,) in connection.execute(known).fetchall():
+            if there != here and there.startswith("file:"):
+                connection.execute(
+                    "update runs set artifact_uri = ? || substr(artifact_uri, ?) where substr(artifact_uri, 1, ?) = ?",
+                    (here, len(there) + 1, len(there) + 1, f"{there}/"),
+                )
+                connection.execute(
+                    "update experiments set artifact_location = ? where artifact_location = ?", (here, there)
+                )
+
+
 def _open(workspace: Path, tracking_uri: str | None) -> "MlflowClient":
     """A client; the workspace's database is made under another name first, so that a kill leaves no half of it."""
     from mlflow import MlflowClient
@@ -275,6 +321,8 @@ def _open(workspace: Path, tracking_uri: str | None) -> "MlflowClient":
         new.unlink(missing_ok=True)
         MlflowClient(sqlite_url(new)).search_experiments(max_results=1)
         new.replace(database)
+    if not tracking_uri:
+        find_artifacts(workspace)
     return MlflowClient(tracking_uri or default_uri(workspace))
 
 
@@ -299,7 +347,7 @@ def _one_clear_error(place: str) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0][:200]
         message = f"MLflow at {place} could not be brought up to date: {reason}"
         raise TrackingError(re.sub("//[^/@ ]*@", "//***@", message)) from error

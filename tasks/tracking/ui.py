@@ -1,12 +1,14 @@
 """MLflow's pages for a workspace: a server on this machine's loopback, for as long as its caller wants it."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tasks.environment import MLFLOW
 from tasks.local_server import HOST, LocalServer, ask, end_with_parent, inherited, listen
-from tasks.tracking.sync import default_uri, prepare_in_background
+from tasks.tracking.sync import default_uri, find_artifacts, prepare_in_background
 
 
 class Pages(LocalServer):
@@ -40,6 +42,8 @@ def serve_ui(
     listen(port).close()
     if creating := prepare_in_background(workspace):
         creating.wait(patience)
+    with suppress(sqlite3.Error):  # of a damaged database the server itself says what is wrong
+        find_artifacts(workspace)
     pages = Pages(workspace, port)
     artifacts = (pages.root / "artifacts").as_uri()
     places = ("--backend-store-uri", default_uri(workspace), "--artifacts-destination", artifacts)

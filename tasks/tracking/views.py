@@ -1,4 +1,4 @@
-"""Preset views in MLflow's pages and the page that links to them, as plain data: one click, one question answered.
+"""Preset views in MLflow's pages, as plain data: one click, one question answered.
 
 A view is an experiment tag that MLflow's own "share" button would write. Its format is not documented, so MLflow is
 pinned to the minor version this was tried with; should a later one not understand it, a page opens without its charts
@@ -9,13 +9,41 @@ import base64
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 TAG = "mlflow.sharedViewState."
-# A constant where MLflow puts the time of sharing: a view keeps its key, and its links, from sync to sync.
-STAMP = 1_700_000_000_000
+# Where MLflow puts the time of sharing, in ms, stand a constant and a part of a hash: a view keeps its key, and its
+# links, from sync to sync, and views that people share themselves are told from ours.
+OURS = "1700000"
+SHARED_AT = 1_700_000_000_000
+KEY = 12  # digits of a view's hash in its key
 RUN_NAME = "attributes.`Run Name`"
-WIDTHS = {RUN_NAME: 280, "params.`shift_family`": 150, "tags.`vacuous`": 130}
+WIDTHS = {RUN_NAME: 320, "params.`shift_family`": 160, "tags.`vacuous`": 130}
+
+
+Chart = dict[str, Any]
+
+
+class Question(NamedTuple):
+    """What a kind of view answers.
+
+    Attributes:
+        short: the text of a link where space is short.
+        answers: in one line.
+    """
+
+    short: str
+    answers: str
+
+
+class Section(NamedTuple):
+    """Charts beside each other under one heading, as wide as the page allows for `columns` of them."""
+
+    title: str
+    charts: tuple[Chart, ...]
+    columns: int = 2
+    height: int = 400
 
 
 @dataclass(frozen=True)
@@ -23,53 +51,52 @@ class View:
     """A saved page: which runs, which columns, which charts.
 
     Attributes:
-        slug: identifies the view for good.
-        short: the text of its link where space is short.
-        answers: the question in one line.
+        sweep: whose it is; empty for one that compares all of the experiment.
+        question: of the study's questions.
+        setting: for which networks, where not for all: "b0.1".
+        title: in MLflow's list of views.
         runs: MLflow's search filter.
-        charts: section's title -> chart cards; none for a plain table.
+        sections: of charts; none for a plain table.
+        table: whether the page is of use as a table too, for which a second link is made.
         metrics: names of all metrics on these runs. MLflow puts those without a chart into sections of its own: we name
             them first, to have them closed and below ours. Open they take seconds to draw.
         group_by: the param over which runs are averaged into one line each; none for one line a run.
     """
 
-    slug: str
-    short: str
+    sweep: str
+    question: str
+    setting: str
     title: str
-    answers: str
     runs: str
     columns: tuple[str, ...]
-    charts: dict[str, tuple[dict, ...]] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
+    table: bool = False
     metrics: frozenset[str] = frozenset()
     group_by: str | None = None
     order_by: str = "params.`beta`"
     ascending: bool = True
 
     @property
-    def key(self) -> str:
-        """13 digits and 6 characters, as MLflow makes them."""
-        return f"{STAMP}{hashlib.sha256(self.slug.encode()).hexdigest()[:6]}"
-
-    def address(self, experiment: str) -> str:
-        """The page's address within MLflow's pages."""
-        mode = "CHART" if self.charts else "TABLE"
-        page = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
-        return f"{page}&compareRunsMode={mode}&viewStateShareKey={self.key}"
+    def digits(self) -> str:
+        """What identifies the view for good."""
+        name = json.dumps([self.sweep, self.question, self.setting])
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        return f"{int(digest[6:12], 16) % 10**6:06d}{digest[:6]}"
 
     def tag(self) -> tuple[str, str]:
         """Name and value of the experiment tag that holds this view."""
         state = json.dumps(self._state(), separators=(",", ":")).encode()
         value = {
             "name": self.title,
-            "createdAt": STAMP,
-            "updatedAt": STAMP,
+            "createdAt": SHARED_AT,
+            "updatedAt": SHARED_AT,
             "state": "deflate;" + base64.b64encode(zlib.compress(state, 9)).decode(),
         }
-        return TAG + self.key, json.dumps(value)
+        return tag_of(self.digits), json.dumps(value)
 
     def _state(self) -> dict:
         plain = {"isReordered": False, "deleted": False, "isGenerated": False}
-        charts = [(title, chart) for title, cards in self.charts.items() for chart in cards]
+        charts = [(section.title, chart) for section in self.sections for chart in section.charts]
         left = self.metrics - {chart.get("metricKey") for _, chart in charts}
         others = sorted({name.rpartition("/")[0] or "Model metrics" for name in left}) if charts else []
         group = [{"mode": "param", "groupByData": self.group_by}]
@@ -88,7 +115,7 @@ class View:
             "runsHiddenMode": "SHOW_ALL",
             "runsPinned": [],
             "viewMaximized": False,
-            "runListHidden": False,
+            "runListHidden": bool(self.sections),  # charts are wider, and have legends
             "isAccordionReordered": True,
             "useGroupedValuesInCharts": True,
             "hideEmptyCharts": True,
@@ -97,12 +124,15 @@ class View:
             "autoRefreshEnabled": False,
             "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
             "compareRunSections": [
-                {"uuid": f"{self.slug}-{title}", "name": title, "display": title in self.charts} | plain
-                for title in [*self.charts, *others]
-            ],
+                {"uuid": f"section {section.title}", "name": section.title, "display": True}
+                | {"columns": section.columns, "cardHeight": section.height}
+                | plain
+                for section in self.sections
+            ]
+            + [{"uuid": f"section {title}", "name": title, "display": False} | plain for title in others],
             "compareRunCharts": [
                 {
-                    **{"uuid": f"{self.slug}-{index}", "metricSectionId": f"{self.slug}-{title}"},
+                    **{"uuid": f"chart {index}", "metricSectionId": f"section {title}"},
                     **{"runsCountToCompare": 100, "deleted": False, "isGenerated": False},
                     **chart,
                 }
@@ -111,53 +141,36 @@ class View:
         }
 
 
-def line(metric: str, against: str | None = None, log: bool = False) -> dict:
-    """A line chart of a metric over its step, or over another metric logged at the same steps."""
+def tag_of(digits: str) -> str:
+    """The experiment tag of a view."""
+    return f"{TAG}{OURS}{digits}"
+
+
+def address(experiment: str, digits: str, table: bool = False) -> str:
+    """A view's address within MLflow's pages."""
+    page = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+    return f"{page}&compareRunsMode={'TABLE' if table else 'CHART'}&viewStateShareKey={OURS}{digits}"
+
+
+def line(*metrics: str, against: str | None = None, log_x: bool = False, log_y: bool = False) -> Chart:
+    """A line chart of metrics over their step, or over another metric logged at the same steps.
+
+    It is titled by the names of the metrics: those that a chart shows are words with a unit.
+    """
     return {
-        **{"type": "LINE", "metricKey": metric, "selectedMetricKeys": [metric]},
+        **{"type": "LINE", "metricKey": metrics[0], "selectedMetricKeys": list(metrics)},
         **{"xAxisKey": "metric" if against else "step", "selectedXAxisMetricKey": against or ""},
-        **{"xAxisScaleType": "log" if log else "linear", "scaleType": "linear", "range": {}},
+        **{"xAxisScaleType": "log" if log_x else "linear", "scaleType": "log" if log_y else "linear", "range": {}},
         **{"yAxisKey": "metric", "yAxisExpressions": [], "ignoreOutliers": False, "lineSmoothness": 0},
         **{"useGlobalXaxisKey": False, "useGlobalLineSmoothing": True},
     }
 
 
-def bar(metric: str) -> dict:
-    return {"type": "BAR", "metricKey": metric}
+def scatter(x: str, y: str) -> Chart:
+    return {"type": "SCATTER", "xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
 
 
-def scatter(x: str, y: str) -> dict:
-    return {"type": "SCATTER", "xaxis": axis(x), "yaxis": axis(y)}
-
-
-def axis(metric: str) -> dict:
-    return {"key": metric, "type": "METRIC"}
-
-
-def landing_page(
-    experiment: str, sweep_run: str, views: list[View], title: str, facts: dict[str, str], reading: str
-) -> str:
-    """The experiment's note, in Markdown: a link for each question, what was measured, how to read the numbers.
-
-    MLflow shows the first line of a note and folds the rest: the links are that line.
-    """
-    report = f"#/experiments/{experiment}/runs/{sweep_run}/artifacts/report.html?workflowType=machine_learning"
-    links = [("report", report)] + [(view.short, view.address(experiment)) for view in views]
-    return "\n".join(
-        [
-            " · ".join(f"[{title}]({address})" for title, address in links),
-            "",
-            f"# {title}",
-            "",
-            "| Click | It answers |",
-            "|---|---|",
-            f"| [Report]({report}) | Everything at a glance: figures, tables and how to read them. |",
-            *(f"| [{view.title}]({view.address(experiment)}) | {view.answers} |" for view in views),
-            "",
-            "| In this sweep | |",
-            "|---|---|",
-            *(f"| {name} | {value} |" for name, value in facts.items()),
-            "",
-            reading,
-        ]
-    )
+def parallel(params: tuple[str, ...], metrics: tuple[str, ...]) -> Chart:
+    """Parallel coordinates: few axes, of short names, or their labels overlap. The last one gives the colours."""
+    selected = {"selectedParams": list(params), "selectedMetrics": list(metrics)}
+    return {"type": "PARALLEL", "showAllRuns": True, **selected}

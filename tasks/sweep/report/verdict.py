@@ -136,32 +136,53 @@ class Verdict:
         table = self.arranged.information
         return bool((table.groupby("network")["epoch"].nunique() > 1).any())
 
+    @cached_property
+    def _full(self) -> dict[str, tuple[list[int], list[int], list[int]]]:
+        """Of every case, by its slug: layers that are saturated in every seed; whose bracket reaches into saturation in
+        some; and others that are too wide to be measured whole."""
+        found = {}
+        wide = self.arranged.final(self.arranged.wide)
+        for case in self.arranged.cases:
+            full = SATURATED * self.arranged.reference_of(case)["entropy"]
+            held = case.of(self.clean).groupby("layer")[["lower", "upper"]].agg({"lower": "min", "upper": "max"})
+            saturated, near = ([int(k) for k in held.index[held[end] > full]] for end in ("lower", "upper"))
+            others = {int(layer) for layer in case.of(wide)["layer"]} - set(saturated)
+            found[case.slug] = (saturated, near, sorted(others))
+        return found
+
     def saturated(self, case: Case) -> list[int]:
         """Layers that hold nearly all of H(X) under the reference law, in every seed."""
-        entropy = self.arranged.reference_of(case)["entropy"]
-        held = case.of(self.clean).groupby("layer")["lower"].min()
-        return [int(layer) for layer in held[held > SATURATED * entropy].index]
+        return self._full[case.slug][0]
 
     def _near(self, case: Case) -> list[int]:
         """Layers whose bracket reaches into saturation: what they hold can hardly rise."""
-        entropy = self.arranged.reference_of(case)["entropy"]
-        held = case.of(self.clean).groupby("layer")["upper"].max()
-        return [int(layer) for layer in held[held > SATURATED * entropy].index]
+        return self._full[case.slug][1]
 
     def wide(self, case: Case) -> list[int]:
         """Layers too wide to be measured as a whole, that are not saturated."""
-        wide = self.arranged.final(case.of(self.arranged.wide))["layer"].unique()
-        return sorted({int(layer) for layer in wide} - set(self.saturated(case)))
+        return self._full[case.slug][2]
+
+    @cached_property
+    def _layers(self) -> dict[str, list[int]]:
+        return {case.slug: self.arranged.layers_of(case) for case in self.arranged.cases}
+
+    def judged(self, case: Case) -> list[int]:
+        """The layers whose reactions are compared."""
+        left_out = {*self.saturated(case), *self.wide(case)}
+        return [layer for layer in self._layers[case.slug] if layer not in left_out]
+
+    def all_saturated(self, case: Case) -> bool:
+        """Whether there is no other layer."""
+        return set(self.saturated(case)) == set(self._layers[case.slug])
 
     @cached_property
     def reactions(self) -> dict[str, list[Reaction]]:
         """Of every case, by its slug: to each family of which anything was measured."""
         found: dict[str, list[Reaction]] = {}
         for case in self.arranged.cases:
-            left_out = {*self.saturated(case), *self.wide(case)}
-            here = case.of(self.shares)
+            here, judged = case.of(self.shares), self.judged(case)
             found[case.slug] = [
-                _reaction(family, metric, rows, left_out)
+                _reaction(family, metric, rows, judged)
                 for family, metric in self.arranged.families.items()
                 if len(rows := here[here["shift"] == family])
             ]
@@ -204,8 +225,7 @@ class Verdict:
     def _not_ranked(self, case: Case) -> Iterator[str]:
         saturated, wide = self.saturated(case), self.wide(case)
         shifted = bool(self.reactions[case.slug])
-        whole = set(saturated) == set(self.arranged.layers_of(case))
-        if saturated and whole:
+        if saturated and self.all_saturated(case):
             yield (
                 "Every layer is saturated: it holds nearly all of H(X), which says only that hardly any two inputs "
                 f"overlap{', so that no layer can be called robust' if shifted else ''}."
@@ -318,7 +338,7 @@ class Verdict:
         if reactions:
             yield _tally(reactions, "least", "the most robust", len(cases))
             yield self._largest()
-        elif len(self.clean) and all(set(self.saturated(c)) == set(self.arranged.layers_of(c)) for c in cases):
+        elif len(self.clean) and all(map(self.all_saturated, cases)):
             yield "every layer is saturated"
         if len(audit):
             table = pd.concat([
@@ -360,35 +380,37 @@ def _size(lower: pd.Series, upper: pd.Series) -> tuple[pd.Series, pd.Series]:
     return np.maximum(np.maximum(lower, -upper), 0.0), np.maximum(-lower, upper)
 
 
-def _reaction(family: str, metric: str, rows: pd.DataFrame, left_out: set[int]) -> Reaction:
+def _reaction(family: str, metric: str, rows: pd.DataFrame, judged: list[int]) -> Reaction:
     """Of the rows of one case and family; a seed of which a layer failed is left out."""
-    size = float(rows["size"].max())
-    rows = rows[~rows["layer"].isin(left_out)]
-    wide = {name: rows.pivot(index="seed", columns="layer", values=name).dropna() for name in ("low", "high", "sign")}
-    low, high, sign = wide["low"], wide["high"], wide["sign"]
-    shares = pd.DataFrame({
-        "low": low.mean(), "high": high.mean(), "sign": sign.iloc[0].where(sign.nunique() == 1, 0) if len(sign) else 0,
-    })  # fmt: skip
-    shares = shares if len(low) else shares[:0]
-    shares.index = shares.index.astype(int)
-    if len(shares) < 2:
-        return Reaction(family, size, metric, shares, len(low), Answer(None, ()), Answer(None, ()))
-    least = _lowest(low, high)
-    most = _lowest(-high, -low) if (shares["low"] > 0).any() else Answer(None, ())
-    return Reaction(family, size, metric, shares, len(low), least, most)
+    numbers = zip(rows["seed"], rows["layer"], rows["low"], rows["high"], rows["sign"], strict=True)
+    cells = {(seed, layer): values for seed, layer, *values in numbers if layer in judged}
+    layers = [layer for layer in judged if any(layer == known for _, known in cells)]
+    seeds = [seed for seed in sorted({seed for seed, _ in cells}) if all((seed, layer) in cells for layer in layers)]
+    table = np.array([[cells[seed, layer] for layer in layers] for seed in seeds], float).reshape(
+        len(seeds), len(layers), 3
+    )
+    low, high, sign = (table[..., k] for k in range(3))
+    size, open_ = float(rows["size"].max()), Answer(None, ())
+    if not seeds:
+        return Reaction(family, size, metric, pd.DataFrame(columns=["low", "high", "sign"]), 0, open_, open_)
+    signs = np.where((sign == sign[0]).all(axis=0), sign[0], 0)
+    shares = pd.DataFrame({"low": low.mean(axis=0), "high": high.mean(axis=0), "sign": signs}, layers)
+    if len(layers) < 2:
+        return Reaction(family, size, metric, shares, len(seeds), open_, open_)
+    most = _lowest(-high, -low, layers) if (shares["low"] > 0).any() else open_
+    return Reaction(family, size, metric, shares, len(seeds), _lowest(low, high, layers), most)
 
 
-def _lowest(low: pd.DataFrame, high: pd.DataFrame) -> Answer:
+def _lowest(low: np.ndarray, high: np.ndarray, layers: Sequence[int]) -> Answer:
     """The layer with the smallest mean over seeds of what lies from `low` to `high` (seeds, layers)."""
-    ends = low.mean(), high.mean()
-    among = [int(layer) for layer in ends[0].index if ends[0][layer] <= ends[1].min()]
+    among = np.flatnonzero(low.mean(axis=0) <= high.mean(axis=0).min())
     if len(among) > 1:
-        return Answer(None, tuple(among))
-    (layer,) = among
-    others = high.drop(columns=layer)
-    below = others.lt(low[layer], axis=0).any()
-    rivals = [int(other) for other in below.index[below]]
-    return Answer(None, tuple(sorted([layer, *rivals])), True) if rivals else Answer(layer, (layer,))
+        return Answer(None, tuple(layers[int(k)] for k in among))
+    least = int(among[0])
+    rivals = np.flatnonzero((high < low[:, [least]]).any(axis=0))
+    if len(rivals):
+        return Answer(None, tuple(sorted(layers[int(k)] for k in {least, *rivals})), seeds=True)
+    return Answer(layers[least], (layers[least],))
 
 
 def _undecided(reactions: Sequence[Reaction]) -> list[str]:

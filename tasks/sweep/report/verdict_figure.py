@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from tasks.page.figure_style import DOTTED, FAINT, INK, VACUOUS
+from tasks.page.figure_style import DOTTED, FAINT, INK, VACUOUS, WHITE
 from tasks.page.page import Picture, Rows
 from tasks.page.page import figure_style as style
 from tasks.sweep.report.arranged import Case, Sheet
@@ -20,9 +20,10 @@ PITCH, ROOM = 0.085, 0.14  # inches, between the layers of a family, and between
 LAYER = 0.2  # inches, between layers
 NAMES = 1.7  # inches, for the names of families
 EPOCHS = (
-    Line2D([], [], color=FAINT, marker="o", mfc="white", ls="", ms=5, label="first epoch"),
+    Line2D([], [], color=FAINT, marker="o", mfc=WHITE, ls="", ms=5, label="first epoch"),
     Line2D([], [], color=FAINT, marker="|", ls="", ms=8, label="highest epoch"),
 )
+LINE = "#e9e9e9"  # between families
 MOST = 1.5  # times the largest middle: from there on brackets are cut
 
 
@@ -66,14 +67,8 @@ def verdict_figure(verdict: Verdict, sheet: Sheet) -> Figure:
 def _height(verdict: Verdict, case: Case) -> float:
     """Inches of a row: room for its layers, and for those that are judged under each family."""
     families = len(verdict.reactions[case.slug])
-    layers = len(verdict.arranged.layers_of(case))
-    judged = len(_judged(verdict, case))
-    return max(0.5, LAYER * layers, families * (judged * PITCH + ROOM) * bool(judged))
-
-
-def _judged(verdict: Verdict, case: Case) -> list[int]:
-    left_out = {*verdict.saturated(case), *verdict.wide(case)}
-    return [layer for layer in verdict.arranged.layers_of(case) if layer not in left_out]
+    judged = len(verdict.judged(case))
+    return max(0.5, LAYER * len(verdict.arranged.layers_of(case)), families * (judged * PITCH + ROOM) * bool(judged))
 
 
 def _make_room(figure: Figure, panels: np.ndarray) -> None:
@@ -103,7 +98,7 @@ def _held_panel(axes: Axes, verdict: Verdict, case: Case, last: bool) -> None:
         end = path.iloc[-1]
         if len(path) > 1:
             axes.plot([path["middle"].min(), path["middle"].max()], [y, y], color=ink, lw=0.8, alpha=0.6)
-            axes.plot(path["middle"].iloc[0], y, color=ink, marker="o", mfc="white", ms=5, zorder=3)
+            axes.plot(path["middle"].iloc[0], y, color=ink, marker="o", mfc=WHITE, ms=5, zorder=3)
             axes.plot(path["middle"].max(), y, color=ink, marker="|", ms=9, zorder=3)
         axes.plot([end["lower"], end["upper"]], [y, y], color=ink, lw=4, alpha=0.5, solid_capstyle="butt")
         axes.plot(end["middle"], y, color=ink, marker=style.marker(layer), ms=5, zorder=4)
@@ -115,7 +110,7 @@ def _held_panel(axes: Axes, verdict: Verdict, case: Case, last: bool) -> None:
 
 def _rows(verdict: Verdict, case: Case) -> Iterator[tuple[str, int, float]]:
     """Family, layer and height of every line."""
-    judged = _judged(verdict, case)
+    judged = verdict.judged(case)
     step = 1 / (len(judged) + ROOM / PITCH)
     for k, reaction in enumerate(verdict.reactions[case.slug]):
         for position, layer in enumerate(judged):
@@ -124,29 +119,27 @@ def _rows(verdict: Verdict, case: Case) -> Iterator[tuple[str, int, float]]:
 
 def _family_axis(axes: Axes, labels: list[str]) -> None:
     axes.set_ylim(max(len(labels), 1) - 0.5, -0.5)
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)) if any(labels) else [], labels if any(labels) else [])
     axes.tick_params("y", length=0)
     axes.grid(False, axis="y")
-    for edge in np.arange(0.5, len(labels) - 1):
-        axes.axhline(edge, color="#e9e9e9", lw=0.7, zorder=0)
+    axes.locator_params("x", nbins=5)
+    axes.hlines(
+        np.arange(0.5, len(labels) - 1), 0, 1, transform=axes.get_yaxis_transform(), color=LINE, lw=0.7, zorder=0
+    )
 
 
 def _change_panel(axes: Axes, verdict: Verdict, case: Case) -> None:
     """ΔI / I under the largest size of each family: the bracket of the mean over seeds."""
     means = case.of(verdict.shares).groupby(["shift", "layer"])[["fall", "rise"]].mean()
-    found = []
-    for name, layer, y in _rows(verdict, case):
-        if (name, layer) in means.index:
-            ends = 100 * means.loc[(name, layer)]
-            _interval(axes, ends["fall"], ends["rise"], y, layer)
-            found.append((ends["fall"] + ends["rise"]) / 2)
+    found = [(100 * means["fall"][name, layer], 100 * means["rise"][name, layer], y, layer)
+             for name, layer, y in _rows(verdict, case) if (name, layer) in means.index]  # fmt: skip
     if not found:
-        whole = set(verdict.saturated(case)) == set(verdict.arranged.layers_of(case))
-        _say(axes, "every layer is saturated" if whole else "no change can be judged")
+        _say(axes, "every layer is saturated" if verdict.all_saturated(case) else "no change can be judged")
         return
     axes.axvline(0, color=FAINT, lw=0.9)
-    known = [abs(value) for value in found if np.isfinite(value)]
-    reach = max([1.0, *(MOST * value for value in known)])
+    _intervals(axes, found)
+    middles = np.array([(low + high) / 2 for low, high, *_ in found])
+    reach = max(1.0, MOST * float(np.abs(middles[np.isfinite(middles)]).max(initial=0.0)))
     axes.set_xlim(-reach, reach)
     _family_axis(axes, [f"{title(each.family)}\n{size_text(*each[:3])}" for each in verdict.reactions[case.slug]])
 
@@ -158,25 +151,29 @@ def _bound_panel(axes: Axes, verdict: Verdict, case: Case) -> None:
     table = table[table["size"] == table["shift"].map(sizes)]
     groups = table.groupby(["shift", "layer"])
     ends, vacuous = groups[["low", "high"]].mean(), groups["vacuous"].any()
-    drawn = False
-    for name, layer, y in _rows(verdict, case):
-        drawn = True
-        if (name, layer) in ends.index and not vacuous[name, layer]:
-            low, high = 100 * ends.loc[(name, layer), ["low", "high"]]
-            _interval(axes, low, high, y, layer)
-        elif (name, layer) in ends.index:
-            axes.text(1, y, "vacuous", color=style.colour(layer), va="center", fontsize=6.5)
-    if not drawn:
+    rows = list(_rows(verdict, case))
+    if not rows:
         _say(axes, "")
         return
+    known = [row for row in rows if row[:2] in ends.index]
+    _intervals(axes, [(100 * ends["low"][name, layer], 100 * ends["high"][name, layer], y, layer)
+                      for name, layer, y in known if not vacuous[name, layer]])  # fmt: skip
+    for name, layer, y in known:
+        if vacuous[name, layer]:
+            axes.text(1, y, "vacuous", color=style.colour(layer), va="center", fontsize=6.5)
     axes.set_xlim(0, 100)
     _family_axis(axes, [""] * len(sizes))
 
 
-def _interval(axes: Axes, low: float, high: float, y: float, layer: int) -> None:
-    ink = style.colour(layer)
-    axes.plot([low, high], [y, y], color=ink, lw=2.2, alpha=0.55, solid_capstyle="butt")
-    axes.plot((low + high) / 2, y, color=ink, marker=style.marker(layer), ms=3.5)
+def _intervals(axes: Axes, rows: list[tuple[float, float, float, int]]) -> None:
+    """From low to high at the height y, in the look of the layer, with a mark in the middle."""
+    for layer in dict.fromkeys(row[3] for row in rows):
+        low, high, y = (
+            np.array(values) for values in list(zip(*(row for row in rows if row[3] == layer), strict=True))[:3]
+        )
+        ink = style.colour(layer)
+        axes.hlines(y, low, high, color=ink, lw=2.2, alpha=0.55)
+        axes.plot((low + high) / 2, y, ls="", color=ink, marker=style.marker(layer), ms=3.5)
 
 
 def _say(axes: Axes, text: str) -> None:

@@ -1,13 +1,54 @@
 """The preset views of a shift sweep in MLflow's pages, and how to read its numbers there."""
 
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
 from ib_core.bounds.theorems import distances
 from ib_core.estimate import IN_WORDS
 from tasks.sweep.sizes import with_unit
-from tasks.sweep.tracking.points import bound_name
-from tasks.tracking.views import View, axis, bar, line, scatter
+from tasks.sweep.tracking.points import (
+    ABOVE,
+    ACCURACY,
+    BOUND,
+    BY_LAYER,
+    CHANGE,
+    CHANGED,
+    INFORMATION,
+    LABEL,
+    LAYER,
+    TIGHTNESS,
+    WHOLE_ACCURACY,
+    along,
+    bound_name,
+    changed_under,
+    size_of,
+)
+from tasks.tracking.views import Chart, Question, Section, View, line, parallel, scatter
 
-BY_LAW = tuple(f"params.`{name}`" for name in ("part", "beta", "shift_family", "shift_size", "seed"))
-TRAINED = ("acc", *(f"test_{what}" for what in ("loss", "accuracy", "clean_accuracy")), "train_clean_accuracy")
+LAYERS = " and params.layer != 'network'"
+BY_LAW = tuple(f"params.`{name}`" for name in ("setting", "shift_family", "shift_size", "seed"))
+QUESTIONS = {
+    "robust": Question(
+        "most robust layer", "Whose I(X;T) changes least, relative to the clean value, at each family's largest size?"
+    ),
+    "shift": Question("shift", "How does I(X;T) of each layer move as the shift grows?"),
+    "bounds": Question("bounds", "How far is the smallest bound from the measured change, and how tight is it?"),
+    "accuracy": Question("accuracy", "Does accuracy fall where the information in a layer changes?"),
+    "training": Question(
+        "training",
+        "When does each layer gain or lose information about input and label, and what is learned?",
+    ),
+    "vacuous": Question(
+        "vacuous", "Where does even the smallest bound say no more than the trivial one, and in which layers?"
+    ),
+    "networks": Question("side by side", "Which networks learn, keep or lose more? One line for each kind and noise."),
+    "overview": Question("all cells", "How do noise, shift, information and accuracy hang together over the sweep?"),
+    "sweeps": Question("settings and totals", "What differs between the sweeps, and what do they come to?"),
+    "compare": Question(
+        "side by side",
+        "Does another sweep learn, keep or lose more? One line for each sweep, all of one noise.",
+    ),
+}
 READING = f"""\
 ## How to read the numbers
 
@@ -21,140 +62,235 @@ the information under the reference law.
 * {", ".join(f"`{bound_name(each)}`" for each in distances())}: the smallest bound on that change in
 each distance, `slack_min` the smallest of all minus the change. A bound is **vacuous** if it is at or above the trivial
 one, min(ln N, capacity of the layers).
-* Kinds of runs, by the tag `kind`: a **cell** is one network under one law (step = epoch), a **curve** one network
-along one family of shifts (step = index of the size), the **sweep** holds report, figures, tables and checkpoints.
+* `change` is the size of the change, `tightness` that over the smallest bound: 1 where nothing is left, 0.01 where the
+bound allows a hundred times what happened.
+* Kinds of runs, by the tag `kind`: a **cell** is one network under one law (step = epoch), a **curve** one layer of one
+network, or the network as a whole (step = epoch, and index of the size in metrics that begin with a family), the
+**sweep** holds report, figures, tables and checkpoints.
 * Lines in grouped charts are means over seeds. The figures of the report show intervals over seeds.
 """
 
 
-def sweep_views(sweep: str, families: dict[str, str], layers: list[int], metrics: set[str]) -> list[View]:
-    """The views of one sweep.
+def sweep_views(
+    sweep: str, name: str, kinds: Iterable[str], families: dict[str, str], layers: list[int], metrics: set[str]
+) -> list[View]:
+    """The views of one sweep, and those that compare it with others of the experiment.
 
     Args:
         sweep: the value of the tag `sweep` on its runs.
+        name: the sweep, for people.
+        kinds: the values of the param `setting` on its cells and curves: networks that charts do not mix.
         families: shift family -> metric in which its size is given.
         layers: the hidden layers, first to last.
-        metrics: the names of all metrics on its cells and curves.
+        metrics: the names of all metrics on its runs.
     """
-    on_curves = frozenset(name for name in metrics if name.startswith("curve_"))
-    on_cells = frozenset(metrics - on_curves)
-    cells, curves = (f"tags.sweep = '{sweep}' and tags.kind = '{kind}'" for kind in ("cell", "curve"))
+    known, mine = frozenset(metrics), f"tags.sweep = '{sweep}'"
+    networks = [_Where(sweep, name, setting, known) for setting in kinds]
+    found = [view for each in networks for view in each.views(families, layers)]
+    if len(networks) > 1:
+        title = f"{name} · {QUESTIONS['networks'].short}"
+        curves = networks[0].on_curves
+        found.append(_side_by_side("networks", title, mine, families, curves, group_by="setting", sweep=sweep))
+    cells = f"{mine} and tags.kind = 'cell'"
+    vacuous = [_vacuous(sweep, name, cells)] if families else []
+    return [*found, *vacuous, _overview(sweep, name, cells, known), _sweeps()]
+
+
+class _Where(NamedTuple):
+    """The networks of one setting in one sweep, and the views of them."""
+
+    sweep: str
+    name: str
+    setting: str
+    metrics: frozenset[str]
+
+    def views(self, families: dict[str, str], layers: list[int]) -> list[View]:
+        shifted = [self.robust(layers), self.shift(families), self.bounds(families), self.accuracy(families)]
+        return [*(shifted if families else []), self.training(), self.compared(families)]
+
+    @property
+    def on_curves(self) -> frozenset[str]:
+        return frozenset(name for name in self.metrics if "/L" not in name)
+
+    @property
+    def on_cells(self) -> frozenset[str]:
+        return frozenset(name for name in self.metrics if "/L" in name or "/" not in name)
+
+    def view(self, question: str, runs: str, sections: list[Section], **others: Any) -> View:
+        return View(
+            sweep=self.sweep,
+            question=question,
+            setting=self.setting,
+            title=f"{self.name} · {self.setting} · {QUESTIONS[question].short}",
+            runs=f"tags.sweep = '{self.sweep}' and params.setting = '{self.setting}' and {runs}",
+            sections=tuple(sections),
+            **others,
+        )
+
+    def by_layer(self, question: str, sections: list[Section], runs: str = "", group_by: str | None = "layer") -> View:
+        """Curves of layers, one line for each."""
+        columns = ("params.`layer`", "params.`seed`")
+        shown = {"metrics": self.on_curves, "group_by": group_by, "order_by": "params.`layer`"}
+        return self.view(question, f"tags.kind = 'curve'{runs}", sections, columns=columns, **shown)
+
+    def shift(self, families: dict[str, str]) -> View:
+        def charts(family: str, size: str) -> tuple[Chart, ...]:
+            above = ABOVE.format(size)
+            return (
+                line(along(family, INFORMATION), against=size),
+                line(along(family, CHANGED), against=above),
+            )
+
+        return self.by_layer("shift", _each(families, charts), LAYERS)
+
+    def bounds(self, families: dict[str, str]) -> View:
+        def charts(family: str, size: str) -> tuple[Chart, ...]:
+            above = ABOVE.format(size)
+            return (
+                line(along(family, CHANGE), along(family, BOUND), against=above, log_y=True),
+                line(along(family, TIGHTNESS), against=above),
+            )
+
+        return self.by_layer("bounds", _each(families, charts), LAYERS)
+
+    def accuracy(self, families: dict[str, str]) -> View:
+        """Seeds have places of their own on the axis, so there is no mean: layers are told by the colours of runs."""
+
+        def charts(family: str, size: str) -> tuple[Chart, ...]:
+            return (
+                line(along(family, INFORMATION), against=along(family, ACCURACY)),
+                line(along(family, WHOLE_ACCURACY), against=size),
+            )
+
+        return self.by_layer("accuracy", _each(families, charts), group_by=None)
+
+    def training(self) -> View:
+        """Over epochs, on a logarithmic axis."""
+        information = line(INFORMATION, log_x=True), line(LABEL, log_x=True)
+        learned = (
+            line("train_accuracy", "test_accuracy", log_x=True),
+            line("train_loss", "test_loss", log_x=True),
+        )
+        return self.by_layer(
+            "training", [Section("Information over epochs", information), Section("Learned over epochs", learned)]
+        )
+
+    def robust(self, layers: list[int]) -> View:
+        changes = tuple(f"metrics.`rel_dev/L{layer}`" for layer in layers)
+        charts = tuple(line(BY_LAYER.format(name), against=LAYER) for name in (CHANGED, INFORMATION))
+        return self.view(
+            "robust",
+            "tags.kind = 'cell' and tags.largest = 'yes'",
+            [Section("At the largest size of each family", charts, height=500)],
+            columns=("params.`shift_family`", "params.`shift_size`", *changes, "metrics.`acc`", "params.`seed`"),
+            table=True,
+            metrics=self.on_cells,
+            group_by="shift_family",
+            order_by="params.`shift_family`",
+        )
+
+    def compared(self, families: dict[str, str]) -> View:
+        """The same networks of all sweeps, one line for each sweep."""
+        return _side_by_side(
+            "compare",
+            f"compare sweeps · {self.setting}",
+            f"params.setting = '{self.setting}'",
+            families,
+            self.on_curves,
+            setting=self.setting,
+            group_by="sweep",
+        )
+
+
+def _side_by_side(
+    question: str,
+    title: str,
+    runs: str,
+    families: dict[str, str],
+    metrics: frozenset[str],
+    *,
+    group_by: str,
+    sweep: str = "",
+    setting: str = "",
+) -> View:
+    """Networks as a whole, one line for each value of a param."""
+
+    def charts(family: str, size: str) -> tuple[Chart, ...]:
+        changes = line(BY_LAYER.format(changed_under(family)), against=LAYER)
+        return changes, line(along(family, WHOLE_ACCURACY), against=size)
+
+    learned = line(BY_LAYER.format(INFORMATION), against=LAYER), line("test_accuracy", log_x=True)
+    return View(
+        sweep=sweep,
+        question=question,
+        setting=setting,
+        title=title,
+        runs=f"tags.kind = 'curve' and params.layer = 'network' and {runs}",
+        columns=(f"params.`{group_by}`", "params.`seed`"),
+        sections=(Section("By layer, and over epochs", learned), *_each(families, charts)),
+        metrics=metrics,
+        group_by=group_by,
+        order_by=f"params.`{group_by}`",
+    )
+
+
+def _each(families: dict[str, str], charts: Callable[[str, str], tuple[Chart, ...]]) -> list[Section]:
+    """A section for each family: charts of the family, and of the metric of its size."""
     return [
-        *(_along(*family, curves, layers, on_curves, first=not k) for k, family in enumerate(families.items())),
-        _training(cells, layers, on_cells),
-        _most_robust(cells, layers, on_cells),
-        _vacuous(cells),
-        _overview(cells, layers[-1], on_cells),
+        Section(with_unit(family, metric), charts(family, size_of(family, metric)))
+        for family, metric in families.items()
     ]
 
 
-def _along(family: str, metric: str, curves: str, layers: list[int], metrics: frozenset[str], first: bool) -> View:
-    title = f"I(X;T) against {family}"
+def _vacuous(sweep: str, name: str, cells: str) -> View:
+    """All shifted cells, those with the most vacuous bounds first."""
+    numbers = ("n_vacuous", "slack_min", "largest change", "acc")
     return View(
-        slug=family,
-        short=title if first else family,
-        title=title,
-        answers=f"How do the information in each layer and the accuracy move as {with_unit(family, metric)} grows?",
-        runs=f"{curves} and params.shift_family = '{family}'",
-        columns=("params.`part`", "params.`beta`", "params.`seed`"),
-        charts={
-            "I(X;T) and accuracy against the size of the shift": tuple(
-                line(name, against="shift_size") for name in (*_by_layer("curve_I_X_T", layers), "curve_acc")
-            ),
-            "|change of I(X;T)| / I(X;T) against the size of the shift": tuple(
-                line(name, against="shift_size") for name in _by_layer("curve_rel_dev", layers)
-            ),
-        },
-        metrics=metrics | {"shift_size"},
-        group_by="setting",
-    )
-
-
-def _training(cells: str, layers: list[int], metrics: frozenset[str]) -> View:
-    return View(
-        slug="training",
-        short="training",
-        title="Information over training",
-        answers="When does each layer gain information about input and label, and when does it lose it?",
-        runs=f"{cells} and params.shift_family = 'reference'",
-        columns=("params.`part`", "params.`beta`", "params.`seed`", *(f"metrics.`{name}`" for name in TRAINED)),
-        charts={
-            f"{shown} over epochs": tuple(line(name, log=True) for name in (*_by_layer(metric, layers), other))
-            for shown, metric, other in (
-                ("I(X;T) and accuracy", "I_X_T", "acc"),
-                ("I(T;Y) and loss", "I_T_Y", "test_loss"),
-            )
-        }
-        | {"Accuracy with noise and without": tuple(line(name, log=True) for name in TRAINED if "accuracy" in name)},
-        metrics=frozenset(name for name in metrics if not name.startswith("bound_")),
-        group_by="setting",
-    )
-
-
-def _most_robust(cells: str, layers: list[int], metrics: frozenset[str]) -> View:
-    return View(
-        slug="robust-layer",
-        short="most robust layer",
-        title="Most robust layer",
-        answers="Whose I(X;T) changes least, relative to the clean value, under each family's largest size?",
-        runs=f"{cells} and tags.largest = 'yes'",
-        columns=(*BY_LAW, "metrics.`acc`", *(f"metrics.`{name}`" for name in _by_layer("rel_dev", layers))),
-        charts={
-            "Against the layer (step)": (line("by_layer/rel_dev"), line("by_layer/I_X_T")),
-            "|change of I(X;T)| / I(X;T)": tuple(bar(name) for name in _by_layer("rel_dev", layers)),
-        },
-        metrics=metrics,
-        group_by="case",
-    )
-
-
-def _vacuous(cells: str) -> View:
-    return View(
-        slug="vacuous",
-        short="vacuous cases",
-        title="Vacuous cases",
-        answers="Where does even the smallest bound say no more than the trivial one, and in which layers?",
-        runs=f"{cells} and tags.vacuous != 'none'",
-        columns=(
-            *BY_LAW,
-            "tags.`vacuous`",
-            "metrics.`n_vacuous`",
-            "metrics.`slack_min`",
-            "metrics.`rel_dev_max`",
-            "metrics.`acc`",
-        ),
+        sweep=sweep,
+        question="vacuous",
+        setting="",
+        title=f"{name} · {QUESTIONS['vacuous'].short}",
+        runs=f"{cells} and params.shift_family != 'reference'",
+        columns=("tags.`vacuous`", *BY_LAW, *(f"metrics.`{number}`" for number in numbers)),
         order_by="metrics.`n_vacuous`",
         ascending=False,
     )
 
 
-def _overview(cells: str, deepest: int, metrics: frozenset[str]) -> View:
-    information = f"I_X_T/L{deepest}", f"I_T_Y/L{deepest}"
+def _overview(sweep: str, name: str, cells: str, metrics: frozenset[str]) -> View:
+    pairs = scatter("deepest I_X_T", "acc"), scatter("deepest I_X_T", "deepest I_T_Y")
+    axes = parallel(("beta", "tv"), ("largest change", "acc", "deepest I_X_T"))
     return View(
-        slug="overview",
-        short="overview",
-        title="Overview of all cells",
-        answers="How do noise, shift, information, accuracy and slack hang together over the whole sweep?",
+        sweep=sweep,
+        question="overview",
+        setting="",
+        title=f"{name} · {QUESTIONS['overview'].short}",
         runs=cells,
-        columns=(*BY_LAW, "metrics.`rel_dev_max`", "metrics.`acc`"),
-        charts={
-            "All cells at the final epoch": (
-                {
-                    **{"type": "PARALLEL", "selectedParams": ["beta", "shift_size_index"]},
-                    "selectedMetrics": [*information, "acc", "rel_dev_max"],
-                },
-                scatter(*information),
-                scatter("rel_dev_max", "slack_min"),
-                {
-                    **{"type": "CONTOUR", "xaxis": {"key": "beta", "type": "PARAM"}},
-                    **{"yaxis": {"key": "shift_size_index", "type": "PARAM"}, "zaxis": axis("rel_dev_max")},
-                },
-            )
-        },
+        columns=(*BY_LAW, "metrics.`largest change`", "metrics.`acc`"),
+        table=True,
+        sections=(
+            Section("Every cell at the last epoch, nats", pairs, height=500),
+            Section("Noise, TV, change, accuracy, I(X;T)", (axes,), columns=1, height=500),
+        ),
         metrics=metrics,
         order_by="params.`shift_family`",
     )
 
 
-def _by_layer(metric: str, layers: list[int]) -> tuple[str, ...]:
-    return tuple(f"{metric}/L{layer}" for layer in layers)
+def _sweeps() -> View:
+    params = tuple(f"params.`training.{name}`" for name in ("epochs", "learning_rate", "batch_size", "objective"))
+    numbers = ("acc", "largest change", "largest tightness", "n_vacuous", "n_violated", "n_failed", "n_cells")
+    axes = parallel(("training.epochs",), ("n_vacuous", "largest change", "acc"))
+    return View(
+        sweep="",
+        question="sweeps",
+        setting="",
+        title=f"compare sweeps · {QUESTIONS['sweeps'].short}",
+        runs="tags.kind = 'sweep'",
+        columns=("params.`created`", *params, *(f"metrics.`{number}`" for number in numbers)),
+        table=True,
+        sections=(Section("Every sweep of the experiment", (axes,), columns=1, height=500),),
+        metrics=frozenset(numbers),
+        order_by="params.`created`",
+        ascending=False,
+    )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 
@@ -38,8 +39,16 @@ def test_nonsense_is_one_line_and_exit_code_2(ibshift, arguments, tmp_path, monk
     assert code == 2 and err.startswith("ibshift: ") and err.count("\n") == 1
 
 
-def test_a_process_ends_in_the_same_way(tmp_path):
-    done = in_a_process("run", "szt", "--set", "network.betas=[0]", cwd=tmp_path)
+def test_a_process_ends_in_the_same_way_and_says_at_once_that_it_is_there(tmp_path):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "flows", "run", "szt", "--set", "network.betas=[0]"]
+    with os.fdopen(theirs) as terminal:
+        environment = os.environ | {"TERM": "xterm"}
+        done = subprocess.run(
+            command, stdout=terminal, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment, timeout=120
+        )
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        assert screen.read(1000) == b"loading ...\r\x1b[2K"
     assert done.returncode == 2
     assert done.stderr.startswith("ibshift: ") and done.stderr.count("\n") == 1
 

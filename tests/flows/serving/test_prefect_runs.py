@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -99,9 +100,9 @@ def test_cancel_in_the_ui_reaches_the_stop(prefect_runs, monkeypatch):
             return SimpleNamespace(state=SimpleNamespace(type=prefect_runs.StateType(answer)))
 
     monkeypatch.setattr(prefect_runs, "get_client", lambda sync_client: Client())
-    stop = Stop()
-    with prefect_runs.watch_for_cancel(uuid4(), stop, every=0.01):
-        assert stop.event.wait(5)
+    stop, told = Stop(), threading.Event()
+    with prefect_runs.watch_for_cancel(uuid4(), stop, every=0.01, say=told.set):
+        assert stop.event.wait(5) and told.wait(5)
     assert stop.why == "cancelled"
 
 

@@ -125,6 +125,14 @@ def test_a_cache_that_cannot_be_written_does_not_matter(tmp_path, monkeypatch):
     prefect_process._make_template(tmp_path / "prefect.db")
 
 
+def one_version_of_the_pages(url: str) -> None:
+    """The older one at every address: the newer one asks an outside host."""
+    page = urllib.request.Request(f"{url}/v2/runs/flow-run/x?tab=Logs", headers={"accept": "text/html"})
+    with urllib.request.urlopen(f"{url}/ui-settings") as settings, urllib.request.urlopen(page) as shown:
+        assert json.loads(settings.read())["available_uis"] == ["v1"]
+        assert shown.url == f"{url}/runs/flow-run/x?tab=Logs" and b"amplitude" not in shown.read()
+
+
 @pytest.mark.slow
 def test_two_clients_at_once_share_one_server_and_the_last_one_ends_it(tmp_path):
     root = tmp_path / "prefect"
@@ -133,6 +141,7 @@ def test_two_clients_at_once_share_one_server_and_the_last_one_ends_it(tmp_path)
         api_url = first.stdout.readline().strip()
         assert api_url == second.stdout.readline().strip()
         (server,) = servers_of(root)
+        one_version_of_the_pages(api_url.removesuffix("/api"))
 
         first.kill()  # whoever launched it, the other still needs it
         first.wait()

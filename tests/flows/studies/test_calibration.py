@@ -68,7 +68,7 @@ def test_no_proven_bound_is_violated_and_vacuous_ones_are_flagged(tables):
 def empty_record():
     """What a record is made of besides its tables."""
     said = {"variant": "0" * 8, "settings": {}, "differs": {}, "command": ""}
-    return {"files": {}, "plan": {}, "identity": "0" * 24, "created_ms": 0, "environment": {}} | said
+    return {"files": {}, "plan": {}, "identity": "0" * 24, "created_ms": 0, "environment": {}, "made": {}} | said
 
 
 def test_a_theorem_that_is_added_to_the_table_is_everywhere(workspace, tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ from tasks.sweep.report.tables import applied, bracket_table
 from tasks.sweep.schema import ESTIMATE, columns, shaped
 from tasks.sweep.slices import Slices
 from tasks.sweep.tables import TABLES, load_tables
-from tasks.sweep.tracking.points import cell_points
+from tasks.sweep.tracking.points import Quantities, cell_points
 
 
 def tables_of(config, workspace):
@@ -144,7 +144,7 @@ def test_a_theorem_that_is_added_to_the_table_is_everywhere(finished_once, tmp_p
     assert len(mine) == len(deviations.drop_duplicates(ESTIMATE))
     assert (mine.bound == 1.5).all() and (mine.note == "said so").all() and mine.holds.all()
     assert (tables.worst_case.trial_form == 1.5).all()
-    assert {"bound_hellinger/L1", "bound_hellinger/L2"} <= set(cell_points(*_good(tables)).name)
+    assert {"bound_hellinger/L1", "bound_hellinger/L2"} <= set(cell_points(tables, Quantities.of(tables)).name)
     assert "### `trial`" in theorems_page.page() and "> |ΔI| ≤ 1.5" in theorems_page.page()
     view = Arranged(tables)
     shown = [table for case in view.cases for table in audit.tables(view, case)]
@@ -326,12 +326,8 @@ def test_slices_are_measured_where_they_are_asked_for(kind, tmp_path):
     table = bracket_table(view)
     assert [row[2] for row in table.rows if row[2].endswith("UT")] == [f"{layer}, UT" for layer in sorted(expected)]
     assert ("I(X; UT)" in table.caption) == bool(expected)
-    names = {name for name in cell_points(*_good(view.tables)).name if "UT" in name}
+    names = {name for name in cell_points(view.tables, Quantities.of(view.tables)).name if "UT" in name}
     assert names == {f"I_X_UT/L{layer}" for layer in expected}
-
-
-def _good(tables):
-    return tables.information[tables.information.status == "ok"], tables.bounds, tables.history, tables.measures
 
 
 def test_a_sweep_without_shifts_measures_the_reference_alone(tmp_path):

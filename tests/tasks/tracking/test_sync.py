@@ -20,13 +20,19 @@ from tasks.local_server import ServerUnavailable
 from tasks.sweep.schema import shaped
 from tasks.sweep.tracking.runs import SweepRecord, plan_runs
 from tasks.tracking import sync as tracking
+from tasks.tracking.names import text
+from tasks.tracking.record import Span
 from tasks.tracking.sync import TrackingError, prepare, sync
 from tasks.tracking.ui import serve_ui
-from tasks.tracking.views import TAG
+from tasks.tracking.views import OURS, TAG
 
 SHIFTS = ("contamination", "gaussian_displacement")
 N_CELLS = 1 + sum(len(FAMILIES[shift][1]) for shift in SHIFTS)
-N_RUNS = N_CELLS + len(SHIFTS) + 1
+N_CURVES = 1 + 5  # of the network, and of each of its layers
+N_RUNS = N_CELLS + N_CURVES + 1
+SWEEP = "szt 800ep"
+CELL, CURVE = f"{SWEEP} b0.1 contamination .2 s0", f"curve {SWEEP} b0.1 {{}} s0"
+MADE = Span(1_789_999_000_000, 1_789_999_007_000)
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +72,12 @@ def record_in(workspace, tables, **changes):
         files={path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.*"))},
         plan={"data": {"reference": "0" * 24}},
         variant="0a1b2c3d",
-        settings={"training.epochs": 5},
-        differs={"training.epochs": 5},
+        settings={"data.source": "szt", "training.epochs": 800, "estimator.own_passes": 500, "estimator.seed": 0},
+        differs={"training.epochs": 800},
         command="ibshift run szt",
+        headline="Layer 5 is the most robust.",
+        made={"information b0.1/s0": MADE},
+        spans={(NETWORK, 0.1, 0, law): MADE for law in tables.laws["law"]},
         identity="0123456789abcdef",
         created_ms=1_790_000_000_000,
         data_set="szt",
@@ -123,23 +132,24 @@ def params_of(workspace, kind):
 
 def test_every_cell_and_curve_has_a_run_and_the_sweep_has_one(synced):
     kinds = dict(query(synced[0], "select value, count(*) from tags where key = 'kind' group by 1"))
-    assert kinds == {"cell": N_CELLS, "curve": len(SHIFTS), "sweep": 1}
+    assert kinds == {"cell": N_CELLS, "curve": N_CURVES, "sweep": 1}
     assert query(synced[0], "select distinct status from runs") == [("FINISHED",)]
 
 
-def test_all_cells_have_the_same_params_and_write_infinity_as_text(synced):
+def test_all_cells_have_the_same_params_among_them_every_setting_in_short(synced):
     cells = params_of(synced[0], "cell")
     assert len({tuple(sorted(params)) for params in cells.values()}) == 1
-    moved = cells["szt b0.100 gaussian_displacement 0.400 s0"]
-    assert (moved["kl"], moved["tv"], moved["w2"], moved["shift_size"]) == ("inf", "1.0", "0.4", "0.4")
+    moved = cells[f"{SWEEP} b0.1 gaussian_displacement .4 s0"]
+    assert (moved["kl"], moved["tv"], moved["w2"], moved["shift_size"]) == ("∞", "1", "0.4", "0.4")
+    assert (moved["own_passes"], moved["estimator_seed"], moved["created"]) == ("500", "0", "2026-09-21")
+    assert not {value for params in cells.values() for value in params.values()} & {"inf", "nan", "None"}
 
 
 def test_metrics_are_the_numbers_of_the_tables(synced):
     workspace, record = synced
     found = query(
         workspace,
-        "select m.key, m.step, m.value from metrics m join runs r on r.run_uuid = m.run_uuid"
-        " where r.name = 'szt b0.100 contamination 0.200 s0'",
+        f"select m.key, m.step, m.value from metrics m join runs r on r.run_uuid = m.run_uuid where r.name = '{CELL}'",
     )
     logged = {(key, step): value for key, step, value in found}
     table = record.tables.information
@@ -152,7 +162,7 @@ def test_metrics_are_the_numbers_of_the_tables(synced):
     clean = table[(table["shift"] == "reference") & (table["quantity"] == "I_X_T") & (table["epoch"] == 100)]
     clean = clean[(clean["layer"] == 2) & (clean["estimator"] == "upper")][["lower", "upper"]].mean(axis=1).item()
     assert logged["rel_dev/L2", 100] == pytest.approx(abs(change) / clean)
-    assert logged["by_layer/rel_dev", 2] == logged["rel_dev/L2", 100]
+    assert logged["by_layer/relative change", 2] == logged["rel_dev/L2", 100]
     assert logged["rel_dev_max", 100] == max(logged[f"rel_dev/L{layer}", 100] for layer in range(1, 6))
 
 
@@ -166,10 +176,10 @@ def test_measures_are_metrics_of_cells_and_curves(tables, tmp_path):
     ]
     runs = plan_runs(record_in(tmp_path, replace(tables, measures=shaped("measures", rows))))
     by_name = {run.name: {point[:2]: point[2] for point in run.points} for run in runs}
-    assert by_name["szt b0.100 contamination 0.200 s0"]["my_f.I_X_bins_/L2", 100] == 1.25
-    curve = by_name["curve szt b0.100 contamination s0"]
+    assert by_name[CELL]["my_f.I_X_bins_/L2", 100] == 1.25
+    curve = by_name[CURVE.format("L2")]
     index = FAMILIES["contamination"][1].index
-    assert [curve["curve_my_f.I_X_bins_/L2", index(size)] for size in (0.1, 0.2)] == [1.5, 1.25]
+    assert [curve["contamination/my_f.I_X_bins_", index(size)] for size in (0.1, 0.2)] == [1.5, 1.25]
 
 
 def test_accuracy_stands_beside_information_on_cells_and_curves(tables, tmp_path):
@@ -177,10 +187,10 @@ def test_accuracy_stands_beside_information_on_cells_and_curves(tables, tmp_path
     table = tables.information[(tables.information["quantity"] == "accuracy") & (tables.information["epoch"] == 100)]
     value = table.set_index(["shift", "size"])["value"]
     by_name = {run.name: {point[:2]: point[2] for point in run.points} for run in runs}
-    cell, curve = by_name["szt b0.100 contamination 0.200 s0"], by_name["curve szt b0.100 contamination s0"]
+    cell, curve = by_name[CELL], by_name[CURVE.format("network")]
     assert (cell["acc", 100], cell["acc_reference", 100]) == (value["contamination", 0.2], value["reference", 0.0])
     for step, size in enumerate(FAMILIES["contamination"][1]):
-        assert curve["curve_acc", step] == value["contamination", size]
+        assert curve["contamination/accuracy of the network", step] == value["contamination", size]
 
 
 def test_runs_of_the_parts_of_the_data_are_told_apart(tables, tmp_path):
@@ -197,13 +207,34 @@ def test_runs_of_the_parts_of_the_data_are_told_apart(tables, tmp_path):
     }
 
 
-def test_a_curve_runs_along_the_sizes_of_its_family(synced):
+def test_a_curve_runs_along_the_sizes_of_each_family(synced):
     found = query(
         synced[0],
         "select m.step, m.value from metrics m join runs r on r.run_uuid = m.run_uuid"
-        " where r.name = 'curve szt b0.100 contamination s0' and m.key = 'shift_size' order by m.step",
+        f" where r.name = '{CURVE.format('L3')}' and m.key = 'contamination/TV' order by m.step",
     )
     assert found == list(enumerate(FAMILIES["contamination"][1]))
+
+
+def test_what_a_chart_draws_over_a_metric_has_the_steps_of_its_axis(tables, tmp_path):
+    """MLflow pairs them by their order: one point less, and each value would stand at another size."""
+    bounds = tables.bounds.copy()
+    bounds.loc[(bounds["size"] == 0.1) & (bounds["layer"] == 2), "bound"] = math.inf
+    record = record_in(tmp_path, replace(tables, bounds=bounds))
+    steps = {}
+    for run in plan_runs(record):
+        for name, step, _ in run.points:
+            steps.setdefault((run.kind, run.key), {}).setdefault(name, []).append(step)
+    charts = [chart for view in record.views(set()) for section in view.sections for chart in section.charts]
+    over = {
+        (name, chart["selectedXAxisMetricKey"])
+        for chart in charts
+        if chart.get("xAxisKey") == "metric" and not chart["selectedXAxisMetricKey"].endswith("/accuracy")
+        for name in chart["selectedMetricKeys"]
+    }
+    drawn = [(found[name], found[axis]) for found in steps.values() for name, axis in over if name in found]
+    assert len(over) > 10 and all(sorted(mine) == sorted(axis) for mine, axis in drawn)
+    assert [0, 1, 3] in [sorted(mine) for mine, _ in drawn] or [1, 3] in [sorted(mine) for mine, _ in drawn]
 
 
 def test_nothing_logged_is_infinite_or_missing(synced):
@@ -241,6 +272,21 @@ def test_times_come_from_the_sweep_so_that_a_replay_writes_equal_points(synced):
     assert query(synced[0], wrong) == [(0,)]
 
 
+def test_runs_begin_and_end_when_their_results_were_made(synced):
+    assert set(query(synced[0], "select start_time, end_time from runs where name like 'szt%'")) == {tuple(MADE)}
+
+
+def test_every_run_leads_to_report_and_settings(synced):
+    (own,) = query(synced[0], "select run_uuid from tags where key = 'kind' and value = 'sweep'")[0]
+    notes = query(
+        synced[0],
+        "select t.value from tags t join runs r on r.run_uuid = t.run_uuid"
+        " where t.key = 'mlflow.note.content' and r.name not like 'sweep%'",
+    )
+    assert len(notes) == N_RUNS - 1
+    assert all(f"/runs/{own}/artifacts/{file}?" in note for (note,) in notes for file in ("report.html", "config.yaml"))
+
+
 def test_a_second_sync_writes_nothing(synced):
     workspace, record = synced
     before = contents(workspace)
@@ -265,7 +311,7 @@ def test_an_interrupted_sync_is_completed_without_duplicates(workspace, synced, 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(MlflowClient, "log_batch", killed)
         sync(record, workspace)
-    assert query(workspace, "select count(*) from runs where status = 'RUNNING'") == [(1,)]
+    assert query(workspace, "select count(*) from runs where status = 'RUNNING'") == [(2,)]  # and the sweep's own
     sync(record, workspace)
     assert contents(workspace) == contents(synced[0])
 
@@ -275,7 +321,8 @@ def test_what_a_killed_writer_left_of_an_older_sweep_is_closed(workspace, tables
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(tracking._Projection, "_data_set", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         sync(old, workspace)
-    assert sync(record_in(workspace, tables), workspace).reaped == 1
+    assert sync(record_in(workspace, tables), workspace).reaped == 2  # a curve, and the sweep's own run
+    assert note_of(workspace)[0].startswith("1 sweep of szt")
     assert query(workspace, "select count(*) from runs where status = 'RUNNING'") == [(0,)]
 
 
@@ -285,20 +332,22 @@ def test_a_changed_number_replaces_the_runs_that_show_it(synced, tables, tmp_pat
     information = tables.information.copy()
     wanted = (information["shift"] == "contamination") & (information["size"] == 0.2) & (information["layer"] == 5)
     information.loc[wanted & (information["quantity"] == "I_T_Y"), ["lower", "upper"]] += 0.01
-    # The copy's database names artifacts at the old place: point it to the new one, as a rebuilt one would.
-    with sqlite3.connect(workspace / "mlflow" / "mlflow.db") as database:
-        new = (workspace / "mlflow" / "artifacts").as_uri()
-        database.execute("update experiments set artifact_location = ? where name = 'ibshift/szt'", (new,))
     result = sync(record_in(workspace, replace(tables, information=information)), workspace)
-    assert result.written == 3  # the cell, its curve, and the sweep
+    assert result.written == 2  # the cell, and the sweep
+    (own,) = query(workspace, "select run_uuid from runs where name like 'sweep%' and lifecycle_stage = 'active'")[0]
+    notes = query(workspace, "select value from tags where key = 'mlflow.note.content' and value like '%report%'")
+    assert sum(f"/runs/{own}/" in note for (note,) in notes) == N_RUNS - 1  # all lead to the new one
     active = query(workspace, "select count(*) from runs where lifecycle_stage = 'active'")
     assert active == [(N_RUNS,)]
 
 
-def test_a_moved_workspace_says_how_to_go_on(synced, tables, tmp_path):
-    workspace = shutil.copytree(synced[0], tmp_path / "moved")
-    with pytest.raises(TrackingError, match="remove its mlflow folder"):
-        sync(record_in(workspace, tables), workspace)
+def test_a_copied_workspace_syncs_and_serves_what_lies_in_it(synced, tables, tmp_path):
+    workspace = shutil.copytree(synced[0], tmp_path / "a copy")
+    assert sync(record_in(workspace, tables), workspace).written == 0
+    here = (workspace / "mlflow" / "artifacts").as_uri()
+    assert query(workspace, "select artifact_location from experiments where name = 'ibshift/szt'") == [(here,)]
+    assert all(place.startswith(f"{here}/") for (place,) in query(workspace, "select artifact_uri from runs"))
+    assert not query(synced[0], f"select 1 from runs where artifact_uri like '{here}%'")
 
 
 def test_failed_estimates_leave_a_failed_run_and_no_numbers(tables, tmp_path):
@@ -308,18 +357,19 @@ def test_failed_estimates_leave_a_failed_run_and_no_numbers(tables, tmp_path):
     information.loc[lost, ["value", "stderr", "lower", "upper", "saturation", "n_passes", "draws"]] = math.nan
     runs = plan_runs(record_in(tmp_path, replace(tables, information=information)))
     failed = [run for run in runs if run.failed]
-    assert [run.kind for run in failed] == ["curve", "cell", "sweep"]
-    assert {step for name, step, _ in failed[1].points if name == "I_X_T/L1"} == {1}
+    assert [run.kind for run in failed] == ["curve"] * N_CURVES + ["cell", "sweep"]
+    assert {step for name, step, _ in failed[-2].points if name == "I_X_T/L1"} == {1}
     assert all(math.isfinite(value) for run in runs for _, _, value in run.points)
 
 
 def test_views_are_short_valid_and_show_metrics_that_exist(synced):
     workspace, record = synced
     views = query(workspace, f"select key, value from experiment_tags where key like '{TAG}%'")
-    assert len(views) == len(SHIFTS) + 4
+    assert len(views) == 5 + 2 + 2  # of b0.1, of all cells, and to compare sweeps
     runs = plan_runs(record)
     metrics = {name for run in runs for name, _, _ in run.points}
     known = {f"metrics.`{name}`" for name in metrics} | {"tags.`vacuous`"}
+    known |= {f"params.`training.{name}`" for name in ("learning_rate", "batch_size", "objective")}  # not of this sweep
     known |= {f"params.`{name}`" for run in runs for name in run.params}
     for key, value in views:
         assert re.fullmatch(r"\d{13}[0-9a-f]{6}", key.removeprefix(TAG))
@@ -328,7 +378,8 @@ def test_views_are_short_valid_and_show_metrics_that_exist(synced):
         assert set(state["selectedColumns"]) <= known
         sections = {section["uuid"] for section in state["compareRunSections"]}
         for chart in state["compareRunCharts"]:
-            used = {chart.get("metricKey"), chart.get("selectedXAxisMetricKey"), *chart.get("selectedMetrics", ())}
+            used = {chart.get("selectedXAxisMetricKey"), *chart.get("selectedMetrics", ())}
+            used |= {chart.get("metricKey"), *chart.get("selectedMetricKeys", ())}
             used |= {axis["key"] for name, axis in chart.items() if name.endswith("axis") and axis["type"] == "METRIC"}
             assert used - {None, ""} <= metrics
             assert chart["metricSectionId"] in sections
@@ -343,22 +394,83 @@ def test_a_taken_port_is_refused_though_its_server_answers(synced):
             serve_ui(synced[0], port)
 
 
-def test_the_landing_page_links_to_every_view_and_to_the_report(synced):
-    workspace, _ = synced
+def note_of(workspace):
+    """The experiment's note with its links written out, and the views there are."""
     tags = dict(query(workspace, "select key, value from experiment_tags"))
-    first_line, page = tags["mlflow.note.content"].split("\n", 1)
-    keys = {key.removeprefix(TAG) for key in tags if key.startswith(TAG)}
-    (run_id,) = query(workspace, "select run_uuid from tags where key = 'kind' and value = 'sweep'")[0]
-    for text in (first_line, page):
-        assert set(re.findall(r"viewStateShareKey=(\w+)", text)) == keys
-        assert f"/runs/{run_id}/artifacts/report.html" in text
+    note = tags["mlflow.note.content"]
+    for name, target in re.findall(r"^\[(.+?)\]: (#\S+)$", note, re.MULTILINE):
+        note = note.replace(f"[{name}]", f"({target})")
+    return note, {key.removeprefix(TAG) for key in tags if key.startswith(TAG)}
 
 
-def test_tags_of_views_that_are_gone_are_removed(workspace, tables):
-    sync(record_in(workspace, tables), workspace)
-    sync(record_in(workspace, only(tables, "contamination"), identity="e" * 16), workspace)
-    views = query(workspace, f"select count(*) from experiment_tags where key like '{TAG}%'")
-    assert views == [(len(SHIFTS) + 3,)]
+def test_the_landing_page_links_to_every_view_and_to_the_report(synced):
+    note, keys = note_of(synced[0])
+    (run_id,) = query(synced[0], "select run_uuid from tags where key = 'kind' and value = 'sweep'")[0]
+    shared = {f"{OURS}{view.digits}" for view in synced[1].views(set()) if not view.sweep}
+    assert set(re.findall(r"viewStateShareKey=(\w+)", note)) == keys - shared  # one sweep is not compared
+    assert f"/runs/{run_id}/artifacts/report.html" in note.splitlines()[0] and "Layer 5 is the most robust." in note
+
+
+def test_the_description_in_the_list_of_experiments_is_plain_text(synced):
+    first = dict(query(synced[0], "select key, value from experiment_tags"))["mlflow.note.content"].split("\n", 1)[0]
+    assert first.startswith(f"1 sweep of szt, newest {SWEEP} 0123: [report] · b0.1: [most robust layer] · [shift] · ")
+    assert "#" not in first and "](" not in first
+
+
+def test_the_landing_page_keeps_every_sweep_and_loses_none_that_another_is_deleted_beside(workspace, tables):
+    from mlflow import MlflowClient
+
+    longer = {"variant": "4" * 8, "changes": {"training.learning_rate": 0.001}, "created_ms": 1_791_000_000_000}
+    first, second = record_in(workspace, tables), record_in(workspace, only(tables, "contamination"), **longer)
+    sync(first, workspace)
+    alone = note_of(workspace)[1]
+    sync(second, workspace)
+    note, both = note_of(workspace)
+    assert note.startswith("2 sweeps of szt") and note.count("Layer 5 is the most robust.") == 2
+    assert f"{SWEEP} lr.001 0123" in note and f"{SWEEP} 0123" in note and alone < both
+    assert all(key in note for key in both)
+    assert len({run.name for record in (first, second) for run in plan_runs(record)}) == 2 * N_RUNS - len(
+        FAMILIES["gaussian_displacement"][1]
+    )
+    client = MlflowClient(tracking.default_uri(workspace))
+    (own,) = query(workspace, "select run_uuid from runs where name = 'sweep szt 800ep 0123'")[0]
+    client.delete_run(own)
+    sync(second, workspace)
+    note, left = note_of(workspace)
+    assert note.startswith("1 sweep of szt") and f"{SWEEP} lr.001 0123" in note
+    assert left == {f"{OURS}{view.digits}" for view in second.views(set())}
+
+
+def test_names_say_what_differs_and_where_it_is_too_much_which_settings(tables, tmp_path):
+    def named(**changes):
+        return record_in(tmp_path, tables, changes=changes, variant="0a1b2c3d").label
+
+    assert named() == named(**{"training.epochs": 800}) == "szt 800ep"
+    assert named(**{"training.learning_rate": 0.001}) == "szt 800ep lr.001"
+    assert named(**{"training.objective": "kl_dro", "training.radius": 0.1}) == "szt 800ep kl_dro radius.1"
+    assert named(**{"estimator.seed": 3}) == "szt 800ep estimator-seed3"
+    assert named(**{"network.betas": [0.1, 0.2]}) == "szt 800ep #0a1b"
+    assert named(**{"data.atoms": 64, "data.seed": 1, "training.batch_size": 8}) == "szt 800ep #0a1b"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1.0000000000000009, "1"),
+        (0.1 + 0.2, "0.3"),
+        (math.inf, "∞"),
+        (-math.inf, "-∞"),
+        (math.nan, "none"),
+        (None, "none"),
+        ([], "none"),
+        ([10, 7], "10 7"),
+        (True, "true"),
+        (1e-5, "1e-05"),
+        ({"a": 1}, '{"a": 1}'),
+    ],
+)
+def test_a_value_has_one_short_text(value, shown):
+    assert text(value) == shown
 
 
 def test_a_dead_tracking_server_is_asked_twice_and_is_one_clear_error(workspace, tables, monkeypatch):

@@ -1,0 +1,218 @@
+"""The notes that lead people through MLflow's pages, in Markdown: the experiment's, and those of its runs.
+
+MLflow shows the first line of an experiment's note and folds the rest, and shows the note as plain text in its list of
+experiments: so the first line is a sentence, and its links are written by name alone, with their addresses at the end.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.tracking.names import text
+from tasks.tracking.record import ABOUT, StudyRecord
+from tasks.tracking.views import View, address
+
+VIEWS = "mlflow.ibshift.views"
+LONGEST = 20_000  # characters of an experiment's tag
+CHANGES = 8  # settings that a row names
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A sweep of the experiment, from what its own run in MLflow says.
+
+    Attributes:
+        run: id of its own run.
+        line: its name, unique in the experiment.
+        views, shared: question -> setting -> digits of the view; those of the sweep alone, and those that compare.
+        tables: questions whose views are of use as tables too.
+        plain: questions whose views are tables and nothing else.
+    """
+
+    run: str
+    line: str
+    created: str
+    changes: Mapping[str, str] = field(default_factory=dict)
+    headline: str = ""
+    views: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, run: str, name: str, started: str, tags: Mapping[str, str]) -> "Listed":
+        """From a run's tags; one that an earlier version wrote has none of them."""
+        about, shown = (json.loads(tags.get(tag, "{}")) for tag in (ABOUT, VIEWS))
+        return cls(
+            run,
+            name.removeprefix("sweep "),
+            about.get("created", started),
+            about.get("changes", {}),
+            about.get("headline", ""),
+            shown.get("own", {}),
+            shown.get("shared", {}),
+            tuple(shown.get("tables", ())),
+            tuple(shown.get("plain", ())),
+        )
+
+    @property
+    def digits(self) -> set[str]:
+        """All its views."""
+        return {each for kind in (self.views, self.shared) for found in kind.values() for each in found.values()}
+
+
+def shown_by(views: list[View]) -> str:
+    """The tag of a sweep's run from which `Listed.read` knows its views."""
+    found: dict[str, Any] = {"own": {}, "shared": {}}
+    for view in views:
+        found["own" if view.sweep else "shared"].setdefault(view.question, {})[view.setting] = view.digits
+    found["tables"] = sorted({view.question for view in views if view.table})
+    found["plain"] = sorted({view.question for view in views if not view.sections})
+    return json.dumps(found, separators=(",", ":"))
+
+
+def report_of(experiment: str, run: str) -> str:
+    return f"{run_page(experiment, run)}/artifacts/report.html?workflowType=machine_learning"
+
+
+def run_page(experiment: str, run: str) -> str:
+    return f"#/experiments/{experiment}/runs/{run}"
+
+
+def where_from(record: StudyRecord, experiment: str, run: str) -> str:
+    """The first line of the note of each run of a sweep, whose own run is `run`."""
+    sweep = f"[{record.line}]({run_page(experiment, run)}?workflowType=machine_learning)"
+    report = f"[report]({report_of(experiment, run)})" if "report.html" in record.files else "no report"
+    settings = f"[settings]({run_page(experiment, run)}/artifacts/config.yaml?workflowType=machine_learning)"
+    return " · ".join([f"Of sweep {sweep}", report, *([settings] if "config.yaml" in record.files else [])])
+
+
+def sweep_note(record: StudyRecord) -> str:
+    """The note of a sweep's own run: its verdicts, what it covers, and how it is made again."""
+    told = [record.summary or record.headline or record.title]
+    told += [f"Made again by `{record.command}`."] if record.command else []
+
+    rows = record.facts() | {f"`{name}`": f"`{text(value)}`" for name, value in record.differs.items()}
+    told.append(_table(["what it covers, settings that are not default", ""], [[*row] for row in rows.items()]))
+    return "\n\n".join(told)
+
+
+def landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed]) -> str:
+    """The experiment's note: every sweep with its date, changes, verdict and views, newest first; how to read it all.
+
+    Where MLflow has no room for all, the oldest are listed without links to their views.
+    """
+    for linked in range(len(sweeps), -1, -1):
+        page = _landing_page(record, experiment, sweeps, linked)
+        if len(page) <= LONGEST:
+            break
+    return page[:LONGEST]
+
+
+def _landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed], linked: int) -> str:
+    links, newest, names = _Links(experiment), sweeps[0], record.questions
+    own = [name for name in names if any(name in sweep.views for sweep in sweeps)]
+    shared = {name: views for name, views in _together(sweeps).items() if name in names and len(sweeps) > 1}
+    first = [links.named("report", report_of(experiment, newest.run))]
+    for name in own:
+        for setting, digits in list(newest.views.get(name, {}).items())[:1]:
+            where = f"{setting}: " if setting and len(first) == 1 else ""
+            page = address(experiment, digits, table=name in newest.plain)
+            first.append(where + links.named(names[name].short, page))
+    for digits in [digits for views in shared.values() for digits in views.values()][:1]:
+        first.append(links.named("compare sweeps", address(experiment, digits)))
+    count = f"{len(sweeps)} sweeps" if len(sweeps) > 1 else "1 sweep"
+    told = [[links.of(each), each.created, _changed(each.changes), each.headline or "–"] for each in sweeps]
+    parts = [
+        f"{count} of {record.sweep}, newest {newest.line}: {' · '.join(first)}",
+        f"# {record.title}: {count} of {record.sweep}",
+        _table(["sweep", "made, UTC", "what differs", "verdict"], told),
+        "## One click for each question",
+        _table(
+            ["sweep", "networks", *(names[name].short for name in own)],
+            [row for sweep in sweeps[:linked] for row in _rows(links, sweep, own)],
+        ),
+    ]
+    if shared:
+        rows = [
+            [
+                names[name].short,
+                " · ".join(links.opened(newest, name, digits, where) for where, digits in views.items()),
+            ]
+            for name, views in shared.items()
+        ]
+        parts += ["## Sweeps compared", _table(["view", "open"], rows)]
+    answers = [[names[name].short, names[name].answers] for name in (*own, *shared)]
+    parts += ["## What each view answers", _table(["view", "it answers"], answers), record.reading]
+    return "\n\n".join([*parts, links.addresses])
+
+
+def _rows(links: "_Links", sweep: Listed, questions: list[str]) -> list[list[str]]:
+    """Links to a sweep's views, a row for each setting; what is of the whole sweep stands in its first row."""
+    views = [sweep.views.get(name, {}) for name in questions]
+    settings = list(dict.fromkeys(setting for each in views for setting in each if setting)) or [""]
+    rows = []
+    for setting in settings:
+        wanted = (setting, "") if setting == settings[0] else (setting,)
+        cells = [
+            " · ".join(links.opened(sweep, name, digits) for where, digits in each.items() if where in wanted)
+            for name, each in zip(questions, views, strict=True)
+        ]
+        rows.append([sweep.line, setting or "all", *cells])
+    return rows
+
+
+def _together(sweeps: list[Listed]) -> dict[str, dict[str, str]]:
+    """The views that compare sweeps, of all that have any."""
+    found: dict[str, dict[str, str]] = {}
+    for sweep in sweeps:
+        for question, settings in sweep.shared.items():
+            found[question] = {**found.get(question, {}), **settings}
+    return found
+
+
+def _changed(changes: Mapping[str, str]) -> str:
+    told = [f"`{name}={value}`" for name, value in list(changes.items())[:CHANGES]]
+    return ", ".join(told + ([f"and {len(changes) - CHANGES} more"] if len(changes) > CHANGES else [])) or "nothing"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in lines)
+
+
+class _Links:
+    """Links whose addresses stand together at the end."""
+
+    def __init__(self, experiment: str) -> None:
+        self.experiment = experiment
+        self._known: dict[str, str] = {}
+
+    def named(self, words: str, target: str) -> str:
+        """A link that looks like its words in plain text too."""
+        self._known[words] = target
+        return f"[{words}]"
+
+    def to(self, words: str, target: str) -> str:
+        """A link with words that others may have too."""
+        number = next((name for name, known in self._known.items() if known == target and name.isdigit()), None)
+        number = number or str(len(self._known) + 1)
+        self._known[number] = target
+        return f"[{words}][{number}]"
+
+    def of(self, sweep: Listed) -> str:
+        """A sweep's own run, and its report."""
+        page = f"{run_page(self.experiment, sweep.run)}?workflowType=machine_learning"
+        return f"{self.to(sweep.line, page)} · {self.to('report', report_of(self.experiment, sweep.run))}"
+
+    def opened(self, sweep: Listed, question: str, digits: str, words: str = "") -> str:
+        """A view, and where that is of use its table."""
+        page = self.to(words or "open", address(self.experiment, digits, table=question in sweep.plain))
+        if question not in sweep.tables:
+            return page
+        return f"{page} ({self.to('table', address(self.experiment, digits, table=True))})"
+
+    @property
+    def addresses(self) -> str:
+        return "\n".join(f"[{name}]: {target}" for name, target in self._known.items())
