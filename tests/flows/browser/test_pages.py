@@ -35,6 +35,7 @@ QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run"),
 )
+SIGNED_IN = "/mlflow/users/current"  # MLflow's page asks who is; without its own sign-in its server has no such page
 LOOKS = list(product((360, 1280), ("light", "dark")))
 WORD = "a_name_as_long_as_a_path_without_a_single_space_" * 3
 FEW = {name: FAMILIES[name] for name in ("contamination", "gaussian_displacement")}
@@ -99,7 +100,10 @@ def look(browser):
         opened.append(window)
         page = window.new_page()
         heard: list[str] = []
-        page.on("console", lambda said: heard.append(said.text) if said.type == "error" else None)
+        page.on(
+            "console",
+            lambda said: heard.append(f"{said.text} {said.location.get('url')}") if said.type == "error" else None,
+        )
         page.on("pageerror", lambda error: heard.append(str(error)))
         page.on("request", lambda asked: heard.append(asked.url) if _is_outside(asked.url) else None)
         page.goto(address, wait_until="load")
@@ -157,7 +161,7 @@ def test_the_landing_page_of_mlflow_shows_the_sweep(finished, look):
         for width, scheme in ((1280, "light"), (1280, "dark")):
             page, heard = look(*server.studies.values(), width, scheme)
             page.get_by_text("tiny").first.wait_for(timeout=60_000)
-            assert not heard
+            assert [each for each in heard if not each.endswith(SIGNED_IN)] == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
     finally:
         server.stop()
