@@ -24,7 +24,7 @@ from prefect.runner import Runner
 from prefect.schedules import Schedule
 from prefect.settings import PREFECT_UI_URL
 
-from flows.serving.prefect_runs import TAG, adopt_retry, drain, reap, waiting_retries
+from flows.serving.prefect_runs import TAG, adopt_retry, drain, next_step, reap, waiting_retries
 from flows.serving.prefect_server import PrivateServer
 from flows.serving.process import beside
 
@@ -35,6 +35,7 @@ GRACE_S = 60
 ONE_AT_A_TIME = ConcurrencyLimitConfig(
     limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE, grace_period_seconds=GRACE_S
 )
+CANCELLED = f"Cancelled. Finished work is kept: {next_step('a deployment')} to continue."
 
 
 class SweepRunner(Runner):
@@ -45,6 +46,10 @@ class SweepRunner(Runner):
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
         self.execute_in_background(self.astop)
+
+    async def _cancel_run(self, flow_run: Any, state_msg: str | None = None) -> None:
+        """Cancel in the UI: the last word, which replaces the run's own, says how it goes on."""
+        await super()._cancel_run(flow_run, state_msg or CANCELLED)
 
 
 def run_on_schedule(

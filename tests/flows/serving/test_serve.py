@@ -18,6 +18,12 @@ def fire(workspace) -> str:
     return workspace.call(f"/deployments/{deployment}/create_flow_run", {})["id"]
 
 
+def last_word(workspace, run: str) -> str:
+    """What a run's page shows as the message of its state."""
+    (found,) = (each for each in workspace.call("/flow_runs/filter") if each["id"] == run)
+    return found["state"]["message"] or ""
+
+
 def test_importing_it_imports_no_prefect():
     check = "import sys, flows.serving.serve; sys.exit('prefect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
@@ -102,6 +108,7 @@ def test_a_run_in_progress_is_stopped_cleanly(workspace, how):
     if how == "Cancel in the UI":
         workspace.set_state(run, "CANCELLING", "Cancelling")
         workspace.until(lambda: workspace.runs()[run] == "Cancelled", limit=10)
+        workspace.until(lambda: last_word(workspace, run).endswith("press Retry to continue."), limit=20)
         server.terminate()
     elif how == "SIGTERM":
         server.terminate()
