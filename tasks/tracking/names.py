@@ -52,9 +52,9 @@ def label(*start: str, changes: Mapping[str, Any], variant: str) -> str:
 def _word(name: str, value: Any) -> str:
     """One changed setting; empty where it is not one of few characters."""
     section, _, last = name.rpartition(".")
-    if last == "seed":
+    if last == "seed" and section:
         last = f"{section}-seed"
-    if section not in ("data", "network", "training", "estimator"):
+    if "." in section or section == "worst_case":  # radii, and items of lists
         return ""
     if isinstance(value, bool):
         return last if value else f"no-{last}"
