@@ -43,7 +43,7 @@ FOREIGN = {
 
 def without_provenance(page: bytes) -> bytes:
     """A published page without what says when and where it was made."""
-    return re.sub(rb'<span class="made">.*?</span>|<footer>.*?</footer>', b"", page, flags=re.DOTALL)
+    return re.sub(rb"<header>.*?</header>|<footer>.*?</footer>", b"", page, flags=re.DOTALL)
 
 
 class Commands:
