@@ -8,6 +8,7 @@ import numpy as np
 from ib_core.estimators import coarse_draws
 from ib_core.estimators.coarse_draws import CoarseDraws, Means
 from ib_core.estimators.coarse_mixture import CoarseMixture
+from ib_core.estimators.gaussian_decoder import GaussianDecoder
 from ib_core.estimators.layer import Layer
 from ib_core.estimators.pilot import Pilot, within
 from ib_core.sampling.until import Sampled
@@ -64,7 +65,9 @@ class Control(NamedTuple):
         )
 
 
-def fitted_control(layer: Layer, coarse: CoarseDraws, pilot: Pilot, forms: np.ndarray) -> Control | None:
+def fitted_control(
+    layer: Layer, coarse: CoarseDraws, support: GaussianDecoder | None, pilot: Pilot, forms: np.ndarray
+) -> Control | None:
     """None where the coarse mixture tells too little of the information under every law."""
     mixture, drawn = coarse.mixture(), pilot.drawn
     found = coarse_draws.controls(layer, mixture, drawn.points, drawn.atom, drawn.log_own)
@@ -86,7 +89,7 @@ def fitted_control(layer: Layer, coarse: CoarseDraws, pilot: Pilot, forms: np.nd
     below = [slopes(pilot.lower(forms), coarse_draws.INFORMATION), *label, plug_in, none]
     if not (information.any() or below[0].any()):
         return None
-    return Control(mixture, coarse.means(mixture), np.stack(above), np.stack(below))
+    return Control(mixture, coarse.means(mixture, support), np.stack(above), np.stack(below))
 
 
 def variances(

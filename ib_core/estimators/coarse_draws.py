@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ib_core.estimators.coarse_mixture import WIDEST, CoarseMixture, coarse_mixture
+from ib_core.estimators.gaussian_decoder import GaussianDecoder
 from ib_core.estimators.layer import Layer
 from ib_core.mixture.own_passes import OwnPasses, log_mixture
 from ib_core.sampling.strata import widening
@@ -103,7 +104,7 @@ class CoarseDraws:
     """Draws around own passes that no other draws lie around, one for each, gathered block by block.
 
     Of the own passes of an atom the first `fitted` make the coarse mixture, the next `window` are left to the dear
-    draws, and these draws lie around others.
+    draws, and these draws lie around the last `each`.
 
     Args:
         layer: with its heavy atoms.
@@ -151,23 +152,20 @@ class CoarseDraws:
         """Draw around own passes (b, n_own, d) of some atoms (b,), which are a block of that number."""
         self.passes[atoms] = signals[:, : self.fitted]
         rows = np.flatnonzero(self.light[atoms])
-        first = self.fitted + int(self.window[atoms[rows]].max(initial=0))
-        self._draw(atoms, rows, signals, first, self.each, ("light", block))
+        self._draw(atoms, rows, signals, self.each, ("light", block))
 
     def meet_heavy(self) -> None:
         """Draw around the further passes of heavy atoms."""
         heavy = self.layer.heavy
         if heavy is not None:
             atoms = np.flatnonzero(heavy.place >= 0)
-            first = int(self.window[atoms].max(initial=0))
             for row in range(len(atoms)):  # keyed by the atom: others that are heavy make no difference
                 key = ("heavy", int(self.layer.order[atoms[row]]))
                 one = slice(row, row + 1)
-                self._draw(atoms[one], np.zeros(1, int), heavy.own[one], first, self.each_heavy, key)
+                self._draw(atoms[one], np.zeros(1, int), heavy.own[one], self.each_heavy, key)
 
-    def _draw(
-        self, atoms: np.ndarray, rows: np.ndarray, signals: np.ndarray, first: int, each: int, key: tuple[str, int]
-    ) -> None:
+    def _draw(self, atoms: np.ndarray, rows: np.ndarray, signals: np.ndarray, each: int, key: tuple[str, int]) -> None:
+        first = signals.shape[1] - each
         rng = bulk_stream(self.layer.seed, "coarse", *key)
         noise = rng.standard_normal((len(atoms), each, signals.shape[2]))[rows]
         if not len(rows):
@@ -184,16 +182,20 @@ class CoarseDraws:
         """The coarse mixture of the passes that were set aside for it."""
         return coarse_mixture(self.passes, self.layer.groups.group_of, self.layer.laws)
 
-    def means(self, mixture: CoarseMixture) -> Means:
-        """What all draws say."""
+    def means(self, mixture: CoarseMixture, support: GaussianDecoder | None) -> Means:
+        """What all draws say, with Gaussians beside the own passes for the lower end."""
         found = _Moments(self.layer)
         for family in self.families:
             each = family.points.shape[1]
             found.degrees[family.atom] = each - 1
             size = max(1, TILE // (each * self.layer.laws.shape[1]))
             for start in range(0, len(family.atom), size):
-                tile = slice(start, start + size)
-                found.add(mixture, _Family(*(field[tile] for field in family)))
+                tile = _Family(*(field[start : start + size] for field in family))
+                if support is not None:
+                    points, atom = tile.points.reshape(-1, self.layer.atoms.d), np.repeat(tile.atom, each)
+                    log_others = support.supporting(points, atom, tile.log_others.reshape(-1))
+                    tile = tile._replace(log_others=log_others.reshape(tile.log_others.shape))
+                found.add(mixture, tile)
         return found.means(np.flatnonzero(self.active), sum(family.log_own.size for family in self.families))
 
 

@@ -7,26 +7,35 @@ import numpy as np
 import torch
 
 FULL_WIDTH = 16  # widest layer whose covariances are kept whole; wider ones keep variances along common axes
-COMPONENTS = (1, 2, 4)  # Gaussians of an atom that are tried where covariances are whole
+COMPONENTS = (1, 2, 4, 8, 16)  # Gaussians of an atom that are tried where covariances are whole
+FEW = 4  # of them that any passes will do for
 FLOAT32_REACH = 1e4  # squared norm up to which a product in float32 costs a decoder less than a thousandth of a nat
 LEAST_BITS = -100.0
 ROWS = 64  # points of one tile: its densities at 4096 atoms are 2 MiB
+SUPPORT = 0.03  # share of Gaussians in a density of passes, see `GaussianDecoder.supporting`
 LAMBDA = 3e-4  # share of the decoder that ignores t: it costs 3e-4 nats and holds ln q(x|t)/w above -8.2
 
 
 class Moments:
     """Means and covariances of the passes of every atom, gathered a block of atoms at a time.
 
-    The passes of an atom are also cut into 2 and 4 equal parts across their longest axis, each part with moments of its
-    own: saturating activations make them skewed. Wide layers have one part, with variances along the axes of the first
-    block's mean covariance.
+    The passes of an atom are also cut into 2 and 4 equal parts across their longest axis, and on into 8 and 16 where
+    that leaves each part enough passes for a covariance, each part with moments of its own: saturating activations bend
+    them. Wide layers have one part, with variances along the axes of the first block's mean covariance.
+
+    Args:
+        n: atoms.
+        d: width of the layer.
+        passes: of an atom.
     """
 
-    def __init__(self, n: int, d: int) -> None:
+    def __init__(self, n: int, d: int, passes: int) -> None:
         self.full = d <= FULL_WIDTH
         self.axes: np.ndarray | None = None
         self.passes = np.ones(n)
-        counts = COMPONENTS if self.full else COMPONENTS[:1]
+        enough = 8 * (d + 2)
+        whole = [count for count in COMPONENTS if count <= FEW or count * enough <= passes]
+        counts = whole if self.full else COMPONENTS[:1]
         self.means = {count: np.empty((count, n, d)) for count in counts}
         self.spreads = {count: np.empty((count, n, d, d) if self.full else (count, n, d)) for count in counts}
 
@@ -43,23 +52,26 @@ class Moments:
             self.spreads[1][0, atoms] = np.square(offsets @ self.axes).mean(1)
             return
         parts = [signals]
-        for count in COMPONENTS:
+        for count in self.means:
             for k, part in enumerate(parts):
                 means = part.mean(1)
                 offsets = part - means[:, None]
                 self.means[count][k, atoms] = means
                 self.spreads[count][k, atoms] = offsets.swapaxes(1, 2) @ offsets / part.shape[1]
-            if count < COMPONENTS[-1]:
+            if count < max(self.means):
                 parts = [half for part in parts for half in _halves(part)]
 
 
 def _halves(signals: np.ndarray) -> list[np.ndarray]:
     """The two halves of each atom's signals (b, passes, d) along their longest axis; one in the middle counts below."""
+    if signals.shape[1] == 1:
+        return [signals, signals]
     offsets = signals - signals.mean(1, keepdims=True)
     axis = np.linalg.eigh(offsets.swapaxes(1, 2) @ offsets)[1][:, :, -1:]
-    order = np.argsort((offsets @ axis)[:, :, 0], axis=1, kind="stable")
-    ordered, half = np.take_along_axis(signals, order[:, :, None], axis=1), max(1, signals.shape[1] // 2)
-    return [ordered[:, :-half], ordered[:, -half:]] if signals.shape[1] > 1 else [signals, signals]
+    half = signals.shape[1] // 2
+    order = np.argpartition((offsets @ axis)[:, :, 0], signals.shape[1] - half, axis=1)
+    ordered = signals[np.arange(len(signals))[:, None], order]
+    return [ordered[:, :-half], ordered[:, -half:]]
 
 
 class GaussianDecoder(NamedTuple):
@@ -85,6 +97,27 @@ class GaussianDecoder(NamedTuple):
             products = np.square(points)
         ones = np.ones((len(points), 1))
         return torch.from_numpy(np.concatenate([products, points, ones], axis=1)).to(self.coefficients.device)
+
+    def supporting(self, points: np.ndarray, atom: np.ndarray, log_own: np.ndarray) -> np.ndarray:
+        """ln( (1 - lam) A_i(t) + lam q_i(t) ) of each point for the passes of its own atom i.
+
+        Where few of many passes lie, the next one may be many noises away, and ln A_i(t) is as low as its distance
+        squared. Any density that is independent of t may stand for A_i in a lower end: this one has its value where
+        passes lie, less .03 nats at most, and beyond them that of Gaussians.
+
+        Args:
+            points: (m, d) in units of beta.
+            atom: (m,).
+            log_own: (m,) of ln A_i(t), less the constant of the noise.
+
+        Returns:
+            (m,).
+        """
+        n = self.coefficients.shape[1] // self.components
+        own = self.coefficients.reshape(-1, self.components, n)[:, :, torch.from_numpy(atom).to(self.coefficients.device)]
+        bits = torch.einsum("mf,fcm->mc", self.features(points), own)
+        logs = torch.logsumexp(bits * math.log(2), 1).cpu().numpy()
+        return np.logaddexp(math.log1p(-SUPPORT) + log_own, math.log(SUPPORT) + logs)
 
     def log_ratios(self, points: np.ndarray, atom: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """ln( (1 - lam) q_i(t) / sum_j w_j q_j(t) + lam ) of each point for its own atom i, under every law.

@@ -132,7 +132,7 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
         return ends
     decoder: GaussianDecoder | None = None
     if n_passes >= LEAST_PASSES:
-        moments = Moments(layer.atoms.n, layer.atoms.d)
+        moments = Moments(layer.atoms.n, layer.atoms.d, n_passes)
         moments.add(np.arange(layer.atoms.n), layer.atoms.centres)
         decoder = gaussian_decoders(moments, layer.device)[0]
 

@@ -22,8 +22,8 @@ class LayerInformation:
     Attributes:
         upper: at least I(X; T_l) in expectation.
         lower: at most I(X; T_l) in expectation. None where nothing but 0 is known to lie below.
-        lower_form: which lower end that is: "exact", "split", "gaussian", "gaussian_2", "gaussian_4", "held_out" or
-            "smoothed", see `layer_information`; None without one.
+        lower_form: which lower end that is: "exact", "split", "gaussian", "gaussian_2" to "gaussian_16",
+            "held_out" or "smoothed", see `layer_information`; None without one.
         label_upper, label_lower: I(T_l; Y) likewise. None without `labels`.
         plug_in: I_SP, the information of the channel made of `passes`, at least I(X; T_l) in expectation.
         bracket: lower - WIDTH stderr and upper + WIDTH stderr, WIDTH = 3, within 0 and H(X), and of a deterministic

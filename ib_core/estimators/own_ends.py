@@ -26,7 +26,7 @@ from ib_core.sampling.draws import Chosen, Draws
 from ib_core.sampling.until import Sampled, Sampler
 
 ENOUGH = 0.25  # of a variance that a control may leave if its means are to stand for draws of every atom
-FITTED = 256  # own passes of an atom that the moments of Gaussian decoders come from
+FITTED = 2048  # own passes of an atom, at most, that the moments of Gaussian decoders come from
 
 
 class _Plan(NamedTuple):
@@ -37,6 +37,7 @@ class _Plan(NamedTuple):
         offsets: (N,) the first own pass of each atom that they may lie around.
         forms: (K,) of the lower end.
         decoders: those that some law takes.
+        support: Gaussians beside the own passes in the lower end, None where these are few.
         width: by which the error of the chosen form is widened.
         control: None where the coarse mixture tells too little.
         pilot: what its points said.
@@ -47,6 +48,7 @@ class _Plan(NamedTuple):
     offsets: np.ndarray
     forms: np.ndarray
     decoders: list[GaussianDecoder]
+    support: GaussianDecoder | None
     width: float
     control: Control | None
     pilot: Pilot
@@ -76,20 +78,26 @@ def _planned(layer: Layer, own: OwnPasses) -> _Plan:
     drawn = Round([pilot_draws(layer, pooled_counts)], offsets, False)
     decoders = _meet(layer, own, drawn, coarse)
     width = choice_width(1 + len(decoders))
+    support = decoders[-1] if decoders else None
+    if support is not None:
+        drawn.log_own = support.supporting(drawn.points, drawn.atom, drawn.log_own)
     pilot = piloted(layer, drawn, decoders)
     forms = choose(pilot, decoders)
     decoders = [decoder for decoder in decoders if (forms == decoder.name).any()]
-    control = None if coarse is None else fitted_control(layer, coarse, pilot, forms)
-    return _Plan(own_counts, pooled_counts, offsets, forms, decoders, width, control, pilot)
+    control = None if coarse is None else fitted_control(layer, coarse, support, pilot, forms)
+    return _Plan(own_counts, pooled_counts, offsets, forms, decoders, support, width, control, pilot)
 
 
 def _meet(layer: Layer, own: OwnPasses, drawn: Round, coarse: CoarseDraws | None) -> list[GaussianDecoder]:
-    """Hold the pilot's points against all own passes; the decoders that have these passes' moments."""
-    moments = Moments(layer.atoms.n, layer.atoms.d)
+    """Hold the pilot's points against all own passes; the decoders that have these passes' moments.
+
+    They know nothing of those that coarse draws lie around.
+    """
+    fitted = min(own.n_passes - (0 if coarse is None else coarse.each), FITTED)
+    moments = Moments(layer.atoms.n, layer.atoms.d, fitted)
     drawn.place(layer)
     for part, atoms, signals, heavy in met(layer, own):
-        # Draws of heavy atoms may lie around some of the passes that they have like all others.
-        moments.add(atoms, signals if heavy else signals[:, :FITTED])
+        moments.add(atoms, signals[:, : -coarse.each_heavy or None] if heavy and coarse is not None else signals[:, :fitted])
         drawn.meet(part, signals)
         if coarse is not None and not heavy:
             coarse.meet(atoms, signals, part.start)
@@ -136,6 +144,8 @@ def _draw(layer: Layer, own: OwnPasses, plan: _Plan, above: Sampler, below: Samp
         for sampler, drawn in rounds:
             for piece, block in zip(drawn.pieces(), drawn.chosen, strict=True):
                 points, log_own = drawn.points[piece], drawn.log_own[piece]
+                if sampler is below and plan.support is not None:
+                    log_own = plan.support.supporting(points, block.atom, log_own)
                 values = _variables(layer, plan, sampler is above, points, block.atom, log_own)
                 sampler.add(values, draws_controls(layer, sampler.draws, block, drawn.centres[piece]))
 

@@ -5,9 +5,9 @@ over all atoms, which is dear, takes B; points of atom i are held against A_i be
 
 * Upper end, t from A_i: E ln A_i(t) / (w_i A_i(t) + sum_{j != i} w_j B_j(t)) >= D(p_i || p) for every atom.
 * Lower end "split", t from B_i: E ln A_i(t) / sum_j w_j B_j(t), at most I in the sum over atoms. Close where atoms
-  overlap.
+  overlap. A_i here has a share of .03 of Gaussians with its moments, so that no point is beyond all passes.
 * Lower end "gaussian", t from B_i: ln q_i(t) / sum_j w_j q_j(t) for Gaussians q_j with the moments of A_j, or for
-  mixtures of two or four, "gaussian_2" and "gaussian_4". Close where S_l given X is nearly Gaussian.
+  mixtures of 2, 4, 8 or 16, "gaussian_2" and so on. Close where S_l given X is nearly Gaussian.
 
 Which of the lower ends is published is chosen for each law on draws that are then thrown away. Without `own` the upper
 end is the plug-in of the stored passes, and the lower one comes from `fresh` passes: "held_out", the densities B_j as a

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
+from scipy.special import logsumexp, xlogy
 from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 from test_coverage import families, gaussian, neuron_chain
@@ -98,13 +98,13 @@ def halves(passes):
     return np.split(ordered, 2, axis=1)
 
 
-@pytest.mark.parametrize(("d", "components"), [(2, 1), (2, 2), (2, 4), (20, 1)])
+@pytest.mark.parametrize(("d", "components"), [(2, 1), (2, 2), (2, 4), (2, 16), (20, 1)])
 def test_a_gaussian_decoder_is_that_of_the_moments_of_its_passes(d, components):
     # Each covariance is drawn towards the mean one, which counts as d + 2 passes; wide layers keep variances only.
-    rng, n, size, weights = np.random.default_rng(d), 5, 60, np.array([0.3, 0.3, 0.2, 0.1, 0.1])
+    rng, n, size, weights = np.random.default_rng(d), 5, 640 if components > 4 else 60, np.array([0.3, 0.3, 0.2, 0.1, 0.1])
     axis_scales = np.linspace(0.3, 2, d) * rng.uniform(0.5, 2, (n, 1))
     passes = rng.normal(size=(n, 1, d)) + rng.normal(size=(n, size, d)) * axis_scales[:, None]
-    moments = Moments(n, d)
+    moments = Moments(n, d, size)
     for atoms in (np.arange(3), np.arange(3, 5)):
         moments.add(atoms, passes[atoms])
     decoder = next(each for each in gaussian_decoders(moments) if each.components == components)
@@ -189,8 +189,8 @@ def test_a_control_is_used_from_a_correlation_of_seven_tenths_on(correlation, us
     logs = Logs(np.zeros(len(atom)), places - value, None)
     drawn = SimpleNamespace(points=None, atom=atom, log_own=logs.own)
     pilot = Pilot(drawn, logs, {"split": value + places}, laws[atom] / m)
-    coarse = SimpleNamespace(mixture=lambda: None, means=lambda mixture: None)
-    found = fitted_control(SimpleNamespace(laws=laws), coarse, pilot, np.array(["split"], object))
+    coarse = SimpleNamespace(mixture=lambda: None, means=lambda mixture, support: None)
+    found = fitted_control(SimpleNamespace(laws=laws), coarse, None, pilot, np.array(["split"], object))
     if used:
         assert found.above[0] == pytest.approx(1.5) and found.below[0] == pytest.approx(1.5)
     else:
@@ -232,7 +232,7 @@ def test_errors_count_the_pooled_passes_of_other_atoms():
         assert values.std() == pytest.approx(expected, rel=0.5) and values.std() < 1.2 * errors.mean()
 
 
-@pytest.mark.parametrize("form", ["split", "gaussian", "gaussian_2", "gaussian_4"])
+@pytest.mark.parametrize("form", ["split", "gaussian", "gaussian_2", "gaussian_4", "gaussian_8"])
 def test_every_form_of_a_lower_end_is_one(form, monkeypatch):
     # Of three pooled passes the plug-in lies far above; no form may know the points that it is averaged over.
     monkeypatch.setattr(
@@ -249,6 +249,37 @@ def test_every_form_of_a_lower_end_is_one(form, monkeypatch):
         ends.append((found.lower.value, found.plug_in.value))
     (lower, plug_in), errors = np.mean(ends, axis=0), np.std(ends, axis=0, ddof=1) / math.sqrt(12)
     assert lower < truth + 4 * errors[0] < plug_in - 4 * errors[1] and lower > 0.5 * truth
+
+
+def arcs(n, spread, rng, n_passes):
+    """Passes (n, n_passes, 2) along arcs of the unit circle, which are much longer than the noise is wide."""
+    angle = np.linspace(0, math.pi, n)[:, None] + spread * rng.standard_normal((n, n_passes))
+    return np.stack([np.cos(angle), np.sin(angle)], axis=2)
+
+
+def arcs_information(n, spread, beta):
+    """By quadrature over the plane and over each angle."""
+    grid, noise = np.arange(-1 - 6 * beta, 1 + 6 * beta, beta / 2), np.linspace(-6, 6, 1001)
+    share, densities = norm.pdf(noise) / norm.pdf(noise).sum(), []
+    for middle in np.linspace(0, math.pi, n):
+        angle = middle + spread * noise
+        across, along = (norm.pdf(grid[:, None], each, beta) for each in (np.cos(angle), np.sin(angle)))
+        densities.append((across * share) @ along.T)
+    entropies = [-np.sum(xlogy(each, each)) * beta**2 / 4 for each in (np.mean(densities, axis=0), *densities)]
+    return entropies[0] - np.mean(entropies[1:])
+
+
+@pytest.mark.parametrize(("n", "spread", "beta"), [(32, 0.5, 0.02), (8, 0.6, 0.02)])
+def test_passes_far_beyond_all_others_of_their_atom_cost_the_lower_end_little(n, spread, beta):
+    # The last of two thousand passes lie many noises beyond the others, and pooled ones beyond them.
+    truth, found = arcs_information(n, spread, beta), []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        passes, own = arcs(n, spread, rng, 40), arcs(n, spread, rng, 2000)
+        found.append(layer_information(passes, beta, own=own, target_stderr=0.01, seed=seed))
+    assert all(each.bracket[0] < truth < each.bracket[1] for each in found)
+    assert np.mean([each.lower.value for each in found]) > truth - 0.15
+    assert max(each.lower.stderr for each in found) < 0.05
 
 
 def test_the_error_of_the_best_end_is_widened_for_the_choice(monkeypatch):
