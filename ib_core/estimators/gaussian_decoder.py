@@ -113,8 +113,8 @@ class GaussianDecoder(NamedTuple):
         Returns:
             (m,).
         """
-        n = self.coefficients.shape[1] // self.components
-        own = self.coefficients.reshape(-1, self.components, n)[:, :, torch.from_numpy(atom).to(self.coefficients.device)]
+        coefficients = self.coefficients.reshape(len(self.coefficients), self.components, -1)
+        own = coefficients[:, :, torch.from_numpy(atom).to(coefficients.device)]
         bits = torch.einsum("mf,fcm->mc", self.features(points), own)
         logs = torch.logsumexp(bits * math.log(2), 1).cpu().numpy()
         return np.logaddexp(math.log1p(-SUPPORT) + log_own, math.log(SUPPORT) + logs)

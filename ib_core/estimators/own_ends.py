@@ -97,7 +97,8 @@ def _meet(layer: Layer, own: OwnPasses, drawn: Round, coarse: CoarseDraws | None
     moments = Moments(layer.atoms.n, layer.atoms.d, fitted)
     drawn.place(layer)
     for part, atoms, signals, heavy in met(layer, own):
-        moments.add(atoms, signals[:, : -coarse.each_heavy or None] if heavy and coarse is not None else signals[:, :fitted])
+        drawn_around = coarse.each_heavy if heavy and coarse is not None else 0
+        moments.add(atoms, signals[:, : signals.shape[1] - drawn_around] if heavy else signals[:, :fitted])
         drawn.meet(part, signals)
         if coarse is not None and not heavy:
             coarse.meet(atoms, signals, part.start)

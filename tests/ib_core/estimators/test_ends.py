@@ -101,7 +101,8 @@ def halves(passes):
 @pytest.mark.parametrize(("d", "components"), [(2, 1), (2, 2), (2, 4), (2, 16), (20, 1)])
 def test_a_gaussian_decoder_is_that_of_the_moments_of_its_passes(d, components):
     # Each covariance is drawn towards the mean one, which counts as d + 2 passes; wide layers keep variances only.
-    rng, n, size, weights = np.random.default_rng(d), 5, 640 if components > 4 else 60, np.array([0.3, 0.3, 0.2, 0.1, 0.1])
+    rng, n, weights = np.random.default_rng(d), 5, np.array([0.3, 0.3, 0.2, 0.1, 0.1])
+    size = 640 if components > 4 else 60
     axis_scales = np.linspace(0.3, 2, d) * rng.uniform(0.5, 2, (n, 1))
     passes = rng.normal(size=(n, 1, d)) + rng.normal(size=(n, size, d)) * axis_scales[:, None]
     moments = Moments(n, d, size)
