@@ -147,12 +147,12 @@ class Layer:
         if not len(chosen) or own.n_passes < 2 * self.atoms.n_passes:
             return self
         size = self.atoms.n_passes
-        pooled, further = heavy_passes(own, self.order[chosen], -(-n_passes // size) * size, self.atoms.n, self.atoms.d)
+        xp, count = self.atoms.xp, -(-n_passes // size) * size
+        pooled, further = heavy_passes(own, self.order[chosen], count, self.atoms.n, self.atoms.d, xp)
         pooled = pooled[:, : pooled.shape[1] // size * size]
         place = np.full(self.atoms.n, -1)
         place[chosen] = np.arange(len(chosen))
-        xp = self.atoms.xp
-        heavy = Heavy(place, xp.asarray(self.atoms.scaled(pooled)), xp.asarray(self.atoms.scaled(further)))
+        heavy = Heavy(place, self.atoms.scaled(pooled), self.atoms.scaled(further))
         return replace(self, heavy=heavy, pool=self._pool(heavy))
 
     def _pool(self, heavy: Heavy) -> Pool:

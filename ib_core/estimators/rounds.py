@@ -33,8 +33,8 @@ def met(layer: Layer, own: OwnPasses) -> Iterator[Met]:
     """All own passes, made anew and forgotten block by block; those of heavy atoms last."""
     atoms, heavy, xp = layer.atoms, layer.heavy, layer.atoms.xp
     place = np.argsort(layer.order)  # where each of the caller's atoms stands
-    for part, given in blocks(own, atoms.n, atoms.d):
-        yield Met(part, place[part], xp.asarray(atoms.scaled(given)), False)
+    for part, given in blocks(own, atoms.n, atoms.d, xp=xp):
+        yield Met(part, place[part], atoms.scaled(given), False)
     if heavy is not None:
         part = slice(atoms.n, atoms.n + len(heavy.own))
         yield Met(part, np.flatnonzero(heavy.place >= 0), heavy.own, True)

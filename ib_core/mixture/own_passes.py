@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from ib_core.checks import finite_array
 from ib_core.mixture.atoms import EXACT_BYTES
@@ -47,19 +48,34 @@ def own_passes(given: Any, n: int, d: int) -> OwnPasses:
     return OwnPasses(shape[1], lambda first, last: given[first:last])
 
 
-def blocks(own: OwnPasses, n: int, d: int, *, of: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
-    """The atoms of each block, or of those with some atoms, and their signals (atoms, n_own, d) in float64."""
+def blocks(
+    own: OwnPasses, n: int, d: int, *, of: np.ndarray | None = None, xp: Any = np
+) -> Iterator[tuple[slice, Any]]:
+    """The atoms of each block, or of those with some atoms, and their signals (atoms, n_own, d) in float64.
+
+    They are on the host, or where `xp` has its arrays.
+    """
     for first in range(0, n, own.size):
         if of is not None and not ((of >= first) & (of < first + own.size)).any():
             continue
         part = slice(first, min(first + own.size, n))
-        signals = finite_array(own.of(part.start, part.stop), "own", "(N, n_own, d)")
+        signals = _finite(own.of(part.start, part.stop), xp)
         wanted = (part.stop - first, own.n_passes, d)
-        if signals.shape != wanted:
+        if tuple(signals.shape) != wanted:
             raise ValueError(
-                f"own must give signals of shape {wanted} for atoms {first} to {part.stop}, got {signals.shape}"
+                f"own must give signals of shape {wanted} for atoms {first} to {part.stop}, got {tuple(signals.shape)}"
             )
         yield part, signals
+
+
+def _finite(signals: Any, xp: Any) -> Any:
+    """Signals (N, n, d) in float64, on the host or, where they are there already, on the device."""
+    if xp is np or not isinstance(signals, torch.Tensor) or signals.ndim != 3:
+        return xp.asarray(finite_array(signals, "own", "(N, n_own, d)"))
+    signals = xp.asarray(signals)
+    if not bool(torch.isfinite(signals).all()):
+        finite_array(signals, "own", "(N, n_own, d)")  # which says what is wrong
+    return signals
 
 
 def kept(own: OwnPasses, n: int, d: int) -> OwnPasses:
@@ -76,17 +92,17 @@ def kept(own: OwnPasses, n: int, d: int) -> OwnPasses:
     return own._replace(of=of)
 
 
-def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: int) -> list[np.ndarray]:
+def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: int, xp: Any = np) -> list[Any]:
     """Two independent families (h, passes, d) for a few of the n atoms, as many as asked for where they can be made."""
     if own.heavy is not None:
-        families = [finite_array(own.heavy(atoms, n_passes, family), "own", "(N, n_own, d)") for family in (0, 1)]
+        families = [_finite(own.heavy(atoms, n_passes, family), xp) for family in (0, 1)]
         wanted = (len(atoms), n_passes, d)
         for signals in families:
-            if signals.shape != wanted:
-                raise ValueError(f"own must give signals of shape {wanted} for heavy atoms, got {signals.shape}")
+            if tuple(signals.shape) != wanted:
+                raise ValueError(f"own must give signals of shape {wanted} for heavy atoms, got {tuple(signals.shape)}")
         return families
-    half, found = own.n_passes // 2, np.empty((len(atoms), own.n_passes, d))
-    for part, signals in blocks(own, n, d, of=atoms):
+    half, found = own.n_passes // 2, xp.empty((len(atoms), own.n_passes, d))
+    for part, signals in blocks(own, n, d, of=atoms, xp=xp):
         here = (atoms >= part.start) & (atoms < part.stop)
         found[here] = signals[atoms[here] - part.start]
     return [found[:, :half], found[:, half : 2 * half]]

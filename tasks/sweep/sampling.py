@@ -49,7 +49,9 @@ class Sampling:
     def own(self, activations: Activations, layer: int, atoms: np.ndarray, purpose: str) -> OwnPasses | None:
         """Further passes up to a layer, independent of those of every other purpose; none where it is deterministic."""
         network, wide = checkpoint(activations.network, activations.epoch), activations.is_wide(layer)
-        return further_passes(network, layer, atoms, self.own_passes, activations.network.seed, purpose, wide)
+        return further_passes(
+            network, layer, atoms, self.own_passes, activations.network.seed, purpose, wide, self.device
+        )
 
     def own_passes_of(self, activations: Activations, layer: int) -> int:
         """How many further passes of each atom a layer has: projections of wide ones need few."""

@@ -7,7 +7,18 @@ import pytest
 import torch
 from scipy.stats import kstest, norm
 
-from ib_core.arrays import TorchNumpy, _philox, argsort, arrays_of, copied, host, namespace, normals, resident, sums_from
+from ib_core.arrays import (
+    TorchNumpy,
+    _philox,
+    argsort,
+    arrays_of,
+    copied,
+    host,
+    namespace,
+    normals,
+    resident,
+    sums_from,
+)
 
 XP = TorchNumpy(torch.device("cpu"))
 RNG = np.random.default_rng(0)
@@ -53,7 +64,9 @@ def test_algebra_is_numpys():
         XP.linalg.inv(XP.zeros((2, 2)))
     kth = 3
     for array in (A, B):
-        parts = [np.sort(host(each), axis=1) for each in np.split(host(XP.argpartition(XP.asarray(array), kth, 1)), [kth], 1)]
+        parts = [
+            np.sort(host(each), axis=1) for each in np.split(host(XP.argpartition(XP.asarray(array), kth, 1)), [kth], 1)
+        ]
         theirs = [np.sort(each, axis=1) for each in np.split(np.argpartition(array, kth, axis=1), [kth], axis=1)]
         assert all((ours == other).all() for ours, other in zip(parts, theirs, strict=True))
 
