@@ -10,7 +10,9 @@ that are used here, with numpy's arguments.
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,24 @@ WORDS = 2**22  # random words of one step
 PHILOX = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 MASK = 0xFFFFFFFF
+
+
+_share: ContextVar[float] = ContextVar("share of the tiles of a device", default=1.0)
+
+
+@contextmanager
+def smaller_tiles(share: float) -> Iterator[None]:
+    """Within it, tiles on a device hold this share of what they else would."""
+    token = _share.set(share)
+    try:
+        yield
+    finally:
+        _share.reset(token)
+
+
+def tile(numbers: int) -> int:
+    """How many of the numbers of a tile on a device are held at a time."""
+    return max(1, int(numbers * _share.get()))
 
 
 def resident(device: str | None) -> bool:

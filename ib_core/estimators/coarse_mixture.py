@@ -8,7 +8,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from ib_core.arrays import namespace
+from ib_core.arrays import namespace, tile
 
 WIDEST = 16  # layers up to which there is one; in wider ones covariances cost more than they tell
 GAUSSIANS, FEWEST = 256, 8  # of all groups together, and of each
@@ -72,16 +72,16 @@ class CoarseMixture(NamedTuple):
             member[k, part] = 1.0
         totals = xp.empty((len(points), laws.shape[1]))
         parts = None if group is None else torch.empty_like(totals)
-        rows = max(ROWS, DEVICE_NUMBERS // laws.shape[0])
+        rows = max(ROWS, tile(DEVICE_NUMBERS) // laws.shape[0])
         for first in range(0, len(points), rows):
-            tile = slice(first, first + rows)
-            bits = _features(points[tile] - centre) @ coefficients
+            part = slice(first, first + rows)
+            bits = _features(points[part] - centre) @ coefficients
             largest = bits.amax(1, keepdim=True)
             powers = (bits - largest).clamp_(min=LEAST_BITS).exp2_()
             offset = largest.double() * math.log(2)
-            totals[tile] = torch.log((powers @ laws).double()) + offset
+            totals[part] = torch.log((powers @ laws).double()) + offset
             if parts is not None and group is not None:
-                parts[tile] = torch.log(((powers * member[group[tile]]) @ laws).double()) + offset
+                parts[part] = torch.log(((powers * member[group[part]]) @ laws).double()) + offset
         return torch.fmax(totals, least), None if parts is None else torch.fmax(parts, least)
 
 

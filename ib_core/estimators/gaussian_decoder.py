@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ib_core.arrays import host, namespace
+from ib_core.arrays import host, namespace, tile
 
 FULL_WIDTH = 16  # widest layer whose covariances are kept whole; wider ones keep variances along common axes
 COMPONENTS = (1, 2, 4, 8, 16)  # Gaussians of an atom that are tried where covariances are whole
@@ -148,18 +148,18 @@ class GaussianDecoder(NamedTuple):
         features, ratios = self.features(points), xp.empty((len(points), weights.shape[1]))
         if xp.square(points).sum(1).max() <= FLOAT32_REACH:
             features, coefficients = features.float(), coefficients.float()
-        rows = ROWS if coefficients.device.type == "cpu" else max(ROWS, DEVICE_NUMBERS // coefficients.shape[1])
+        rows = ROWS if coefficients.device.type == "cpu" else max(ROWS, tile(DEVICE_NUMBERS) // coefficients.shape[1])
         for first in range(0, len(points), rows):
-            tile = slice(first, first + rows)
-            bits = features[tile] @ coefficients
+            part = slice(first, first + rows)
+            bits = features[part] @ coefficients
             # float32 is enough for any decoder; below 2^-100 of the largest, powers are slow and count for nothing.
             powers = (bits - bits.amax(1, keepdim=True)).float().clamp_(min=LEAST_BITS).exp2_()
             if self.components > 1:
                 powers = powers.reshape(len(powers), self.components, -1).sum(1)
-            own = powers[torch.arange(len(powers), device=powers.device), own_atom[tile]]
+            own = powers[torch.arange(len(powers), device=powers.device), own_atom[part]]
             found = own[:, None].double() / (powers @ laws).double()
             share = found if isinstance(points, Tensor) else host(found)
-            ratios[tile] = xp.log((1 - LAMBDA) * xp.where(xp.isfinite(share), share, 0.0) + LAMBDA)
+            ratios[part] = xp.log((1 - LAMBDA) * xp.where(xp.isfinite(share), share, 0.0) + LAMBDA)
         return ratios
 
 

@@ -67,7 +67,6 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
         sweep=config.name,
         # Where the work runs changes no number.
         config=config.model_dump(exclude={"resources"}),
-        device="cuda" if config.resources.gpus else "cpu",
         rule=_rule(config, found),
         shifts=tuple(Shifts(shift.family, tuple(shift.sizes), shift.metric) for shift in config.shifts),
         laws=laws,
