@@ -203,10 +203,10 @@ def test_passes_made_on_a_device_stay_there_and_are_of_the_networks_law(device):
 
 def test_passes_on_a_device_do_not_depend_on_how_many_atoms_there_are(device):
     net = network()
-    own = own_signals(net, LAW.atoms[:700], 3, 5, seed=5, device=device)
-    alone = own_signals(net, LAW.atoms[:520], 3, 5, seed=5, device=device)
+    own = own_signals(net, LAW.atoms[:700], 2, 5, seed=5, device=device)
+    alone = own_signals(net, LAW.atoms[:520], 2, 5, seed=5, device=device)
     assert torch.equal(own.of(0, 512), alone.of(0, 512)) and torch.equal(own.of(512, 520), alone.of(512, 520))
-    other = own_signals(net, LAW.atoms[:520], 3, 5, seed=5, purpose="measured", device=device)
+    other = own_signals(net, LAW.atoms[:520], 2, 5, seed=5, purpose="measured", device=device)
     assert not torch.equal(other.of(0, 512), alone.of(0, 512))
 
 
