@@ -86,10 +86,16 @@ def further_passes(
 
 
 def passes_by_block(
-    network: NoisyNetwork, layer: int, atoms: np.ndarray, n_passes: int, seed: int, purpose: str
+    network: NoisyNetwork,
+    layer: int,
+    atoms: np.ndarray,
+    n_passes: int,
+    seed: int,
+    purpose: str,
+    device: str | None = None,
 ) -> SignalBlocks:
     """Passes of some atoms up to a layer, propagated anew whenever a block of them is asked for."""
-    made = own_signals(network, atoms, layer, n_passes, seed, purpose)
+    made = own_signals(network, atoms, layer, n_passes, seed, purpose, device)
     return SignalBlocks((len(atoms), n_passes, network.widths[layer - 1]), made.of, made.size)
 
 

@@ -95,6 +95,11 @@ class NoisyNetwork:
         there.places = taps(there.module, self.names)
         return there
 
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return as_inputs(self.module, torch.empty(0)).device
+
     @cached_property
     def cuts(self) -> tuple[bool, ...]:
         """Whether all that is behind a layer depends on the input through this layer's T_l alone, see `cuts`."""

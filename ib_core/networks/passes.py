@@ -60,7 +60,9 @@ def block_of(n_passes: int, widths: Sequence[int]) -> int:
     return min(max(NOISE_BYTES // (4 * n_passes * max(widths)), 1), ATOM_BLOCK)
 
 
-def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str) -> Passes:
+def noisy_passes(
+    network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str, device: str | None = None
+) -> Passes:
     """Propagate every atom `n_passes` times with independent noise.
 
     The noise of an atom depends on (seed, purpose, layer, block of atoms) alone, so laws that move the atoms meet the
@@ -72,6 +74,7 @@ def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: 
         n_passes: noisy passes per atom.
         seed: key of the noise streams.
         purpose: names the family of passes: "stored" and "fresh" are independent.
+        device: where they are propagated, with noise of its own; None is the CPU. They come back from there.
 
     Example:
         >>> from ib_core.networks.architecture import Spec
@@ -83,7 +86,7 @@ def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: 
         [(12, 1, 4), (12, 5, 3)]
     """
     n, found = len(atoms), None
-    for first, signals, logits in pass_blocks(network, atoms, n_passes, seed, purpose):
+    for first, signals, logits in pass_blocks(network, atoms, n_passes, seed, purpose, device):
         if found is None:
             found = Passes(
                 [np.empty((n, *part.shape[1:]), np.float32) for part in signals],
@@ -97,17 +100,19 @@ def noisy_passes(network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: 
 
 
 def pass_blocks(
-    network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str
+    network: NoisyNetwork, atoms: np.ndarray, n_passes: int, seed: int, purpose: str, device: str | None = None
 ) -> Iterator[PassBlock]:
     """The same passes block by block, so that they are never held together.
 
     Args:
-        network, atoms, n_passes, seed, purpose: as of `noisy_passes`.
+        network, atoms, n_passes, seed, purpose, device: as of `noisy_passes`.
     """
-    size = atom_block(network, n_passes)
+    size, xp = atom_block(network, n_passes), arrays_of(device)
+    if device is not None and xp is not np:
+        network = network.on(device)
     for first in range(0, len(atoms), size):
         part = atoms[first : first + size]
-        yield PassBlock(first, *_propagate(network, part, n_passes, seed, purpose, first // size, size))
+        yield PassBlock(first, *_propagate(network, part, n_passes, seed, purpose, first // size, size, xp=xp))
 
 
 def own_signals(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-CPU = "cpu"
+CPU, CARD = "cpu", "cuda"
 _used: ContextVar[set[str] | None] = ContextVar("the devices that a unit has computed on", default=None)
 
 
@@ -19,10 +19,12 @@ def device_here(planned: str | None) -> str | None:
         return None
     import torch
 
-    found = torch.device(planned).type == "cuda" and torch.cuda.is_available()
+    on_cuda = torch.device(planned).type == "cuda"
+    found = not on_cuda or torch.cuda.is_available()
     used = _used.get()
     if used is not None:
-        used.add(torch.cuda.get_device_name() if found else f"{CPU}, for want of a card")
+        name = torch.cuda.get_device_name() if on_cuda and found else planned
+        used.add(name if found else f"{CPU}, for want of a card")
     return planned if found else None
 
 
