@@ -11,6 +11,7 @@ import torch
 from ib_core.arrays import arrays_of, namespace
 from ib_core.mixture.kernels.groups import Groups, OwnAtom, Trial
 from ib_core.mixture.kernels.torch_kernel import EXACT_BYTES, TorchKernel, log_kernel
+from ib_core.mixture.resident import ResidentSums
 
 
 class Kernel(Protocol):
@@ -66,6 +67,11 @@ class Atoms:
     def there(self) -> Any:
         """The centres on the device, where there is one."""
         return self.xp.asarray(self.centres)
+
+    @cached_property
+    def resident(self) -> ResidentSums:
+        """Sums over the centres on the device."""
+        return ResidentSums(self.there)
 
     @cached_property
     def kernel(self) -> Kernel:

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ib_core.arrays import tile
 from ib_core.checks import finite_array
 from ib_core.mixture.atoms import EXACT_BYTES
 
+DEVICE_NUMBERS = 2**26  # differences of one tile on a device
 KEPT_BYTES = 2**26  # in float32, up to which passes are not made again
 
 
@@ -108,9 +110,7 @@ def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: in
     return [found[:, :half], found[:, half : 2 * half]]
 
 
-def log_mixture(
-    points: np.ndarray, row: np.ndarray, centres: np.ndarray, without: np.ndarray | None = None
-) -> np.ndarray:
+def log_mixture(points: Any, row: Any, centres: Any, without: Any = None) -> Any:
     """ln (1/n) sum_k exp(-|t - s_k|^2 / 2) of each point for the centres of its own atom, within 1e-6 nats.
 
     Args:
@@ -122,6 +122,8 @@ def log_mixture(
     Returns:
         (m,).
     """
+    if isinstance(points, torch.Tensor):
+        return _log_mixture_there(points, row, centres, without)
     logs, count = np.empty(len(points)), centres.shape[1] - (without is not None)
     if without is None:
         without = np.full(len(points), -1)
@@ -139,4 +141,20 @@ def log_mixture(
             logs[tile] = np.log(np.exp(least[:, None] - squares).sum(1)) - least
     else:
         own_logs(np.ascontiguousarray(points), row, np.ascontiguousarray(centres.swapaxes(1, 2)), without, logs)
+    return logs - np.log(count)
+
+
+def _log_mixture_there(
+    points: torch.Tensor, row: torch.Tensor, centres: torch.Tensor, without: torch.Tensor | None
+) -> torch.Tensor:
+    """The same on a device, from float64 differences."""
+    count = centres.shape[1] - (without is not None)
+    logs = torch.empty(len(points), dtype=points.dtype, device=points.device)
+    rows = max(1, tile(DEVICE_NUMBERS) // centres[0].numel())
+    for first in range(0, len(points), rows):
+        some = slice(first, first + rows)
+        squares = (centres[row[some]] - points[some, None]).square_().sum(2).div_(-2)
+        if without is not None:
+            squares.scatter_(1, without[some, None], -torch.inf)
+        logs[some] = torch.logsumexp(squares, 1)
     return logs - np.log(count)
