@@ -1,5 +1,6 @@
 """The tables of a sweep, arranged as its figures and its report look at them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -117,6 +118,10 @@ class Arranged:
         """The last epoch of each network."""
         return self.tables.information.groupby("network")["epoch"].max()
 
+    def followed(self, cases: Iterable[Case]) -> bool:
+        """Whether any network of these was measured at several epochs."""
+        return any(case.of(self.information)["epoch"].nunique() > 1 for case in cases)
+
     @cached_property
     def epoch(self) -> str:
         """The last epoch, in words where networks differ in it."""
@@ -218,8 +223,9 @@ class Arranged:
     @cached_property
     def audit(self) -> pd.DataFrame:
         """Each deviation at the final epoch and sizes above 0 with its smallest valid bound: theorem, bound, cap,
-        vacuous, how many theorems there are and say nothing, and tightness = measured / bound; NaN where none is valid,
-        and where it is `unresolved`: the bracket reaches so far that its middle lies beyond the bound.
+        vacuous, how many theorems there are and say nothing, `held`, the change in the channel that the bound speaks
+        of, and tightness = held / bound; NaN where none is valid, and where it is `unresolved`: the bracket reaches so
+        far that its middle lies beyond the bound.
         """
         bounds = self.tables.bounds
         bounds = self.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
@@ -229,14 +235,15 @@ class Arranged:
             broken=("holds", lambda judged: len(violated(judged.to_frame()))),
         )
         valid = bounds[bounds["holds"].eq(True)].sort_values([*ESTIMATE, "bound", "theorem"]).drop_duplicates(ESTIMATE)
-        table = counts.merge(valid[[*ESTIMATE, "theorem", "bound", "cap", "vacuous"]], on=ESTIMATE, how="left")
+        valid = valid.rename(columns={"measured": "held"})[[*ESTIMATE, "theorem", "bound", "held", "cap", "vacuous"]]
+        table = counts.merge(valid, on=ESTIMATE, how="left")
         table["vacuous"] = table["vacuous"].fillna(True).astype(bool)
         change = self.deviation[[*ESTIMATE, "middle", "stderr", "lower", "upper"]]
         change = change.assign(measured=change["middle"].abs(), clear=(change["lower"] > 0) | (change["upper"] < 0))
         change = change.rename(columns={"stderr": "measured_stderr"})
         table = table.merge(change[[*ESTIMATE, "measured", "measured_stderr", "clear"]], on=ESTIMATE)
-        unresolved = table["measured"] > table["bound"]
-        return table.assign(unresolved=unresolved, tightness=(table["measured"] / table["bound"]).where(~unresolved))
+        unresolved = table["held"] > table["bound"]
+        return table.assign(unresolved=unresolved, tightness=(table["held"] / table["bound"]).where(~unresolved))
 
     @cached_property
     def violated(self) -> pd.DataFrame:

@@ -86,7 +86,7 @@ def _tightness_words(arranged: Arranged, audit: pd.DataFrame) -> Iterator[str]:
     yield (
         f"{count(len(clear), 'clear change has', 'clear changes have')} a bound that is not vacuous. The median of "
         f"the tightness is {percent(clear['tightness'].median())}, the largest {percent(most['tightness'])}: "
-        f"{number(most['measured'])} of {number(most['bound'])} nats by “{named(most['theorem']).label}”, "
+        f"{number(most['held'])} of {number(most['bound'])} nats by “{named(most['theorem']).label}”, "
         f"layer {most['layer']} under {at_size(most['shift'], most['size'], most['metric'])}."
     )
     parts = []

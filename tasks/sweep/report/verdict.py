@@ -134,8 +134,7 @@ class Verdict:
     @property
     def followed(self) -> bool:
         """Whether any network was measured at several epochs."""
-        table = self.arranged.information
-        return bool((table.groupby("network")["epoch"].nunique() > 1).any())
+        return self.arranged.followed(self.arranged.cases)
 
     @cached_property
     def _full(self) -> dict[str, tuple[list[int], list[int], list[int]]]:

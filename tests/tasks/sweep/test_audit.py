@@ -58,16 +58,29 @@ def test_tightness_is_the_measured_change_over_the_smallest_bound_that_holds(tab
     assert "Violated, with the whole bracket beyond the bound: 1." in said(replace(tables, bounds=bounds))
 
 
+def test_a_bound_on_the_stored_passes_is_held_against_their_change(tables):
+    bounds = tables.bounds.copy()
+    here = bounds["theorem"] == "wasserstein_coupled"
+    bounds.loc[here, ["bound", "measured", "vacuous"]] = [0.05, 0.04, False]
+    audit = Arranged(replace(tables, bounds=bounds)).audit
+    moved = audit[audit["theorem"] == "wasserstein_coupled"]
+    assert len(moved) and moved["tightness"].tolist() == pytest.approx([0.8] * len(moved))
+
+
 def test_a_bracket_too_wide_for_its_bound_has_no_tightness(tables):
     information = tables.information.copy()
     wide = (information["quantity"] == "dI_X_T") & (information["shift"] == "contamination")
     information.loc[wide, "lower"] -= 100.0
-    found = Arranged(replace(tables, information=information)).audit
+    bounds = tables.bounds.copy()
+    bounds.loc[bounds["shift"] == "contamination", ["measured", "measured_stderr"]] = 50.0, 100.0 / 6
+    found = Arranged(replace(tables, information=information, bounds=bounds)).audit
     here = found[found["shift"] == "contamination"]
     assert here["unresolved"].all() and here["tightness"].isna().all()
     others = found[found["shift"] != "contamination"]
     assert not others["unresolved"].any() and (others["tightness"].dropna() <= 1).all()
-    assert "the middle of the bracket exceeds the bound" in said(replace(tables, information=information))
+    assert "the middle of the bracket exceeds the bound" in said(
+        replace(tables, information=information, bounds=bounds)
+    )
 
 
 def test_a_change_is_held_against_the_extreme_in_its_own_direction(tables):
