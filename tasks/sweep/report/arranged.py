@@ -14,6 +14,7 @@ from tasks.sweep.schema import BALL, CELL, CHECKPOINT, ESTIMATE, OVER_SEEDS, PLA
 from tasks.sweep.sizes import title
 from tasks.sweep.tables import SweepTables
 
+ROUNDING = 1e-9  # nats: what is less is an error of floating-point numbers
 WIDEST = 4  # families side by side in one figure
 MOST_ROWS = 4  # networks and parts of the data in one figure, one below the other
 
@@ -210,7 +211,10 @@ class Arranged:
 
     @cached_property
     def deviation(self) -> pd.DataFrame:
-        return self.brackets("dI_X_T")
+        """The changes; a bracket that rounding alone keeps from 0 has an end there, where no draw adds an error."""
+        table = self.brackets("dI_X_T")
+        ends = ["lower", "upper", "middle"]
+        return table.assign(**{end: table[end].mask(table[end].abs() < ROUNDING, 0.0) for end in ends})
 
     @cached_property
     def smallest(self) -> pd.DataFrame:
@@ -288,7 +292,8 @@ class Arranged:
         clean = self.final(self.information[self.information["shift"] == "reference"])
         keys = [key for key in CELL if key != "epoch"]
         change = change.merge(clean[[*keys, "middle"]], on=keys, suffixes=("", "_clean"))
-        change["percent"] = 100 * change["middle"] / change["middle_clean"]
+        share = 100 * change["middle"] / change["middle_clean"]  # NaN: of what is none at all
+        change["percent"] = share.where(np.isfinite(share)).mask(change["middle"] == 0, 0.0)
         change["clear"] = (change["lower"] > 0) | (change["upper"] < 0)
         groups = change.groupby([key for key in OVER_SEEDS if key != "epoch"], as_index=False)
         return groups.agg(

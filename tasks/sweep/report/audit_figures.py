@@ -18,7 +18,7 @@ from tasks.page.figure_style import DOTTED, FAINT, INK, VACUOUS, WHITE
 from tasks.page.page import Picture
 from tasks.page.tables import series
 from tasks.sweep.report import shown
-from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.arranged import ROUNDING, Arranged, Case
 from tasks.sweep.schema import OVER_SEEDS, form_column
 from tasks.sweep.sizes import LABELS, METRICS, size_label, size_text, title
 
@@ -150,7 +150,7 @@ def _change_axis(axes: Axes, axis: str) -> None:
 def attribution(arranged: Arranged, case: Case) -> Figure:
     """Left: the change that clean data predict against the measured one. Right: its mass and its mixing part."""
     table = case.of(arranged.final(arranged.tables.attribution))
-    table = table[table["size"] > 0].assign(clear=(table["change_low"] > 0) | (table["change_high"] < 0))
+    table = table[table["size"] > 0].assign(clear=(table["change_low"] > ROUNDING) | (table["change_high"] < -ROUNDING))
     figure, panels = style.sheet(1, 2, 3.6, (0.75, 0), gridspec={"width_ratios": [1, 1.75]})
     left, right = panels[0]
     left.axline((0, 0), (1, 1), color=INK, lw=0.9, ls=DOTTED)

@@ -115,7 +115,8 @@ def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> N
     grid = _grid(arranged, case, family)
     style.size_axis(axes, grid, "")
     entropy = arranged.reference_of(case)["entropy"]
-    axes.set_ylim(0, min(1.06 * entropy, 1.4 * reference["middle"].max()) if len(reference) else 1.06 * entropy)
+    most = 1.4 * float(np.nan_to_num(reference["middle"].max()))
+    axes.set_ylim(0, min(1.06 * entropy, most) if most > 0 else 1.06 * entropy)
     axes.plot(style.place(grid, grid), laws["entropy"], color=INK, lw=0.9, ls=DOTTED)
     vacuous = limits.groupby("size")["vacuous"].min() >= 1
     vacuous = vacuous[vacuous[::-1].cummin()[::-1]]  # from the first of these sizes on, for every layer
@@ -269,8 +270,9 @@ def relative_deviation(arranged: Arranged, sheet: Sheet, group: Group) -> Figure
             axes.set_yticks(range(len(arranged.layers)), [f"L{layer}" for layer in arranged.layers])
             for _, cell in here.iterrows():
                 at = sizes.index(cell["size"]), arranged.layers.index(cell["layer"])
-                text = f"{cell['percent']:+.1f}".replace("-", "−").replace("−0.0", "+0.0")
-                ink = style.on(scale.to_rgba(cell["percent"]))
+                known = np.isfinite(cell["percent"])
+                text = f"{cell['percent']:+.1f}".replace("-", "−").replace("−0.0", "+0.0") if known else "–"
+                ink = style.on(scale.to_rgba(cell["percent"])) if known else INK
                 axes.text(*at, text + ("" if cell["clear"] else " ○"), ha="center", va="center", fontsize=8, color=ink)
             if row == 0:
                 axes.set_title(title(family))
