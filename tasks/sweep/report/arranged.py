@@ -229,7 +229,7 @@ class Arranged:
         """Each deviation at the final epoch and sizes above 0 with its smallest valid bound: theorem, bound, cap,
         vacuous, how many theorems there are and say nothing, `held`, the change in the channel that the bound speaks
         of, and tightness = held / bound; NaN where none is valid, and where it is `unresolved`: the bracket reaches so
-        far that its middle lies beyond the bound.
+        far that its middle lies beyond the bound; and where the bound is 0.
         """
         bounds = self.tables.bounds
         bounds = self.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
@@ -246,8 +246,9 @@ class Arranged:
         change = change.assign(measured=change["middle"].abs(), clear=(change["lower"] > 0) | (change["upper"] < 0))
         change = change.rename(columns={"stderr": "measured_stderr"})
         table = table.merge(change[[*ESTIMATE, "measured", "measured_stderr", "clear"]], on=ESTIMATE)
-        unresolved = table["held"] > table["bound"]
-        return table.assign(unresolved=unresolved, tightness=(table["held"] / table["bound"]).where(~unresolved))
+        unresolved = table["held"] > table["bound"] + ROUNDING
+        share = table["held"] / table["bound"].where(table["bound"] > 0)
+        return table.assign(unresolved=unresolved, tightness=share.where(~unresolved))
 
     @cached_property
     def violated(self) -> pd.DataFrame:

@@ -117,6 +117,7 @@ def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> N
     entropy = arranged.reference_of(case)["entropy"]
     most = 1.4 * float(np.nan_to_num(reference["middle"].max()))
     axes.set_ylim(0, min(1.06 * entropy, most) if most > 0 else 1.06 * entropy)
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))  # whose numbers are short
     axes.plot(style.place(grid, grid), laws["entropy"], color=INK, lw=0.9, ls=DOTTED)
     vacuous = limits.groupby("size")["vacuous"].min() >= 1
     vacuous = vacuous[vacuous[::-1].cummin()[::-1]]  # from the first of these sizes on, for every layer

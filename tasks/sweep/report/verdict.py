@@ -119,7 +119,8 @@ class Verdict:
         bounds = bounds[bounds["holds"].eq(True)].sort_values([*ESTIMATE, "bound", "theorem"])
         bounds = bounds.drop_duplicates(ESTIMATE)
         half = WIDTH * bounds["measured_stderr"]
-        low, high = ((bounds["measured"] + sign * half) / bounds["bound"] for sign in (-1, 1))
+        bound = bounds["bound"].where(bounds["bound"] > 0)  # of 0 there is no share
+        low, high = ((bounds["measured"] + sign * half) / bound for sign in (-1, 1))
         return bounds.assign(low=low.clip(lower=0.0), high=high.clip(upper=1.0))
 
     @cached_property
