@@ -70,7 +70,7 @@ def _tightness_panel(
         if len(sizes) <= LETTERED:
             text += f" {letters[theorem[layer, size]]}"
         axes.text(sizes.index(size), arranged.layers.index(layer), text, ha="center", va="center", fontsize=7.5,
-                  color=style.on(scale.to_rgba(max(value, LEAST))))  # fmt: skip
+                  color=style.on(scale.to_rgba(np.fmax(value, LEAST))))  # fmt: skip
     none = cells["tightness"].count().eq(0) & ~cells["vacuous"].all()  # the brackets are too wide, or the bound is 0
     for layer, size in none[none].index:
         at = sizes.index(size), arranged.layers.index(layer)
