@@ -1,6 +1,7 @@
 """The tables of a report: numbers as people read them, with their doubt."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,32 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) < 0.5 * 10**-digits:
         return f"{'<' if value > 0 else '>−'}{10**-digits:.{digits}f}"
     if abs(value) >= 100:  # four figures are enough
-        digits = max(0, 4 - len(f"{abs(value):.0f}"))
+        digits = min(digits, max(0, 4 - len(f"{abs(value):.0f}")))
     return f"{value:.{digits}f}".replace("-", "−")
+
+
+def down(value: float, figures: int = 3) -> str:
+    """A number of at least 0 that is certain from below, to so many figures: never above it.
+
+    Example:
+        >>> down(0.0587, 2), up(0.0587, 2), down(14.0, 2), up(8.3178)
+        ('0.058', '0.059', '14', '8.32')
+    """
+    return _figures(value, figures, math.floor)
+
+
+def up(value: float, figures: int = 3) -> str:
+    """The same from above: never below it."""
+    return _figures(value, figures, math.ceil)
+
+
+def _figures(value: float, figures: int, whole: Callable[[float], int]) -> str:
+    if value <= 0 or not math.isfinite(value):
+        return number(value)
+    digits = max(0, figures - 1 - math.floor(math.log10(value)))
+    scaled = value * 10**digits
+    exact = math.isclose(scaled, round(scaled), rel_tol=1e-12)
+    return f"{(round(scaled) if exact else whole(scaled)) / 10**digits:.{digits}f}"
 
 
 def series(values: Any) -> str:

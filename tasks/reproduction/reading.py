@@ -114,12 +114,33 @@ def mean(values: pd.Series, confidence: float = 0.95) -> Span:
     return Span(middle - half, middle + half)
 
 
+def over_seeds(spans: list[Span]) -> Span:
+    """All that any of them allows."""
+    return Span(min(each.low for each in spans), max(each.high for each in spans)) if spans else UNKNOWN
+
+
+def risen(rows: pd.DataFrame) -> Span:
+    """What a layer gained from its first epoch to its highest one: for each seed by itself, over all of them."""
+    return over_seeds([_highest(path) - _bracket(path.iloc[0]) for _, path in rows.groupby("seed")])
+
+
+def lost(rows: pd.DataFrame) -> Span:
+    """The same of what it lost from its highest epoch to its last one."""
+    return over_seeds([_highest(path) - _bracket(path.iloc[-1]) for _, path in rows.groupby("seed")])
+
+
+def _highest(path: pd.DataFrame) -> Span:
+    """The bracket of one seed at the epoch whose lower end is highest."""
+    return _bracket(path.loc[path["lower"].idxmax()])
+
+
+def _bracket(row: pd.Series) -> Span:
+    return Span(float(row["lower"]), float(row["upper"]))
+
+
 def peak(rows: pd.DataFrame) -> Span:
     """The bracket at the epoch whose lower end is highest, over all seeds.
 
     Its epoch is chosen by what is measured, which favours no side by more than the bracket.
     """
-    found = [path.loc[path["lower"].idxmax()] for _, path in rows.groupby("seed")]
-    if not found:
-        return UNKNOWN
-    return Span(min(float(row["lower"]) for row in found), max(float(row["upper"]) for row in found))
+    return over_seeds([_highest(path) for _, path in rows.groupby("seed")])

@@ -29,7 +29,7 @@ def claims(results: Results) -> Iterable[Claim]:
     entropy = input_entropy(found)
     first = _by_width(found, FINE).groupby("layer")["value"].min()
     yield Claim(
-        "With fine bins the deterministic network keeps all information at every epoch: its first layers stay at H(X).",
+        "With fine bins the first layers of the deterministic network stay at H(X) at every epoch.",
         SOURCE,
         f"H(X) = {number(entropy)} in layers 1 to 3 with bins of {FINE:g}",
         ", ".join(f"L{layer} at least {number(value, 2)}" for layer, value in first.items()),
@@ -50,7 +50,7 @@ def claims(results: Results) -> Iterable[Claim]:
         rows = off[off["claim"] == label]
         worst = rows.loc[rows["off"].idxmax()]
         yield Claim(
-            f"{label} is no estimate of the I(X; T) of the noisy network.",
+            f"“{label}” does not estimate the I(X; T) of the noisy network.",
             "the brackets of this sweep",
             "beyond a bracket in some layer",
             f"off by at least {number(worst['off'])} nats in layer {worst['layer']}; within the bracket in "
@@ -88,7 +88,7 @@ def plates(results: Results) -> Iterable[Plate]:
 binning = Reproduction(
     "what does binning measure?",
     "The tanh network of the reference experiment without noise, binned at several widths over the range of the "
-    "activation, beside brackets of the information of the noisy network and other estimators of it, {SOURCE}.",
+    f"activation, beside brackets of the information of the noisy network and other estimators of it, {SOURCE}.",
     ("clustering",),
     claims,
     plates,

@@ -77,14 +77,14 @@ def claims(results: Results) -> Iterable[Claim]:
         "Inputs of one class come closer to each other, relative to inputs of different classes.",
         SOURCE,
         "a smaller ratio of distances",
-        ", ".join(f"{number(a, 2)} at the peak, {number(b, 2)} at the end" for a, b in ratios),
+        "; ".join(f"{number(a, 2)} at the highest epoch, {number(b, 2)} at the end" for a, b in ratios),
         every([larger(a, b) for a, b in ratios]),
     )
     yield Claim(
-        "At the scale of the noise the layer has fewer clusters.",
+        "At the scale of the noise the layer has fewer clusters at the end than at its highest epoch.",
         SOURCE,
         "fewer",
-        ", ".join(f"{number(a, 0)} at the peak, {number(b, 0)} at the end" for a, b in counts),
+        "; ".join(f"{number(a, 0)} at the highest epoch, {number(b, 0)} at the end" for a, b in counts),
         every([larger(a, b) for a, b in counts]),
     )
 
@@ -119,7 +119,7 @@ def plates(results: Results) -> Iterable[Plate]:
 clustering = Reproduction(
     "is compression clustering?",
     "The tanh network of the reference experiment at 20 log-spaced epochs: its layers without noise, measured "
-    "at the scale of the noise, {SOURCE}.",
+    f"at the scale of the noise, {SOURCE}.",
     ("clustering",),
     claims,
     plates,

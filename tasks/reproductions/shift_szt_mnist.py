@@ -92,7 +92,7 @@ def relative_spans(found: Arranged, case: Case) -> dict[int, Span]:
 
 
 def _accuracy(found: Arranged, shown: str) -> Claim:
-    """Accuracy falls where information moves? Only said, not judged: one number for each data set."""
+    """Whether the network is less often right under the law that is hardest for it."""
     case = chosen(found)
     table = found.final(case.of(found.accuracy))
     means = table.groupby(["shift", "size"])[["value", "lower", "upper"]].mean()
@@ -107,7 +107,13 @@ def _accuracy(found: Arranged, shown: str) -> Claim:
         where = title(str(shifts["value"].idxmin()[0]))
         words = f"{before['value']:.1f} % on clean inputs, least {least['value']:.1f} % under {where}, a fall by {fall}"
         judged = fall.above(0.0)
-    return Claim(f"{shown}, {case.label}: the shifts cost accuracy.", "beside the information", "a fall", words, judged)
+    return Claim(
+        f"{shown}, {case.label}: the worst of the shifts costs accuracy.",
+        "beside the information",
+        "a fall",
+        words,
+        judged,
+    )
 
 
 def closing(results: Results) -> Figure:

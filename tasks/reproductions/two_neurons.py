@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from tasks.reproduction.figures import clean, curves_in_words, information_curves
-from tasks.reproduction.reading import at, brackets, peak, sweep
+from tasks.reproduction.reading import at, brackets, lost, peak, risen, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 
 SOURCE = "after Goldfeld et al., ICML 2019 (arXiv:1810.05728)"
@@ -14,22 +14,20 @@ def claims(results: Results) -> Iterable[Claim]:
     found = sweep(results["two-neurons"])
     for layer, name in ((1, "first"), (2, "second")):
         rows = brackets(found, layer)
-        highest, last = peak(rows), at(rows)
         yield Claim(
             f"The information of the {name} neuron rises from its value before training.",
             SOURCE,
             "a rise",
-            f"{at(rows, 0)} before training, highest {highest}",
-            (highest - at(rows, 0)).above(0.0),
+            f"{at(rows, 0)} before training, highest {peak(rows)}",
+            risen(rows).above(0.0),
         )
-        lost = highest - last
         yield Claim(
             f"Afterwards the {name} neuron loses information, though a leaky ReLU does not saturate: inputs "
             "move to its flat side, where their outputs are closer than the noise.",
             SOURCE,
             "a fall",
-            f"{lost} nats lost, last {last} of ln 8 = {math.log(8):.3f}",
-            lost.above(0.0),
+            f"{lost(rows)} nats lost, last {at(rows)} of ln 8 = {math.log(8):.3f}",
+            lost(rows).above(0.0),
         )
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from ib_core.bounds.theorems import named
 from ib_core.estimate import WIDTH
 from tasks.page.summary import listed, shortened
-from tasks.page.tables import number
+from tasks.page.tables import down, up
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.report.phases import LEAST, phases, verdict
 from tasks.sweep.schema import ESTIMATE
@@ -28,7 +28,7 @@ ROLES = {"Most robust": "least", "Most affected": "most"}
 NOTE = (
     "Layers are compared by |ΔI| / I(X; T), the change of the information under the largest size of a family over the "
     "information under the reference law, at the final epoch and in the mean over seeds. A layer is named where its "
-    "bracket lies apart from those of all others."
+    "bracket lies apart from those of all others. Ends of what lies between two numbers are rounded outwards."
 )
 CASE = ["network", "beta", "split"]
 PHASES = {
@@ -76,7 +76,7 @@ class Reaction(NamedTuple):
     @property
     def moved(self) -> bool:
         """Whether any change is clear."""
-        return bool(self.most.among)
+        return bool((self.shares["low"] > 0).any())
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,15 @@ class Verdict:
         change = change[change["size"] == change.groupby([*CASE, "shift"])["size"].transform("max")]
         keys = [*CASE, "seed", "epoch", "layer"]
         table = change.merge(self.clean[[*keys, "lower", "upper"]], on=keys, suffixes=("", "_clean"))
-        least, most = _size(table["lower"], table["upper"])
+        least = np.maximum(np.maximum(table["lower"], -table["upper"]), 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = table["lower_clean"].clip(lower=0.0), table["upper_clean"]
-            low, high = least / ends[1], most / ends[0]
             fall, rise = (table[end] / ends[0].where(outwards(table[end]), ends[1])
                           for end, outwards in (("lower", lambda x: x < 0), ("upper", lambda x: x > 0)))  # fmt: skip
+            low = (least / ends[1]).fillna(0.0)  # where there is no information, there is none to change
+        fall, rise = fall.clip(lower=-1.0).fillna(0.0), rise.fillna(0.0)  # nothing loses more than it holds
         sign = np.where(table["lower"] > 0, 1, np.where(table["upper"] < 0, -1, 0))
-        return table.assign(low=low.fillna(0.0), high=high.where(most > 0, 0.0), sign=sign, fall=fall, rise=rise)
+        return table.assign(low=low, high=np.maximum(-fall, rise), sign=sign, fall=fall, rise=rise)
 
     @cached_property
     def clean(self) -> pd.DataFrame:
@@ -118,13 +119,18 @@ class Verdict:
         bounds = bounds[bounds["holds"].eq(True)].sort_values([*ESTIMATE, "bound", "theorem"])
         bounds = bounds.drop_duplicates(ESTIMATE)
         half = WIDTH * bounds["measured_stderr"]
-        low, high = ((bounds["measured"] + sign * half) / bounds["bound"] for sign in (-1, 1))
+        bound = bounds["bound"].where(bounds["bound"] > 0)  # of 0 there is no share
+        low, high = ((bounds["measured"] + sign * half) / bound for sign in (-1, 1))
         return bounds.assign(low=low.clip(lower=0.0), high=high.clip(upper=1.0))
+
+    @cached_property
+    def _clear(self) -> pd.DataFrame:
+        return self.held[self.held["low"] > 0]
 
     @cached_property
     def _limited(self) -> pd.DataFrame:
         """The clear changes whose smallest bound says something."""
-        return self.held[~self.held["vacuous"] & (self.held["low"] > 0)]
+        return self._clear[~self._clear["vacuous"]]
 
     @cached_property
     def _phases(self) -> pd.DataFrame:
@@ -133,8 +139,7 @@ class Verdict:
     @property
     def followed(self) -> bool:
         """Whether any network was measured at several epochs."""
-        table = self.arranged.information
-        return bool((table.groupby("network")["epoch"].nunique() > 1).any())
+        return self.arranged.followed(self.arranged.cases)
 
     @cached_property
     def _full(self) -> dict[str, tuple[list[int], list[int], list[int]]]:
@@ -190,7 +195,7 @@ class Verdict:
 
     def sentences(self, case: Case) -> list[str]:
         """The verdict on one case."""
-        said = [*self._robust(case), *self._not_ranked(case), *self._tight(case), *self._silent(case)]
+        said = [*self._not_ranked(case), *self._robust(case), *self._tight(case), *self._silent(case)]
         return [*said, *self._labels(case), *self._trained(case)]
 
     def _robust(self, case: Case) -> Iterator[str]:
@@ -198,6 +203,7 @@ class Verdict:
         ranked = [reaction for reaction in reactions if len(reaction.shares) > 1]
         moved = [reaction for reaction in ranked if reaction.moved]
         near = set(self._near(case))
+        others = bool({*self.saturated(case), *self.wide(case)})  # are left out, as was said
         for role, which in ROLES.items():
             laws: dict[int, list[str]] = {}
             for reaction in moved:
@@ -209,18 +215,23 @@ class Verdict:
                 for layer, under in laws.items()
             ]
             if parts:
-                yield f"{role}: {'; '.join(parts)}."
+                yield f"{role}{' of the others' * others}: {'; '.join(parts)}."
         open_ = _undecided(moved)
         if open_:
             yield f"Not decided: {'; '.join(open_)}."
-        still = [title(reaction.family) for reaction in ranked if not reaction.moved]
+        still = [_law(reaction) for reaction in ranked if not reaction.moved]
         if still:
-            yield f"No layer changes beyond its brackets under {listed(still)}."
-        alone = [reaction for reaction in reactions if len(reaction.shares) == 1]
-        if alone:
-            layer = alone[0].shares.index[0]
-            changes = listed(f"{_share(reaction, layer)} under {_law(reaction)}" for reaction in alone)
-            yield f"Only layer {layer} can be judged: it {changes}."
+            yield f"No {'other ' * others}layer changes beyond its brackets under {listed(still)}."
+        alone: dict[int, list[Reaction]] = {}
+        for reaction in reactions:
+            if len(reaction.shares) == 1:
+                alone.setdefault(int(reaction.shares.index[0]), []).append(reaction)
+        for layer, mine in alone.items():
+            where = "" if len(mine) == len(reactions) else f" under {listed(title(each.family) for each in mine)}"
+            says = [f"{_share(reaction, layer)} under {_law(reaction)}" for reaction in mine if reaction.moved]
+            alike = [_law(reaction) for reaction in mine if not reaction.moved]
+            changes = listed(says + [f"does not change beyond its bracket under {listed(alike, 'or')}"] * bool(alike))
+            yield f"Only layer {layer} can be judged{where}: it {changes}."
 
     def _not_ranked(self, case: Case) -> Iterator[str]:
         saturated, wide = self.saturated(case), self.wide(case)
@@ -248,17 +259,27 @@ class Verdict:
             yield f"{_broken(broken)}: an estimate, a distance or the code is wrong."
         if not len(case.of(self.arranged.audit)):
             return
-        table, left_out = case.of(self._limited), self.saturated(case)
-        table = table[~table["layer"].isin(left_out)]
+        left_out = self.saturated(case)
+        clear, table = (rows[~rows["layer"].isin(left_out)] for rows in map(case.of, (self._clear, self._limited)))
         scope = " outside the saturated layers" if left_out else ""
+        if self.all_saturated(case):
+            yield "How tight the bounds are stays open."
+            return
         if table.empty:
-            yield f"No clear change{scope} has a bound that is not vacuous: how tight the bounds are stays open."
+            none = "has a bound that is not vacuous" if len(clear) else "goes beyond its bracket"
+            yield f"No {'clear ' * bool(len(clear))}change{scope} {none}: how tight the bounds are stays open."
             return
         most = table.loc[table["low"].idxmax()]
+        where = (
+            f"(layer {most['layer']} under {at_size(most['shift'], most['size'], most['metric'])}, by "
+            f"“{named(most['theorem']).label}”)"
+        )
+        if len(table) == 1:
+            yield f"One clear change{scope} has a bound that is not vacuous, and is {_median(table)} of it {where}."
+            return
         yield (
             f"A clear change{scope} is {_median(table)} of its smallest bound in the median, and at least "
-            f"{_percent(most['low'])} in the tightest case (layer {most['layer']} under "
-            f"{at_size(most['shift'], most['size'], most['metric'])}, by “{named(most['theorem']).label}”)."
+            f"{_at_least(most['low'])} in the tightest case {where}."
         )
 
     def _silent(self, case: Case) -> Iterator[str]:
@@ -285,7 +306,8 @@ class Verdict:
             return
         useful = best[~best["vacuous"]]
         if useful.empty:
-            yield f"The losses on clean inputs certify nothing of I(T; Y) in any of {len(best)} cases (laws and seeds)."
+            where = f"any of {len(best)} cases (laws and seeds)" if len(best) > 1 else "the one case"
+            yield f"The losses on clean inputs certify nothing of I(T; Y) in {where}."
             return
         yield (
             f"The losses on clean inputs certify a positive I(T; Y) of the last layer in {_of(len(useful), len(best))} "
@@ -299,7 +321,8 @@ class Verdict:
             if given:
                 yield f"{given}."
             elif epochs:
-                yield f"Training was not followed: only {'one epoch was' if len(epochs) == 1 else 'two were'} measured."
+                few = "one epoch was" if len(epochs) == 1 else "two epochs were"
+                yield f"Training was not followed: only {few} measured."
             return
         found = case.of(self._phases)
         groups: dict[str, list[int]] = {}
@@ -334,9 +357,11 @@ class Verdict:
 
     def _overall(self) -> Iterator[str]:
         cases, audit = self.arranged.cases, self.arranged.audit
-        reactions = [each for case in cases for each in self.reactions[case.slug] if len(each.shares) > 1]
+        reactions = [each for case in cases for each in self.reactions[case.slug] if len(each.shares)]
+        ranked = [each for each in reactions if len(each.shares) > 1]
+        if ranked:
+            yield _tally(ranked, "least", "the most robust", len(cases))
         if reactions:
-            yield _tally(reactions, "least", "the most robust", len(cases))
             yield self._largest()
         elif len(self.clean) and all(map(self.all_saturated, cases)):
             yield "every layer is saturated"
@@ -349,35 +374,36 @@ class Verdict:
             silent = int(audit["vacuous"].sum())
             yield (
                 "all bounds are vacuous" if silent == len(audit)
-                else f"{silent} of {len(audit)} have vacuous ones only" if silent and len(table)
                 else f"{silent} of {len(audit)} changes have vacuous bounds only" if silent
-                else "no change is without a bound"
+                else "every change has a bound that is not vacuous"
             )  # fmt: skip
+        networks = len(self._phases.drop_duplicates([*CASE, "seed"]))
         lost = [
-            int(layer) for layer, mine in self._phases.groupby("layer") if (mine["lost_low"] > 0).all()
-        ]  # in every case and seed
-        where = "" if len(self._phases.drop_duplicates([*CASE, "seed"])) < 2 else " in every network"
+            int(layer)
+            for layer, mine in self._phases.groupby("layer")
+            if len(mine) == networks and (mine["lost_low"] > 0).all()
+        ]
         if lost:
+            where = " in every network" if networks > 1 else ""
             yield f"{_layers(lost)} compress{'es' * (len(lost) == 1)} over training{where}"
-        elif len(self._phases) and (self._phases["lost_low"] <= 0).all():
-            yield "no layer compresses over training"
+        elif networks and (self._phases["lost_low"] <= 0).all():
+            yield "no layer compresses beyond its brackets"
         if not reactions and len(self.clean):
             yield _held(self.clean) if len(cases) == 1 else f"{len(cases)} networks and noise levels were measured"
 
     def _largest(self) -> str:
         """The largest change that is certain, of layers that are not saturated."""
-        found = [(each.shares["low"].max(), each) for made in self.reactions.values() for each in made if each.moved]
+        cases = self.arranged.cases
+        found = [(each.shares["low"].max(), case, each) for case in cases for each in self.reactions[case.slug]
+                 if each.moved]  # fmt: skip
         if not found:
-            return "no layer changes beyond its brackets"
-        low, most = max(found, key=lambda pair: pair[0])
+            others = any(self.saturated(case) or self.wide(case) for case in cases)
+            return f"no {'other ' * others}layer changes beyond its brackets"
+        low, case, most = max(found, key=lambda pair: pair[0])
         layer = int(most.shares["low"].idxmax())
         what = {1: "gains", -1: "loses"}.get(int(most.shares["sign"][layer]), "changes by")
-        return f"layer {layer} {what} at least {_percent(low)} under {title(most.family)}"
-
-
-def _size(lower: pd.Series, upper: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """What the size of a number between the two is at least and at most."""
-    return np.maximum(np.maximum(lower, -upper), 0.0), np.maximum(-lower, upper)
+        where = f" ({case.label})" if len(cases) > 1 else ""
+        return f"layer {layer} {what} at least {_at_least(low)} under {title(most.family)}{where}"
 
 
 def _reaction(family: str, metric: str, rows: pd.DataFrame, judged: list[int]) -> Reaction:
@@ -414,17 +440,18 @@ def _lowest(low: np.ndarray, high: np.ndarray, layers: Sequence[int]) -> Answer:
 
 
 def _undecided(reactions: Sequence[Reaction]) -> list[str]:
-    """ "between layers 3 and 4 under blur and tilt", "the most affected between ..."; both questions are as open where
-    neither role is named."""
+    """ "which of layers 3 and 4 is the most affected under blur and tilt"; both questions in one where the same layers
+    are left of both."""
     families: dict[tuple[str, Answer], list[str]] = {}
     for reaction in reactions:
         open_ = {role: answer for role, which in ROLES.items() if (answer := getattr(reaction, which)).layer is None}
         same = len(open_) == len(ROLES) and len(set(open_.values())) == 1
         for role, answer in open_.items():
-            names = families.setdefault(("" if same else f"the {role.lower()} ", answer), [])
+            words = "the most robust, and which the most affected" if same else f"the {role.lower()}"
+            names = families.setdefault((words, answer), [])
             names.extend([title(reaction.family)] * (title(reaction.family) not in names))
     return [
-        f"{role}between layers {listed(answer.among)} under {listed(names)}{', where seeds differ' * answer.seeds}"
+        f"which of {_layers(answer.among)} is {role}, under {listed(names)}{', where seeds differ' * answer.seeds}"
         for (role, answer), names in families.items()
     ]
 
@@ -458,13 +485,14 @@ def _tally(reactions: Sequence[Reaction], which: str, name: str, cases: int) -> 
 
 def _held(clean: pd.DataFrame) -> str:
     """What the first and the last layer hold."""
-    ends = clean.groupby("layer").agg(low=("lower", "min"), high=("upper", "max"))
+    ends, seeds = clean.groupby("layer").agg(low=("lower", "min"), high=("upper", "max")), clean["seed"].nunique()
     first, last = ends.iloc[0], ends.iloc[-1]
+    over = f" over {seeds} seeds" if seeds > 1 else ""
     if len(ends) == 1:
-        return f"layer {ends.index[0]} holds {_nats(first['low'], first['high'])} of information about the input"
+        return f"layer {ends.index[0]} holds {_nats(first['low'], first['high'])} of information about the input{over}"
     return (
         f"I(X; T) is {_nats(first['low'], first['high'])} in layer {ends.index[0]} and "
-        f"{_nats(last['low'], last['high'])} in layer {ends.index[-1]}"
+        f"{_nats(last['low'], last['high'])} in layer {ends.index[-1]}{over}"
     )
 
 
@@ -475,11 +503,13 @@ def _phase_words(found: pd.DataFrame, words: str, layers: list[int]) -> str:
     if not end:
         return said
     least = found[found["layer"].isin(layers)].groupby("layer")[end].min()
-    return f"{said} (by at least {listed(number(float(value)) for value in least)} nats)"
+    return f"{said} (by at least {listed(down(float(value)) for value in least)} nats)"
 
 
 def _layers(layers: Sequence[int]) -> str:
-    return f"layer{'s' if len(layers) > 1 else ''} {listed(layers)}"
+    """ "layer 2", "layers 2 and 4", "layers 2 to 5"."""
+    run = len(layers) > 2 and list(layers) == list(range(layers[0], layers[-1] + 1))
+    return f"layer{'s' * (len(layers) > 1)} {f'{layers[0]} to {layers[-1]}' if run else listed(layers)}"
 
 
 def _median(table: pd.DataFrame) -> str:
@@ -496,23 +526,21 @@ def _of(n: int, every: int) -> str:
 
 
 def _nats(low: float, high: float) -> str:
-    ends = list(dict.fromkeys((number(low, 2), number(high, 2))))
-    return f"{' to '.join(ends)} nats"
+    """ "0.0648 to 0.511 nats": ends are rounded outwards, so that what lies between them still does."""
+    return f"{' to '.join(dict.fromkeys((down(low), up(high))))} nats"
 
 
-def _percent(share: float) -> str:
-    return _percents(share, share)
+def _at_least(share: float) -> str:
+    return f"{down(100 * share, 2)} %"
 
 
 def _percents(low: float, high: float) -> str:
-    """ "1.0 to 1.2 %", "12 %", "at most 3.0 %", "at least 40 %"."""
+    """ "1.0 to 1.2 %", "12 %", "at most 3.0 %", "at least 40 %", rounded outwards."""
     if math.isinf(high):
-        return f"at least {_percent(low)}"
+        return f"at least {_at_least(low)}" if low > 0 else "an unknown share"
     if low <= 0 < high:
-        return f"at most {_percent(high)}"
-    digits = 0 if high >= 0.1 else 1 if high >= 0.01 else 2
-    ends = [f"{100 * end:.0f}" if 100 * end >= 1 and digits == 0 else number(100 * end, digits) for end in (low, high)]
-    return f"{' to '.join(dict.fromkeys(ends))} %"
+        return f"at most {up(100 * high, 2)} %"
+    return f"{' to '.join(dict.fromkeys((down(100 * low, 2), up(100 * high, 2))))} %"
 
 
 def bullets(verdicts: Verdict) -> list[tuple[str, list[str]]]:

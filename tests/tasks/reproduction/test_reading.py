@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tasks.reproduction.page import tally
-from tasks.reproduction.reading import Span, at, every, mean, peak
+from tasks.reproduction.reading import Span, at, every, lost, mean, peak, risen
 from tasks.reproduction.reproduction import REPRODUCTIONS, Claim
 from tasks.reproductions.szt_reference import turns
 
@@ -44,6 +44,21 @@ def test_the_peak_is_of_each_seed_and_the_end_of_the_last_epoch():
     ).assign(upper=lambda table: table["lower"] + 0.5)
     assert peak(rows) == (2.5, 3.5) and at(rows) == (2.0, 3.0) and at(rows, 1) == (1.0, 1.5)
     assert str(at(rows, 7)) == "unknown" and str(peak(rows[:0])) == "unknown"
+
+
+def test_seeds_that_differ_do_not_widen_what_each_of_them_lost():
+    rows = pd.DataFrame(
+        {"seed": [0, 0, 0, 1, 1, 1], "epoch": [1, 10, 100] * 2, "lower": [1.0, 3, 2, 5, 8, 7.5]}
+    ).assign(upper=lambda table: table["lower"] + 0.1)
+    assert lost(rows) == pytest.approx((0.4, 1.1)) and risen(rows) == pytest.approx((1.9, 3.1))
+    assert str(lost(rows[:0])) == str(risen(rows[:0])) == "unknown"
+
+
+@pytest.mark.parametrize("name", REPRODUCTIONS.names)
+def test_no_words_of_a_study_are_left_to_be_filled_in(name):
+    study = REPRODUCTIONS.find(name)
+    words = " ".join([study.question, study.source, *study.differs])
+    assert "{" not in words and "}" not in words
 
 
 @pytest.mark.parametrize("seed", range(20))
