@@ -41,19 +41,19 @@ def test_brackets_of_both_are_of_the_same_truth(runs):
 def test_what_a_device_made_has_an_identity_of_its_own_and_the_journal_says_so(runs):
     here, there = runs
     for stage in ("training", "activations", "information"):
-        ours, theirs = ({unit.identity for unit in run.plan.stages[stage]} for run in runs)
+        ours, theirs = ({unit.identity for unit in run.plan().stages[stage]} for run in runs)
         assert not ours & theirs
         made = [entry for entry in there.store.journal() if entry["event"] == "computed" and entry["stage"] == stage]
         assert made and all(entry["device"] == "cpu" for entry in made)
         assert not any("device" in entry for entry in here.store.journal())
-    assert {unit.identity for unit in here.plan.stages["laws"]} == {unit.identity for unit in there.plan.stages["laws"]}
+    assert {unit.identity for unit in here.plan().stages["laws"]} == {unit.identity for unit in there.plan().stages["laws"]}
 
 
 def test_passes_of_a_device_are_of_the_networks_law(runs):
     signals = []
     for run in runs:
         with reading(run.store):
-            (unit, *_) = (each for each in run.plan.stages["activations"] if each.law.kind == "reference")
+            (unit, *_) = (each for each in run.plan().stages["activations"] if each.law.kind == "reference")
             signals.append(signals_of(unit, 2))
     here, there = signals
     assert here.shape == there.shape and not np.array_equal(here, there)
