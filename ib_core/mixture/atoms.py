@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -70,7 +71,12 @@ class Atoms:
 
     @cached_property
     def resident(self) -> ResidentSums:
-        """Sums over the centres on the device."""
+        """Sums over the centres on the device, with Triton on CUDA where it is installed."""
+        with suppress(ModuleNotFoundError):
+            if self.there.device.type == "cuda" or self.backend == "triton":
+                from ib_core.mixture.kernels.triton_kernel import TritonSums
+
+                return TritonSums(self.there)
         return ResidentSums(self.there)
 
     @cached_property

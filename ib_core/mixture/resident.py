@@ -10,7 +10,6 @@ from ib_core.arrays import namespace, tile
 from ib_core.mixture.kernels.groups import Groups, OwnAtom
 
 TILE = 2**26  # kernel sums of one tile, half a GiB
-SMALLEST, LARGEST = 1e-280, 1e280  # sums that float64 gives well
 # |t|^2 + |s|^2 - 2 t.s errs by about 2e-16 |t|^2: beyond this square it would cost 1e-7 nats.
 EXPANDED_REACH = 1e9
 EXACT_NUMBERS = 2**24  # differences of one tile
@@ -22,6 +21,8 @@ class ResidentSums:
     Args:
         centres: (N, n_x, d) float64 in units of beta, with their origin amid them.
     """
+
+    smallest, largest = 1e-280, 1e280  # sums that it gives well
 
     def __init__(self, centres: Tensor) -> None:
         self.given = centres
@@ -133,5 +134,5 @@ def _logs(
 ) -> tuple[Tensor, Tensor]:
     """Logarithms (layers, m, K), and which of them float64 gives well."""
     totals = kernel.totals(points, offset, groups, own, layers)
-    good = (totals > SMALLEST) & (totals < LARGEST) & (points.square().sum(1) <= EXPANDED_REACH)[:, None]
+    good = (totals > kernel.smallest) & (totals < kernel.largest) & (points.square().sum(1) <= EXPANDED_REACH)[:, None]
     return torch.log(totals) - offset[:, None], good

@@ -46,7 +46,9 @@ def test_what_a_device_made_has_an_identity_of_its_own_and_the_journal_says_so(r
         made = [entry for entry in there.store.journal() if entry["event"] == "computed" and entry["stage"] == stage]
         assert made and all(entry["device"] == "cpu" for entry in made)
         assert not any("device" in entry for entry in here.store.journal())
-    assert {unit.identity for unit in here.plan().stages["laws"]} == {unit.identity for unit in there.plan().stages["laws"]}
+    assert {unit.identity for unit in here.plan().stages["laws"]} == {
+        unit.identity for unit in there.plan().stages["laws"]
+    }
 
 
 def test_passes_of_a_device_are_of_the_networks_law(runs):
