@@ -161,7 +161,8 @@ class _Where(NamedTuple):
     def accuracy(self, families: dict[str, str]) -> View:
         """Seeds have places of their own on the axis, so there is no mean.
 
-        Layers are told by the colours of runs, whose names are long."""
+        Layers are told by the colours of runs, whose names are long.
+        """
 
         def charts(family: str, size: str) -> tuple[Chart, ...]:
             return (
