@@ -11,11 +11,12 @@ from typing import Any
 
 from tasks.tracking.names import text
 from tasks.tracking.record import ABOUT, StudyRecord
-from tasks.tracking.views import View, address
+from tasks.tracking.views import Question, View, address
 
 VIEWS = "mlflow.ibshift.views"
 LONGEST = 20_000  # characters of an experiment's tag
-CHANGES = 8  # settings that a row names
+AS_IT_COMES = "as it comes"
+CHANGES = 8  # settings that a line names
 
 
 @dataclass(frozen=True)
@@ -123,43 +124,43 @@ def _landing_page(record: StudyRecord, experiment: str, sweeps: list[Listed], li
     for digits in [digits for views in shared.values() for digits in views.values()][:1]:
         first.append(links.named("compare sweeps", address(experiment, digits)))
     count = f"{len(sweeps)} sweeps" if len(sweeps) > 1 else "1 sweep"
-    told = [[links.of(each), _unbroken(each.created), _changed(each.changes), each.headline or "–"] for each in sweeps]
     parts = [
         f"{count} of {record.sweep}, newest {newest.line}: {' · '.join(first)}",
-        f"# {record.title}: {count} of {record.sweep}",
-        _table(["sweep", "made, UTC", "what differs", "verdict"], told),
+        f"**{record.title}: {count} of {record.sweep}.**",
     ]
-    if own:
-        head = ["sweep", "networks", *(names[name].short for name in own)]
-        rows = [row for sweep in sweeps[:linked] for row in _rows(links, sweep, own)]
-        parts += ["## One click for each question", _table(head, rows)]
+    common = dict(set.intersection(*(set(each.changes.items()) for each in sweeps))) if len(sweeps) > 1 else {}
+    if common:
+        parts += [
+            f"In all of them: {_changed({name: newest.changes[name] for name in newest.changes if name in common})}."
+        ]
+    parts += ["\n".join(_told(links, each, common, own if k < linked else [], names) for k, each in enumerate(sweeps))]
     if shared:
         rows = [
-            [
-                names[name].short,
-                " · ".join(links.opened(newest, name, digits, where) for where, digits in views.items()),
-            ]
+            f"* {names[name].short}: {' · '.join(links.opened(newest, name, page, at) for at, page in views.items())}"
             for name, views in shared.items()
         ]
-        parts += ["## Sweeps compared", _table(["view", "open"], rows)]
-    answers = [[names[name].short, names[name].answers] for name in (*own, *shared)]
-    parts += ["## What each view answers", _table(["view", "it answers"], answers)] if answers else []
+        parts += ["## Sweeps compared", "\n".join(rows)]
+    answers = [f"* **{names[name].short}**: {names[name].answers}" for name in own]
+    answers += [f"* **{names[name].short}**, of sweeps: {names[name].answers}" for name in shared]
+    parts += ["## What each view answers", "\n".join(answers)] if answers else []
     return "\n\n".join([*parts, record.reading, links.addresses])
 
 
-def _rows(links: "_Links", sweep: Listed, questions: list[str]) -> list[list[str]]:
-    """Links to a sweep's views, a row for each setting; what is of the whole sweep stands in its first row."""
-    views = [sweep.views.get(name, {}) for name in questions]
-    settings = list(dict.fromkeys(setting for each in views for setting in each if setting)) or [""]
-    rows = []
-    for setting in settings:
-        wanted = (setting, "") if setting == settings[0] else (setting,)
-        cells = [
-            " · ".join(links.opened(sweep, name, digits) for where, digits in each.items() if where in wanted)
-            for name, each in zip(questions, views, strict=True)
-        ]
-        rows.append([sweep.line, setting or "all", *cells])
-    return rows
+def _told(
+    links: "_Links", sweep: Listed, common: Mapping[str, str], questions: list[str], names: Mapping[str, Question]
+) -> str:
+    """A sweep and, below it, its views: a line for each setting, and one for those of the whole sweep.
+
+    A list, as it is read on a phone as well: the columns of a table get one letter wide there.
+    """
+    changes = _changed({name: value for name, value in sweep.changes.items() if name not in common})
+    changes = f"otherwise {changes}" if common and changes == AS_IT_COMES else changes
+    lines = [" · ".join([f"* {links.of(sweep)}", f"{sweep.created} UTC", changes, sweep.headline or "no verdict"])]
+    for setting in dict.fromkeys(each for name in questions for each in sweep.views.get(name, {})):
+        views = {name: sweep.views[name][setting] for name in questions if setting in sweep.views.get(name, {})}
+        pages = " · ".join(links.opened(sweep, name, digits, names[name].short) for name, digits in views.items())
+        lines.append(f"    * {setting or 'all networks'}: {pages}")
+    return "\n".join(lines)
 
 
 def _together(sweeps: list[Listed]) -> dict[str, dict[str, str]]:
@@ -173,12 +174,7 @@ def _together(sweeps: list[Listed]) -> dict[str, dict[str, str]]:
 
 def _changed(changes: Mapping[str, str]) -> str:
     told = [f"`{name}={value}`" for name, value in list(changes.items())[:CHANGES]]
-    return ", ".join(told + ([f"and {len(changes) - CHANGES} more"] if len(changes) > CHANGES else [])) or "nothing"
-
-
-def _unbroken(words: str) -> str:
-    """On one line of a narrow column."""
-    return words.replace(" ", "\u00a0").replace("-", "\u2011")
+    return ", ".join(told + ([f"and {len(changes) - CHANGES} more"] if len(changes) > CHANGES else [])) or AS_IT_COMES
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -208,7 +204,7 @@ class _Links:
     def of(self, sweep: Listed) -> str:
         """A sweep's own run, and its report."""
         page = f"{run_page(self.experiment, sweep.run)}?workflowType=machine_learning"
-        return f"{self.to(_unbroken(sweep.line), page)} · {self.to('report', report_of(self.experiment, sweep.run))}"
+        return f"{self.to(sweep.line, page)} · {self.to('report', report_of(self.experiment, sweep.run))}"
 
     def opened(self, sweep: Listed, question: str, digits: str, words: str = "") -> str:
         """A view, and where that is of use its table."""

@@ -37,6 +37,14 @@ class Question(NamedTuple):
     answers: str
 
 
+LEGEND = 4  # lines that a legend names in half a page: MLflow gives it two rows, and hides the rest
+
+
+def columns_for(lines: int) -> int:
+    """How many charts of so many lines may stand side by side, each with its whole legend."""
+    return 2 if lines <= LEGEND else 1
+
+
 class Section(NamedTuple):
     """Charts beside each other under one heading, as wide as the page allows for `columns` of them."""
 

@@ -23,7 +23,7 @@ from tasks.sweep.tracking.points import (
     changed_under,
     size_of,
 )
-from tasks.tracking.views import Chart, Question, Section, View, line, parallel, scatter
+from tasks.tracking.views import Chart, Question, Section, View, columns_for, line, parallel, scatter
 
 LAYERS = " and params.layer != 'network'"
 BY_LAW = tuple(f"params.`{name}`" for name in ("setting", "shift_family", "shift_size", "seed"))
@@ -105,8 +105,13 @@ class _Where(NamedTuple):
     metrics: frozenset[str]
 
     def views(self, families: dict[str, str], layers: list[int]) -> list[View]:
-        shifted = [self.robust(layers), self.shift(families), self.bounds(families), self.accuracy(families)]
-        return [*(shifted if families else []), self.training(), self.compared(families)]
+        shifted = [
+            self.robust(layers),
+            self.shift(families, len(layers)),
+            self.bounds(families, len(layers)),
+            self.accuracy(families),
+        ]
+        return [*(shifted if families else []), self.training(len(layers)), self.compared(families)]
 
     @property
     def on_curves(self) -> frozenset[str]:
@@ -133,7 +138,7 @@ class _Where(NamedTuple):
         shown = {"metrics": self.on_curves, "group_by": group_by, "order_by": "params.`layer`"}
         return self.view(question, f"tags.kind = 'curve'{runs}", sections, columns=columns, **shown)
 
-    def shift(self, families: dict[str, str]) -> View:
+    def shift(self, families: dict[str, str], n_layers: int) -> View:
         def charts(family: str, size: str) -> tuple[Chart, ...]:
             above = ABOVE.format(size)
             return (
@@ -141,9 +146,9 @@ class _Where(NamedTuple):
                 line(along(family, CHANGED), against=above),
             )
 
-        return self.by_layer("shift", _each(families, charts), LAYERS)
+        return self.by_layer("shift", _each(families, charts, columns_for(n_layers)), LAYERS)
 
-    def bounds(self, families: dict[str, str]) -> View:
+    def bounds(self, families: dict[str, str], n_layers: int) -> View:
         def charts(family: str, size: str) -> tuple[Chart, ...]:
             above = ABOVE.format(size)
             return (
@@ -151,10 +156,13 @@ class _Where(NamedTuple):
                 line(along(family, TIGHTNESS), against=above),
             )
 
-        return self.by_layer("bounds", _each(families, charts), LAYERS)
+        return self.by_layer("bounds", _each(families, charts, columns_for(2 * n_layers)), LAYERS)
 
     def accuracy(self, families: dict[str, str]) -> View:
-        """Seeds have places of their own on the axis, so there is no mean: layers are told by the colours of runs."""
+        """Seeds have places of their own on the axis, so there is no mean.
+
+        Layers are told by the colours of runs, whose names are long.
+        """
 
         def charts(family: str, size: str) -> tuple[Chart, ...]:
             return (
@@ -162,18 +170,17 @@ class _Where(NamedTuple):
                 line(along(family, WHOLE_ACCURACY), against=size),
             )
 
-        return self.by_layer("accuracy", _each(families, charts), group_by=None)
+        return self.by_layer("accuracy", _each(families, charts, columns=1), group_by=None)
 
-    def training(self) -> View:
-        """Over epochs, on a logarithmic axis."""
+    def training(self, n_layers: int) -> View:
+        """Over epochs, on a logarithmic axis. The network as a whole has a place in the legend too."""
         information = line(INFORMATION, log_x=True), line(LABEL, log_x=True)
         learned = (
             line("train_accuracy", "test_accuracy", log_x=True),
             line("train_loss", "test_loss", log_x=True),
         )
-        return self.by_layer(
-            "training", [Section("Information over epochs", information), Section("Learned over epochs", learned)]
-        )
+        gained = Section("Information over epochs", information, columns_for(n_layers + 1))
+        return self.by_layer("training", [gained, Section("Learned over epochs", learned)])
 
     def robust(self, layers: list[int]) -> View:
         changes = tuple(f"metrics.`rel_dev/L{layer}`" for layer in layers)
@@ -181,7 +188,7 @@ class _Where(NamedTuple):
         return self.view(
             "robust",
             "tags.kind = 'cell' and tags.largest = 'yes'",
-            [Section("At the largest size of each family", charts, height=500)],
+            [Section("At the largest size of each family", charts, columns=1)],  # names of families are long
             columns=("params.`shift_family`", "params.`shift_size`", *changes, "metrics.`acc`", "params.`seed`"),
             table=True,
             metrics=self.on_cells,
@@ -234,10 +241,10 @@ def _side_by_side(
     )
 
 
-def _each(families: dict[str, str], charts: Callable[[str, str], tuple[Chart, ...]]) -> list[Section]:
+def _each(families: dict[str, str], charts: Callable[[str, str], tuple[Chart, ...]], columns: int = 2) -> list[Section]:
     """A section for each family: charts of the family, and of the metric of its size."""
     return [
-        Section(with_unit(family, metric), charts(family, size_of(family, metric)))
+        Section(with_unit(family, metric), charts(family, size_of(family, metric)), columns)
         for family, metric in families.items()
     ]
 

@@ -168,12 +168,22 @@ def _said(heard):
     return [each for each in heard if not each.endswith(SIGNED_IN) and "ResizeObserver loop" not in each]
 
 
-def test_the_landing_page_of_mlflow_shows_the_sweep(landing, look):
-    for width, scheme in ((1280, "light"), (1280, "dark")):
-        page, heard = look(landing, width, scheme)
-        page.get_by_text("tiny").first.wait_for(timeout=60_000)
-        assert _said(heard) == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_the_landing_page_of_mlflow_can_be_read(landing, look, width, scheme):
+    """On a phone too, once MLflow's own panels are closed beside the note and it is unfolded."""
+    page, heard = look(landing, width, scheme)
+    link = page.get_by_role("link", name="most robust layer", exact=True).first
+    link.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Close", exact=True).click()
+    if width < 1000:
+        page.get_by_role("button", name="Toggle sidebar").click()
+    note = link.locator("xpath=ancestor::*[count(.//button) = 2][1]")
+    note.locator("button").last.click()
+    page.get_by_text("What each view answers").wait_for(state="visible")
+    narrowest = "each => Math.min(...[...each.querySelectorAll('p, li, td, th')].map(part => part.clientWidth))"
+    assert note.evaluate(narrowest) > 60  # px, of a word at least
+    assert _said(heard) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(

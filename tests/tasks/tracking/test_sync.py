@@ -19,7 +19,9 @@ from synthetic_sweep import FAMILIES, NETWORK, synthetic_tables, write_synthetic
 from tasks.local_server import ServerUnavailable
 from tasks.sweep.schema import shaped
 from tasks.sweep.tracking.runs import SweepRecord, plan_runs
+from tasks.sweep.tracking.views import sweep_views
 from tasks.tracking import sync as tracking
+from tasks.tracking.landing import Listed, landing_page
 from tasks.tracking.names import text
 from tasks.tracking.record import Span
 from tasks.tracking.sync import TrackingError, prepare, sync
@@ -439,6 +441,31 @@ def test_the_landing_page_keeps_every_sweep_and_loses_none_that_another_is_delet
     note, left = note_of(workspace)
     assert note.startswith("1 sweep of szt") and f"{SWEEP} lr.001 0123" in note
     assert left == {f"{OURS}{view.digits}" for view in second.views(set())}
+
+
+def test_the_landing_page_says_once_what_all_sweeps_share_and_of_each_what_differs(tables, tmp_path):
+    record = record_in(tmp_path, tables)
+    sweeps = [
+        Listed("a", "szt 9ep", "2026-11-02 10:00", {"data.atoms": "64", "training.epochs": "9"}, "It fell."),
+        Listed("b", "szt 5ep", "2026-11-01 10:00", {"data.atoms": "64", "training.epochs": "5"}),
+        Listed("c", "szt", "2026-11-01 09:00", {"data.atoms": "64"}),
+    ]
+    told = landing_page(record, "1", sweeps)
+    assert "In all of them: `data.atoms=64`.\n" in told and told.count("data.atoms") == 1
+    assert "2026-11-02 10:00 UTC · `training.epochs=9` · It fell.\n" in told
+    assert "2026-11-01 09:00 UTC · otherwise as it comes · no verdict\n" in told
+    assert "data.atoms=64`, `training.epochs=9` · It fell.\n" in landing_page(record, "1", sweeps[:1])
+
+
+@pytest.mark.parametrize(
+    ("layers", "side_by_side"), [(2, {"shift", "bounds", "training"}), (3, {"shift", "training"}), (5, set())]
+)
+def test_no_line_of_a_chart_is_missing_from_its_legend(layers, side_by_side):
+    """MLflow shows two rows of a legend: in half a page four lines, and fewer with names of families or of runs."""
+    views = sweep_views("a", "a", ["b0.1"], {"contamination": "tv"}, [*range(1, layers + 1)], set())
+    first = {view.question: view.sections[0].columns for view in views if view.setting and view.question != "compare"}
+    assert {question for question, columns in first.items() if columns == 2} == side_by_side
+    assert len(first) == 5
 
 
 def test_names_say_what_differs_and_where_it_is_too_much_which_settings(tables, tmp_path):
