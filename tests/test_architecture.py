@@ -50,7 +50,18 @@ def test_a_library_is_known_to_one_room(path):
 
 
 def test_the_mathematics_needs_no_files_no_clock_and_no_logging():
-    standard = {"abc", "collections", "contextlib", "dataclasses", "functools", "hashlib", "itertools", "json", "math"}
+    standard = {
+        "abc",
+        "collections",
+        "contextlib",
+        "contextvars",
+        "dataclasses",
+        "functools",
+        "hashlib",
+        "itertools",
+        "json",
+        "math",
+    }
     standard |= {"typing", "importlib", "inspect", "pkgutil", "bisect", "copy", "difflib", "html", "re", "types"}
     for path in (ROOT / "ib_core").rglob("*.py"):
         assert imported(path) <= standard | MATHEMATICS | {"ib_core"}, path

@@ -174,7 +174,8 @@ def _say_unit(known: Plan, state: State, store: Store, events: list[dict[str, An
     for entry in events:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["time"]))
         took = f" in {duration(entry['seconds'])}" if isinstance(entry.get("seconds"), int | float) else ""
-        rows.append(("journal", f"{when} {entry['event']}{took}"))
+        where = f" on {entry['device']}" if entry.get("device") else ""
+        rows.append(("journal", f"{when} {entry['event']}{took}{where}"))
     if verbose:
         rows.append(("identity", unit.identity))
         rows += [

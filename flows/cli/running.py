@@ -91,10 +91,11 @@ def report(
 def sync(sweep: Sweep, workspace: Workspace = WORKSPACE, overrides: Overrides = None) -> None:
     """Bring MLflow up to date with the results on disk; makes everything anew if its database is gone."""
     known = _finished(sweep, workspace, overrides)
+    from flows.cli.launch import writable
     from flows.execution.mirror import mirror
     from tasks.tracking.sync import TrackingError
 
-    store = Store(workspace.resolve())
+    store = Store(writable(workspace))
     try:
         publish(store, known.config, known.shown)
         result = mirror(known, store)

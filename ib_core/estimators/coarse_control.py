@@ -1,10 +1,11 @@
 """The coarse mixture as a control of both ends, with slopes that the pilot fits, and the variance that it leaves."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ib_core.arrays import host
 from ib_core.estimators import coarse_draws
 from ib_core.estimators.coarse_draws import CoarseDraws, Means
 from ib_core.estimators.coarse_mixture import CoarseMixture
@@ -34,14 +35,12 @@ class Control(NamedTuple):
         others = [coarse_draws.DIVERGENCE, coarse_draws.SURPRISE, coarse_draws.OWN_SURPRISE]
         return [coarse_draws.INFORMATION, *labels, coarse_draws.INFORMATION, *others]
 
-    def subtract(
-        self, layer: Layer, values: np.ndarray, above: bool, points: np.ndarray, atom: np.ndarray, log_own: np.ndarray
-    ) -> None:
+    def subtract(self, layer: Layer, values: Any, above: bool, points: Any, atom: Any, log_own: Any) -> None:
         """Take the controls off the values (V, m, K), in place."""
         found = coarse_draws.controls(layer, self.mixture, points, atom, log_own)
         for value, slope, control in zip(values, self.above if above else self.below, self.rows(above), strict=True):
             if slope.any():
-                value -= slope * found[control]
+                value -= layer.atoms.xp.asarray(slope) * found[control]
 
     def means_of(self, above: bool) -> tuple[np.ndarray, ...]:
         """The controls' part in each variable: means and errors (V, K), and of atoms (V, n, K) means and variances."""
@@ -70,10 +69,10 @@ def fitted_control(
 ) -> Control | None:
     """None where the coarse mixture tells too little of the information under every law."""
     mixture, drawn = coarse.mixture(), pilot.drawn
-    found = coarse_draws.controls(layer, mixture, drawn.points, drawn.atom, drawn.log_own)
+    found = host(coarse_draws.controls(layer, mixture, drawn.points, drawn.atom, drawn.log_own))
 
     def slopes(values: np.ndarray, control: int) -> np.ndarray:
-        values, controls = (pilot.share * within(part, drawn.atom)[0] for part in (values, found[control]))
+        values, controls = (pilot.share * within(part, pilot.atom)[0] for part in (values, found[control]))
         squares, products = np.square(controls).sum(0), (values * controls).sum(0)
         slope = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
         known = np.square(products) >= LEAST_CORRELATION**2 * squares * np.square(values).sum(0)
@@ -101,12 +100,14 @@ def variances(
     values = np.stack([pilot.ratios["split"] if above else pilot.lower(forms), *labels])
     if control is not None:
         values = np.concatenate([values, np.zeros((len(control.rows(above)) - len(values), *values.shape[1:]))])
+        values = layer.atoms.xp.asarray(values)
         control.subtract(layer, values, above, drawn.points, drawn.atom, drawn.log_own)
-    found = []
+        values = host(values)
+    found, atom = [], pilot.atom
     for value in values[: 1 + len(labels)]:
-        deviations, count = within(value, drawn.atom)
+        deviations, count = within(value, atom)
         # share sums to the atom's weight, or to that of its neighbours, whose variances add.
-        stands = (pilot.share * count[:, None]) / np.where(layer.laws[drawn.atom] > 0, layer.laws[drawn.atom], 1.0)
-        weight = np.square(layer.laws[drawn.atom]) * stands / (np.maximum(count - 1, 1) * seen[drawn.atom])[:, None]
+        stands = (pilot.share * count[:, None]) / np.where(layer.laws[atom] > 0, layer.laws[atom], 1.0)
+        weight = np.square(layer.laws[atom]) * stands / (np.maximum(count - 1, 1) * seen[atom])[:, None]
         found.append((weight * np.square(deviations)).sum(0))
     return np.stack(found)

@@ -9,16 +9,16 @@ Schmeiser, Taaffe and Wang, Control-variate estimation using estimated control m
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ib_core.arrays import copied, host, namespace, normals
 from ib_core.estimators.coarse_mixture import WIDEST, CoarseMixture, coarse_mixture
 from ib_core.estimators.gaussian_decoder import GaussianDecoder
 from ib_core.estimators.layer import Layer
 from ib_core.mixture.own_passes import OwnPasses, log_mixture
 from ib_core.sampling.strata import widening
-from ib_core.streams import bulk_stream
 
 LEAST_CENTRES = 2**14  # passes in the pooled sum from which on points are dear
 LEAST_DRAWS = 8  # of each atom
@@ -95,9 +95,9 @@ class _Family(NamedTuple):
     """The points of some atoms, as many of each."""
 
     atom: np.ndarray  # (b,)
-    points: np.ndarray  # (b, c, d)
-    log_own: np.ndarray  # (b, c) with all passes of the atom
-    log_others: np.ndarray  # (b, c) without the one that the point lies around
+    points: Any  # (b, c, d)
+    log_own: Any  # (b, c) with all passes of the atom
+    log_others: Any  # (b, c) without the one that the point lies around
 
 
 class CoarseDraws:
@@ -148,9 +148,9 @@ class CoarseDraws:
         """(N,) the first pass of each atom that dear draws may lie around."""
         return np.where(self.light, self.fitted, 0)
 
-    def meet(self, atoms: np.ndarray, signals: np.ndarray, block: int) -> None:
+    def meet(self, atoms: np.ndarray, signals: Any, block: int) -> None:
         """Draw around own passes (b, n_own, d) of some atoms (b,), which are a block of that number."""
-        self.passes[atoms] = signals[:, : self.fitted]
+        self.passes[atoms] = host(signals[:, : self.fitted])
         rows = np.flatnonzero(self.light[atoms])
         self._draw(atoms, rows, signals, self.each, ("light", block))
 
@@ -164,23 +164,26 @@ class CoarseDraws:
                 one = slice(row, row + 1)
                 self._draw(atoms[one], np.zeros(1, int), heavy.own[one], self.each_heavy, key)
 
-    def _draw(self, atoms: np.ndarray, rows: np.ndarray, signals: np.ndarray, each: int, key: tuple[str, int]) -> None:
+    def _draw(self, atoms: np.ndarray, rows: np.ndarray, signals: Any, each: int, key: tuple[str, int]) -> None:
         first = signals.shape[1] - each
-        rng = bulk_stream(self.layer.seed, "coarse", *key)
-        noise = rng.standard_normal((len(atoms), each, signals.shape[2]))[rows]
+        xp = namespace(signals)
+        noise = normals(xp, (len(atoms), each, signals.shape[2]), self.layer.seed, "coarse", *key, bulk=True)
         if not len(rows):
             return
-        points = signals[rows, first : first + each] + noise
-        row, without = np.repeat(rows, each), np.tile(np.arange(first, first + each), len(rows))
+        chosen, count = xp.asarray(rows), signals.shape[1]
+        noise = noise[chosen]
+        points = signals[chosen, first : first + each] + noise
+        row, without = xp.repeat(chosen, each), xp.tile(xp.arange(first, first + each), len(rows))
         log_others = log_mixture(points.reshape(-1, points.shape[2]), row, signals, without).reshape(len(rows), each)
-        count = signals.shape[1]
-        others = log_others + np.log((count - 1) / count)
-        log_own = np.logaddexp(others, -np.square(noise).sum(2) / 2 - np.log(count))
+        others = log_others + math.log((count - 1) / count)
+        log_own = xp.logaddexp(others, -xp.square(noise).sum(2) / 2 - math.log(count))
         self.families.append(_Family(atoms[rows], points, log_own, log_others))
 
     def mixture(self) -> CoarseMixture:
         """The coarse mixture of the passes that were set aside for it."""
-        return coarse_mixture(self.passes, self.layer.groups.group_of, self.layer.laws)
+        found = coarse_mixture(self.passes, self.layer.groups.group_of, self.layer.laws)
+        device = self.layer.atoms.there.device
+        return found._replace(coefficients=found.coefficients.to(device), laws=found.laws.to(device))
 
     def means(self, mixture: CoarseMixture, support: GaussianDecoder | None) -> Means:
         """What all draws say, with Gaussians beside the own passes for the lower end."""
@@ -196,60 +199,62 @@ class CoarseDraws:
                     log_others = support.supporting(points, atom, tile.log_others.reshape(-1))
                     tile = tile._replace(log_others=log_others.reshape(tile.log_others.shape))
                 found.add(mixture, tile)
-        return found.means(np.flatnonzero(self.active), sum(family.log_own.size for family in self.families))
+        return found.means(
+            np.flatnonzero(self.active), sum(math.prod(family.log_own.shape) for family in self.families)
+        )
 
 
 class _Moments:
     """Means of the controls in each atom, and variances of these means, as far as families were added."""
 
     def __init__(self, layer: Layer) -> None:
-        self.layer = layer
+        self.layer, xp = layer, layer.atoms.xp
         n, columns = layer.laws.shape
-        self.values, self.variances = np.zeros((2, 6, n, columns))
-        self.left_out = np.zeros(n)  # variance of what the pass that a point lies around adds to its own density
+        self.values, self.variances = xp.zeros((6, n, columns)), xp.zeros((6, n, columns))
+        self.left_out = xp.zeros(n)  # variance of what the pass that a point lies around adds to its own density
         self.degrees = np.zeros(n)
-        self.covariance = np.zeros((columns, columns))
+        self.covariance = xp.zeros((columns, columns))
 
     def add(self, mixture: CoarseMixture, family: _Family) -> None:
         """Some atoms, none of which was there before."""
-        layer, values, variances = self.layer, self.values, self.variances
-        atom, own, others = family.atom, family.log_own, family.log_others
-        each, columns = own.shape[1], layer.laws.shape[1]
-        group = np.repeat(layer.groups.group_of[atom], each) if layer.labelled else None
-        totals, parts = mixture.logs(family.points.reshape(own.size, -1), group)
+        layer, values, variances, xp = self.layer, self.values, self.variances, self.layer.atoms.xp
+        atom, own, others = xp.asarray(family.atom), family.log_own, family.log_others
+        each, columns, size = own.shape[1], layer.laws.shape[1], math.prod(own.shape)
+        group = xp.repeat(layer.there.group[atom], each) if layer.labelled else None
+        totals, parts = mixture.logs(family.points.reshape(size, -1), group)
         scale = 1 / (each * (each - 1))
         if parts is not None:
             parts -= totals
             parts = parts.reshape(*own.shape, columns)
             values[LABEL, atom] = parts.mean(1)
             parts -= parts.mean(1, keepdims=True)
-            variances[LABEL, atom] = scale * np.einsum("ack,ack->ak", parts, parts)
+            variances[LABEL, atom] = scale * xp.einsum("ack,ack->ak", parts, parts)
         totals = totals.reshape(*own.shape, columns)
         means = totals.mean(1)
         means_own, means_others = own.mean(1, keepdims=True), others.mean(1, keepdims=True)
         values[INFORMATION, atom], values[LOWER, atom] = means_own - means, means_others - means
         values[DIVERGENCE, atom], values[SURPRISE, atom] = means - means[:, :1], -means
-        values[OWN_SURPRISE, atom] = -means_own
+        values[OWN_SURPRISE, atom] = -xp.broadcast_to(means_own, means.shape)
         totals -= means[:, None]
         own, others = own - means_own, others - means_others
-        squares = np.einsum("ack,ack->ak", totals, totals)
-        for row, part in ((INFORMATION, own), (LOWER, others), (DIVERGENCE, totals[:, :, 0])):
-            products = np.einsum("ac,ack->ak", part, totals)
-            variances[row, atom] = squares - 2 * products + np.square(part).sum(1, keepdims=True)
+        squares = xp.einsum("ack,ack->ak", totals, totals)
+        for row, part in ((INFORMATION, own), (LOWER, others), (DIVERGENCE, copied(totals[:, :, 0]))):
+            products = xp.einsum("ac,ack->ak", part, totals)
+            variances[row, atom] = squares - 2 * products + xp.square(part).sum(1, keepdims=True)
         variances[SURPRISE, atom] = squares
-        variances[OWN_SURPRISE, atom] = np.square(own).sum(1, keepdims=True)
+        variances[OWN_SURPRISE, atom] = xp.broadcast_to(xp.square(own).sum(1, keepdims=True), squares.shape)
         for row in (INFORMATION, LOWER, DIVERGENCE, SURPRISE, OWN_SURPRISE):
-            variances[row, atom] = scale * np.maximum(variances[row, atom], 0.0)
-        self.left_out[atom] = scale * np.square(others - own).sum(1)
-        np.subtract(own[:, :, None], totals, out=totals)
-        totals *= layer.laws[atom][:, None]
+            variances[row, atom] = scale * xp.maximum(variances[row, atom], 0.0)
+        self.left_out[atom] = scale * xp.square(others - own).sum(1)
+        totals = own[:, :, None] - totals
+        totals *= layer.there.laws[atom][:, None]
         flat = totals.reshape(-1, columns)
         self.covariance += scale * (flat.T @ flat)
 
     def means(self, active: np.ndarray, draws: int) -> Means:
         """Over the active atoms, under the laws."""
         weights = self.layer.laws[active]
-        values, variances = self.values[:, active], self.variances[:, active]
+        values, variances = host(self.values)[:, active], host(self.variances)[:, active]
         squares = variances * np.square(weights)
         wide = widening(squares, self.degrees[active])
         errors = np.sqrt(squares.sum(1)) * wide
@@ -262,18 +267,17 @@ class _Moments:
             stratum_values=values[:LOWER],
             stratum_variances=variances[:LOWER],
             stratum_lower=values[LOWER],
-            covariance=self.covariance,
-            left_out=np.sqrt(self.left_out[active] @ np.square(weights)),
+            covariance=host(self.covariance),
+            left_out=np.sqrt(host(self.left_out)[active] @ np.square(weights)),
             widening=wide[[INFORMATION, LOWER]].max(0),
             draws=draws,
         )
 
 
-def controls(
-    layer: Layer, mixture: CoarseMixture, points: np.ndarray, atom: np.ndarray, log_own: np.ndarray
-) -> np.ndarray:
+def controls(layer: Layer, mixture: CoarseMixture, points: Any, atom: Any, log_own: Any) -> Any:
     """(5, m, K) controls at points (m, d) of the atoms (m,) with ln A_i there."""
-    totals, parts = mixture.logs(points, layer.groups.group_of[atom] if layer.labelled else None)
-    label = np.zeros_like(totals) if parts is None else parts - totals
-    own = np.broadcast_to(log_own[:, None], totals.shape)
-    return np.stack([own - totals, label, totals - totals[:, :1], -totals, -own])
+    xp = namespace(points)
+    totals, parts = mixture.logs(points, layer.there.group[atom] if layer.labelled else None)
+    label = xp.zeros_like(totals) if parts is None else parts - totals
+    own = xp.broadcast_to(log_own[:, None], totals.shape)
+    return xp.stack([own - totals, label, totals - totals[:, :1], -totals, -own])

@@ -1,10 +1,14 @@
 """A coarse model of a layer's output: a few hundred Gaussians in the place of all passes of all atoms."""
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
+from torch import Tensor
+
+from ib_core.arrays import namespace, tile
 
 WIDEST = 16  # layers up to which there is one; in wider ones covariances cost more than they tell
 GAUSSIANS, FEWEST = 256, 8  # of all groups together, and of each
@@ -12,6 +16,7 @@ GAUSSIANS, FEWEST = 256, 8  # of all groups together, and of each
 # less: noise leads some way down, and far in its tails a Gaussian piece says too little by far.
 FAR_EACH, FAR = 2.0, 5.0
 ROWS = 512  # points of one tile
+DEVICE_NUMBERS = 2**26  # densities of one tile on a device
 LEAST_BITS = -100.0
 
 
@@ -28,8 +33,13 @@ class CoarseMixture(NamedTuple):
     slices: list[slice]  # Gaussians of each group
     least: np.ndarray  # (K,) in nats: what ln of a density is at least
 
-    def logs(self, points: np.ndarray, group: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """ln p(t) under every law, and ln of the part of the point's group (m,), each (m, K), less a constant."""
+    def logs(self, points: Any, group: Any) -> tuple[Any, Any]:
+        """ln p(t) under every law, and ln of the part of the point's group (m,), each (m, K), less a constant.
+
+        Without groups (None) there is no part of one.
+        """
+        if isinstance(points, Tensor):
+            return self._logs_there(points, group)
         totals, parts = np.empty((len(points), self.laws.shape[1])), None
         if group is not None:
             parts = np.empty_like(totals)
@@ -52,13 +62,35 @@ class CoarseMixture(NamedTuple):
             np.fmax(parts, self.least, out=parts)
         return totals, parts
 
+    def _logs_there(self, points: Tensor, group: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The same on a device, with the Gaussians of other groups masked where the host would take slices."""
+        xp = namespace(points)
+        coefficients, laws = self.coefficients.to(points.device), self.laws.to(points.device)
+        centre, least = xp.asarray(self.centre), xp.asarray(self.least)
+        member = xp.zeros((len(self.slices), laws.shape[0]), torch.float32)
+        for k, part in enumerate(self.slices):
+            member[k, part] = 1.0
+        totals = xp.empty((len(points), laws.shape[1]))
+        parts = None if group is None else torch.empty_like(totals)
+        rows = max(ROWS, tile(DEVICE_NUMBERS) // laws.shape[0])
+        for first in range(0, len(points), rows):
+            part = slice(first, first + rows)
+            bits = _features(points[part] - centre) @ coefficients
+            largest = bits.amax(1, keepdim=True)
+            powers = (bits - largest).clamp_(min=LEAST_BITS).exp2_()
+            offset = largest.double() * math.log(2)
+            totals[part] = torch.log((powers @ laws).double()) + offset
+            if parts is not None and group is not None:
+                parts[part] = torch.log(((powers * member[group[part]]) @ laws).double()) + offset
+        return torch.fmax(totals, least), None if parts is None else torch.fmax(parts, least)
 
-def _features(points: np.ndarray) -> torch.Tensor:
+
+def _features(points: Any) -> Tensor:
     """(m, features) in float32: products of coordinates, coordinates, and 1."""
-    row, column = np.triu_indices(points.shape[1])
-    whole = np.concatenate([points[:, row] * points[:, column], points, np.ones((len(points), 1))], axis=1)
+    xp, (row, column) = namespace(points), np.triu_indices(points.shape[1])
+    whole = xp.concatenate([points[:, row] * points[:, column], points, xp.full((len(points), 1), 1.0)], axis=1)
     with np.errstate(over="ignore"):
-        return torch.from_numpy(whole.astype(np.float32))
+        return torch.as_tensor(whole).float()
 
 
 def coarse_mixture(passes: np.ndarray, group_of: np.ndarray, laws: np.ndarray) -> CoarseMixture:

@@ -1,16 +1,20 @@
 """Decoders q(x|t) made of a few Gaussians for each atom, which give a lower bound on I(X;T)."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from ib_core.arrays import host, namespace, tile
 
 FULL_WIDTH = 16  # widest layer whose covariances are kept whole; wider ones keep variances along common axes
 COMPONENTS = (1, 2, 4, 8, 16)  # Gaussians of an atom that are tried where covariances are whole
 FEW = 4  # of them that any passes will do for
 FLOAT32_REACH = 1e4  # squared norm up to which a product in float32 costs a decoder less than a thousandth of a nat
 LEAST_BITS = -100.0
+DEVICE_NUMBERS = 2**26  # densities of one tile on a device
 ROWS = 64  # points of one tile: its densities at 4096 atoms are 2 MiB
 SUPPORT = 0.03  # share of Gaussians in a density of passes, see `GaussianDecoder.supporting`
 LAMBDA = 3e-4  # share of the decoder that ignores t: it costs 3e-4 nats and holds ln q(x|t)/w above -8.2
@@ -39,38 +43,40 @@ class Moments:
         self.means = {count: np.empty((count, n, d)) for count in counts}
         self.spreads = {count: np.empty((count, n, d, d) if self.full else (count, n, d)) for count in counts}
 
-    def add(self, atoms: np.ndarray, signals: np.ndarray) -> None:
+    def add(self, atoms: np.ndarray, signals: Any) -> None:
         """Signals (b, passes, d) of the atoms with these indices (b,), in the place of what they had before."""
         self.passes[atoms] = signals.shape[1]
+        xp = namespace(signals)
         if not self.full:
             means = signals.mean(1)
             offsets = signals - means[:, None]
             if self.axes is None:
                 flat = offsets.reshape(-1, offsets.shape[2])
-                self.axes = np.linalg.eigh(flat.T @ flat)[1]
-            self.means[1][0, atoms] = means @ self.axes
-            self.spreads[1][0, atoms] = np.square(offsets @ self.axes).mean(1)
+                self.axes = host(xp.linalg.eigh(flat.T @ flat)[1])
+            axes = xp.asarray(self.axes)
+            self.means[1][0, atoms] = host(means @ axes)
+            self.spreads[1][0, atoms] = host(xp.square(offsets @ axes).mean(1))
             return
         parts = [signals]
         for count in self.means:
             for k, part in enumerate(parts):
                 means = part.mean(1)
                 offsets = part - means[:, None]
-                self.means[count][k, atoms] = means
-                self.spreads[count][k, atoms] = offsets.swapaxes(1, 2) @ offsets / part.shape[1]
+                self.means[count][k, atoms] = host(means)
+                self.spreads[count][k, atoms] = host(offsets.swapaxes(1, 2) @ offsets) / part.shape[1]
             if count < max(self.means):
                 parts = [half for part in parts for half in _halves(part)]
 
 
-def _halves(signals: np.ndarray) -> list[np.ndarray]:
+def _halves(signals: Any) -> list[Any]:
     """The two halves of each atom's signals (b, passes, d) along their longest axis; one in the middle counts below."""
     if signals.shape[1] == 1:
         return [signals, signals]
+    xp, half = namespace(signals), signals.shape[1] // 2
     offsets = signals - signals.mean(1, keepdims=True)
-    axis = np.linalg.eigh(offsets.swapaxes(1, 2) @ offsets)[1][:, :, -1:]
-    half = signals.shape[1] // 2
-    order = np.argpartition((offsets @ axis)[:, :, 0], signals.shape[1] - half, axis=1)
-    ordered = signals[np.arange(len(signals))[:, None], order]
+    axis = xp.linalg.eigh(offsets.swapaxes(1, 2) @ offsets)[1][:, :, -1:]
+    order = xp.argpartition((offsets @ axis)[:, :, 0], signals.shape[1] - half, axis=1)
+    ordered = signals[xp.arange(len(signals))[:, None], order]
     return [ordered[:, :-half], ordered[:, -half:]]
 
 
@@ -86,19 +92,19 @@ class GaussianDecoder(NamedTuple):
         """ "gaussian", or with the number of components where there are several."""
         return "gaussian" if self.components == 1 else f"gaussian_{self.components}"
 
-    def features(self, points: np.ndarray) -> torch.Tensor:
+    def features(self, points: Any) -> Tensor:
         """(m, features): products of coordinates (squares alone in wide layers), coordinates, and 1."""
-        d = points.shape[1]
+        xp, d = namespace(points), points.shape[1]
         if self.axes is None:
             row, column = np.triu_indices(d)
             products = points[:, row] * points[:, column]
         else:
-            points = points @ self.axes
-            products = np.square(points)
-        ones = np.ones((len(points), 1))
-        return torch.from_numpy(np.concatenate([products, points, ones], axis=1)).to(self.coefficients.device)
+            points = points @ xp.asarray(self.axes)
+            products = xp.square(points)
+        ones = xp.full((len(points), 1), 1.0)
+        return torch.as_tensor(xp.concatenate([products, points, ones], axis=1), device=self.coefficients.device)
 
-    def supporting(self, points: np.ndarray, atom: np.ndarray, log_own: np.ndarray) -> np.ndarray:
+    def supporting(self, points: Any, atom: Any, log_own: Any) -> Any:
         """ln( (1 - lam) A_i(t) + lam q_i(t) ) of each point for the passes of its own atom i.
 
         Where few of many passes lie, the next one may be many noises away, and ln A_i(t) is as low as its distance
@@ -114,12 +120,13 @@ class GaussianDecoder(NamedTuple):
             (m,).
         """
         coefficients = self.coefficients.reshape(len(self.coefficients), self.components, -1)
-        own = coefficients[:, :, torch.from_numpy(atom).to(coefficients.device)]
+        own = coefficients[:, :, torch.as_tensor(atom, device=coefficients.device)]
         bits = torch.einsum("mf,fcm->mc", self.features(points), own)
-        logs = torch.logsumexp(bits * math.log(2), 1).cpu().numpy()
-        return np.logaddexp(math.log1p(-SUPPORT) + log_own, math.log(SUPPORT) + logs)
+        logs, xp = torch.logsumexp(bits * math.log(2), 1), namespace(points)
+        logs = logs if isinstance(points, Tensor) else host(logs)
+        return xp.logaddexp(math.log1p(-SUPPORT) + log_own, math.log(SUPPORT) + logs)
 
-    def log_ratios(self, points: np.ndarray, atom: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def log_ratios(self, points: Any, atom: Any, weights: Any) -> Any:
         """ln( (1 - lam) q_i(t) / sum_j w_j q_j(t) + lam ) of each point for its own atom i, under every law.
 
         Its mean over t from the true channel is at most I(X;T), whatever the q_j are: w_i times the bracket is a
@@ -135,21 +142,24 @@ class GaussianDecoder(NamedTuple):
 
         Source: Barber and Agakov, NIPS 2003.
         """
-        laws = torch.from_numpy(weights.T.astype(np.float32)).to(self.coefficients.device).T
-        features, ratios = self.features(points), np.empty((len(points), weights.shape[1]))
-        coefficients = self.coefficients
-        if np.square(points).sum(1).max() <= FLOAT32_REACH:
+        coefficients, xp = self.coefficients, namespace(points)
+        laws = torch.as_tensor(weights, device=coefficients.device).float()
+        own_atom = torch.as_tensor(atom, device=coefficients.device)
+        features, ratios = self.features(points), xp.empty((len(points), weights.shape[1]))
+        if xp.square(points).sum(1).max() <= FLOAT32_REACH:
             features, coefficients = features.float(), coefficients.float()
-        for first in range(0, len(points), ROWS):
-            tile = slice(first, first + ROWS)
-            bits = features[tile] @ coefficients
+        rows = ROWS if coefficients.device.type == "cpu" else max(ROWS, tile(DEVICE_NUMBERS) // coefficients.shape[1])
+        for first in range(0, len(points), rows):
+            part = slice(first, first + rows)
+            bits = features[part] @ coefficients
             # float32 is enough for any decoder; below 2^-100 of the largest, powers are slow and count for nothing.
             powers = (bits - bits.amax(1, keepdim=True)).float().clamp_(min=LEAST_BITS).exp2_()
             if self.components > 1:
                 powers = powers.reshape(len(powers), self.components, -1).sum(1)
-            own = powers[torch.arange(len(powers)), torch.from_numpy(atom[tile]).to(powers.device)]
-            share = (own[:, None].double() / (powers @ laws).double()).cpu().numpy()
-            ratios[tile] = np.log((1 - LAMBDA) * np.where(np.isfinite(share), share, 0.0) + LAMBDA)
+            own = powers[torch.arange(len(powers), device=powers.device), own_atom[part]]
+            found = own[:, None].double() / (powers @ laws).double()
+            share = found if isinstance(points, Tensor) else host(found)
+            ratios[part] = xp.log((1 - LAMBDA) * xp.where(xp.isfinite(share), share, 0.0) + LAMBDA)
         return ratios
 
 

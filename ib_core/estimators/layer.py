@@ -1,12 +1,15 @@
 """A layer under many laws: its pooled passes, atoms of much weight apart, and densities at points of known atoms."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ib_core.arrays import host
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.density import log_totals
 from ib_core.mixture.kernels.groups import Groups
@@ -27,9 +30,9 @@ FIRST = 0.6  # of a variance that was measured without controls: what they may l
 class Logs(NamedTuple):
     """Log-densities at points, less one constant, of the pooled passes."""
 
-    own: np.ndarray  # (m,) ln B_i of the own atom
-    total: np.ndarray  # (m, K) ln sum_j w_j B_j
-    label: np.ndarray | None  # (m, K) likewise of the own label's atoms, over the label's weight
+    own: Any  # (m,) ln B_i of the own atom
+    total: Any  # (m, K) ln sum_j w_j B_j
+    label: Any  # (m, K) likewise of the own label's atoms, over the label's weight; None without labels
 
 
 class Heavy(NamedTuple):
@@ -37,12 +40,12 @@ class Heavy(NamedTuple):
 
     Attributes:
         place: (N,) where among them an atom stands, -1 for others.
-        pooled, own: (h, n, d) signals, independent of each other.
+        pooled, own: (h, n, d) signals, independent of each other; on the device, where there is one.
     """
 
     place: np.ndarray
-    pooled: np.ndarray
-    own: np.ndarray
+    pooled: Any
+    own: Any
 
 
 class Pool(NamedTuple):
@@ -57,6 +60,18 @@ class Pool(NamedTuple):
     atoms: Atoms
     groups: Groups
     part: np.ndarray
+
+
+class There(NamedTuple):
+    """What the densities at points of known atoms take, where these points are."""
+
+    laws: Any  # (N, K)
+    counts: Any  # (N, K)
+    part: Any  # (N,) of the pool
+    pool_group: Any  # (parts,)
+    group: Any  # (N,)
+    log_law: Any  # (N, K) ln P(Y) of each atom's label
+    place: Any  # (N,) among heavy atoms, -1 for others
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,8 @@ class Layer:
         if not len(chosen) or own.n_passes < 2 * self.atoms.n_passes:
             return self
         size = self.atoms.n_passes
-        pooled, further = heavy_passes(own, self.order[chosen], -(-n_passes // size) * size, self.atoms.n, self.atoms.d)
+        xp, count = self.atoms.xp, -(-n_passes // size) * size
+        pooled, further = heavy_passes(own, self.order[chosen], count, self.atoms.n, self.atoms.d, xp)
         pooled = pooled[:, : pooled.shape[1] // size * size]
         place = np.full(self.atoms.n, -1)
         place[chosen] = np.arange(len(chosen))
@@ -146,7 +162,7 @@ class Layer:
         parts = heavy.pooled.shape[1] // size
         owner = np.concatenate([light, np.repeat(members, parts)])
         share = np.concatenate([np.ones(len(light)), np.full(len(members) * parts, 1 / parts)])
-        centres = np.concatenate([self.atoms.centres[light], heavy.pooled.reshape(-1, size, d)])
+        centres = np.concatenate([self.atoms.centres[light], host(heavy.pooled).reshape(-1, size, d)])
         group_of = self.groups.group_of[owner]
         order = spatial_order(centres.mean(1), group_of)
         owner, group_of = owner[order], group_of[order]
@@ -157,33 +173,40 @@ class Layer:
         part[owner] = np.arange(len(owner))
         return Pool(atoms, Groups(self.laws[owner] * share[order][:, None], slices, group_of), part)
 
-    def passes_of(self, pooled: int, heavy: np.ndarray | None) -> np.ndarray:
+    def passes_of(self, pooled: int, heavy: Any) -> np.ndarray:
         """(N,) of the number of passes of every atom: `pooled`, or that of the family (h, n, d) for heavy ones."""
         counts = np.full(self.atoms.n, pooled)
         if self.heavy is not None and heavy is not None:
             counts[self.heavy.place >= 0] = heavy.shape[1]
         return counts
 
-    def logs(self, points: np.ndarray, atom: np.ndarray) -> Logs:
+    @cached_property
+    def there(self) -> There:
+        """What densities at points take, on the device, where there is one."""
+        xp, law = self.atoms.xp, self.label_laws
+        # A class without weight has no density; its draws count for nothing.
+        log_law = np.log(np.where(law > 0, law, 1.0))[self.groups.group_of]
+        place = np.full(self.atoms.n, -1) if self.heavy is None else self.heavy.place
+        found = self.laws, self.counts, self.pool.part, self.pool.groups.group_of, self.groups.group_of, log_law, place
+        return There(*(xp.asarray(each) for each in found))
+
+    def logs(self, points: Any, atom: Any) -> Logs:
         """At points (m, d) of the atoms (m,)."""
-        pool, passes = self.pool, np.log(self.atoms.n_passes)
-        there, part = points, pool.part[atom]
+        pool, passes, there, xp = self.pool, math.log(self.atoms.n_passes), self.there, self.atoms.xp
+        at, part = points, there.part[atom]
         if self.heavy is not None:  # the pool has an origin of its own
-            there = pool.atoms.scaled(self.atoms.unscaled(points))
-        own = pool.atoms.own(there, part, pool.groups.group_of[part])
-        logs = log_totals(pool.atoms, there, pool.groups, own, self.counts[atom]) - passes
-        log_own = np.log(own.kernel) - own.offset - passes
+            at = pool.atoms.scaled(self.atoms.unscaled(points))
+        own = pool.atoms.own(at, part, there.pool_group[part])
+        logs = log_totals(pool.atoms, at, pool.groups, own, there.counts[atom]) - passes
+        log_own = xp.log(own.kernel) - own.offset - passes
         if self.heavy is not None:
-            place = self.heavy.place[atom]
-            at = np.flatnonzero(place >= 0)
-            log_own[at] = log_mixture(points[at], place[at], self.heavy.pooled)
+            place = there.place[atom]
+            heavy = xp.flatnonzero(place >= 0)
+            log_own[heavy] = log_mixture(points[heavy], place[heavy], self.heavy.pooled)
         label = None
         if self.labelled:
-            class_law = self.label_laws
-            # A class without weight has no density; its draws count for nothing.
-            log_law = np.log(np.where(class_law > 0, class_law, 1.0))[self.groups.group_of[atom]]
-            label = logs[-1] - log_law
-            label = np.where(np.isfinite(label), label, logs[0])
+            label = logs[-1] - there.log_law[atom]
+            label = xp.where(xp.isfinite(label), label, logs[0])
         return Logs(log_own, logs[0], label)
 
     @property

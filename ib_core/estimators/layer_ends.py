@@ -1,10 +1,12 @@
 """The ends of a layer's information: density ratios averaged over draws, for each way to know the channel."""
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import norm
 
+from ib_core.arrays import namespace
 from ib_core.estimate import WIDTH, Estimate
 from ib_core.estimators.coarse_draws import Shared
 from ib_core.estimators.gaussian_decoder import GaussianDecoder, Moments, gaussian_decoders
@@ -48,17 +50,16 @@ INFORMATION, LABEL = 0, 1
 OVERLAP, DIVERGENCE, SURPRISE, OWN_SURPRISE = -4, -3, -2, -1
 
 
-def plug_in_variables(
-    layer: Layer, logs: Logs, log_own: np.ndarray, log_total: np.ndarray, atom: np.ndarray
-) -> np.ndarray:
+def plug_in_variables(layer: Layer, logs: Logs, log_own: Any, log_total: Any, atom: Any) -> Any:
     """(V, m, K): ln p_i/p, with labels ln p_y/p, then u (1 - u), ln p/p' for the first law p', -ln p and -ln p_i.
 
     u = w_i p_i / p is the own atom's share.
     """
-    own = np.broadcast_to(log_own[:, None], log_total.shape)
+    xp = namespace(log_own)
+    own = xp.broadcast_to(log_own[:, None], log_total.shape)
     labels = [] if logs.label is None else [logs.label - logs.total]
-    share = np.minimum(layer.laws[atom] * np.exp(np.minimum(own - log_total, 700.0)), 1.0)
-    return np.stack([own - log_total, *labels, share * (1 - share), log_total - log_total[:, :1], -log_total, -own])
+    share = xp.minimum(layer.there.laws[atom] * xp.exp(xp.minimum(own - log_total, 700.0)), 1.0)
+    return xp.stack([own - log_total, *labels, share * (1 - share), log_total - log_total[:, :1], -log_total, -own])
 
 
 def row(sampled: Sampled, variable: int) -> Estimate:
@@ -66,7 +67,7 @@ def row(sampled: Sampled, variable: int) -> Estimate:
     return Estimate(sampled.means[variable], sampled.errors[variable])
 
 
-def _run(layer: Layer, sampler: Sampler, signals: np.ndarray, variables) -> Sampled:  # type: ignore[no-untyped-def]
+def _run(layer: Layer, sampler: Sampler, signals: Any, variables) -> Sampled:  # type: ignore[no-untyped-def]
     """Draw around signals (N, passes, d) until the target is met."""
     while chosen := sampler.chosen():
         for block in chosen:
@@ -76,21 +77,21 @@ def _run(layer: Layer, sampler: Sampler, signals: np.ndarray, variables) -> Samp
     return sampler.result()
 
 
-def draws_controls(layer: Layer, draws: Draws, block: Chosen, centres: np.ndarray) -> np.ndarray:
+def draws_controls(layer: Layer, draws: Draws, block: Chosen, centres: Any) -> Any:
     """(m, controls) of mean 0 at draws around centres (m, d), which bounded variables do without."""
-    return np.zeros((len(centres), 1)) if layer.proven else draws.controls(block, centres)
+    return namespace(centres).zeros((len(centres), 1)) if layer.proven else draws.controls(block, centres)
 
 
 def exact_ends(layer: Layer) -> Ends:
     """Both ends of a deterministic layer, whose one pass is the channel: they are one number."""
 
-    def variables(points: np.ndarray, atom: np.ndarray) -> np.ndarray:
+    def variables(points: Any, atom: Any) -> Any:
         logs = layer.logs(points, atom)
         return plug_in_variables(layer, logs, logs.own, logs.total, atom)
 
     least, counts = layer.pointwise_draws, layer.passes_of(1, None)
     sampler = layer.sampler("plug_in", counts, 1 + layer.labelled, sampled=False, least=least)
-    found = _run(layer, sampler, layer.atoms.centres, variables)
+    found = _run(layer, sampler, layer.atoms.there, variables)
     information, label = row(found, INFORMATION), row(found, LABEL) if layer.labelled else None
     starts = np.cumsum(sampler.draws.copies) - sampler.draws.copies
     parts = np.add.reduceat(found.stratum_means[INFORMATION], starts) / sampler.draws.copies[:, None]
@@ -115,14 +116,14 @@ def exact_ends(layer: Layer) -> Ends:
 def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
     """The plug-in of the pooled passes, and the best decoder made of them at fresh passes (N, m, d), if there are."""
 
-    def above(points: np.ndarray, atom: np.ndarray) -> np.ndarray:
+    def above(points: Any, atom: Any) -> Any:
         logs = layer.logs(points, atom)
         return plug_in_variables(layer, logs, logs.own, logs.total, atom)
 
     n_passes = layer.atoms.n_passes
     counts = layer.passes_of(n_passes, None)
     sampler = layer.sampler("plug_in", counts, 1 + layer.labelled, least=layer.pointwise_draws)
-    upper = _run(layer, sampler, layer.atoms.centres, above)
+    upper = _run(layer, sampler, layer.atoms.there, above)
     information, label = row(upper, INFORMATION), row(upper, LABEL) if layer.labelled else None
     none = np.zeros(len(layer.targets))
     remainder = layer.pool.atoms.kernel.remainder
@@ -136,7 +137,7 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
         moments.add(np.arange(layer.atoms.n), layer.atoms.centres)
         decoder = gaussian_decoders(moments, layer.device)[0]
 
-    def below(points: np.ndarray, atom: np.ndarray) -> np.ndarray:
+    def below(points: Any, atom: Any) -> Any:
         logs = layer.logs(points, atom)
         ratio = logs.own[:, None] - logs.total
         found = [_smoothed(ratio)]
@@ -144,13 +145,13 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
             found.append(logs.label - logs.total)
         found.append(ratio)
         if decoder is not None:
-            found.append(decoder.log_ratios(points, atom, layer.laws))
-        return np.stack(found)
+            found.append(decoder.log_ratios(points, atom, layer.there.laws))
+        return namespace(points).stack(found)
 
     names = FRESH_FORMS[:1] if layer.proven else FRESH_FORMS[: 2 + (decoder is not None)]
     width, passes = choice_width(len(names)), layer.passes_of(fresh.shape[1], None)
     sampler = layer.sampler("held_out", passes, 1 + layer.labelled, lower=slice(None), width=width)
-    found = _run(layer, sampler, fresh, below)
+    found = _run(layer, sampler, layer.atoms.xp.asarray(fresh), below)
     rows = [0, *range(1 + layer.labelled, layer.labelled + len(names))]
     values, errors = found.means[rows], width * found.errors[rows]
     best = np.argmax(values - WIDTH * errors, axis=0)
@@ -165,6 +166,7 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
     )
 
 
-def _smoothed(log_ratio: np.ndarray) -> np.ndarray:
+def _smoothed(log_ratio: Any) -> Any:
     """ln( (1 - lam) p_i/p + lam )."""
-    return np.logaddexp(np.log1p(-LAMBDA) + log_ratio, np.log(LAMBDA))
+    xp = namespace(log_ratio)
+    return xp.logaddexp(math.log1p(-LAMBDA) + log_ratio, math.log(LAMBDA))

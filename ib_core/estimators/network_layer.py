@@ -46,7 +46,7 @@ def network_layer_information(
     """
     beta = network.levels[layer - 1]
     wide = directions is not None
-    own = further_passes(network, layer, atoms, own_passes, passes_seed, "own", wide)
+    own = further_passes(network, layer, atoms, own_passes, passes_seed, "own", wide, options.get("device"))
     options = {"own": own, "deterministic": layer == 1, **options}
     if directions is None:
         return layer_information(stored.of(0, stored.shape[0]), beta, **options)
@@ -70,19 +70,32 @@ def layer_directions(
 
 
 def further_passes(
-    network: NoisyNetwork, layer: int, atoms: np.ndarray, n_passes: int, seed: int, purpose: str, wide: bool
+    network: NoisyNetwork,
+    layer: int,
+    atoms: np.ndarray,
+    n_passes: int,
+    seed: int,
+    purpose: str,
+    wide: bool,
+    device: str | None = None,
 ) -> OwnPasses | None:
     """Passes that are independent of those of every other purpose; none in the first layer, which is deterministic."""
     if layer == 1:
         return None
-    return own_signals(network, atoms, layer, min(n_passes, WIDE_PASSES) if wide else n_passes, seed, purpose)
+    return own_signals(network, atoms, layer, min(n_passes, WIDE_PASSES) if wide else n_passes, seed, purpose, device)
 
 
 def passes_by_block(
-    network: NoisyNetwork, layer: int, atoms: np.ndarray, n_passes: int, seed: int, purpose: str
+    network: NoisyNetwork,
+    layer: int,
+    atoms: np.ndarray,
+    n_passes: int,
+    seed: int,
+    purpose: str,
+    device: str | None = None,
 ) -> SignalBlocks:
     """Passes of some atoms up to a layer, propagated anew whenever a block of them is asked for."""
-    made = own_signals(network, atoms, layer, n_passes, seed, purpose)
+    made = own_signals(network, atoms, layer, n_passes, seed, purpose, device)
     return SignalBlocks((len(atoms), n_passes, network.widths[layer - 1]), made.of, made.size)
 
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ib_core.arrays import namespace
 from ib_core.estimate import Estimate
 from ib_core.estimators.coarse_control import Control, fitted_control, variances
 from ib_core.estimators.coarse_draws import CoarseDraws, Shared
@@ -156,13 +157,11 @@ def _chosen(*samplers: Sampler) -> list[tuple[Sampler, list[Chosen]]]:
     return [(sampler, chosen) for sampler in samplers for chosen in [sampler.chosen()] if chosen]
 
 
-def _variables(
-    layer: Layer, plan: _Plan, above: bool, points: np.ndarray, atom: np.ndarray, log_own: np.ndarray
-) -> np.ndarray:
+def _variables(layer: Layer, plan: _Plan, above: bool, points: Any, atom: Any, log_own: Any) -> Any:
     """(V, m, K) of the upper end or of the lower one, less their controls, at points (m, d) of the atoms (m,)."""
-    logs, laws = layer.logs(points, atom), layer.laws[atom]
-    log_weight = np.full(laws.shape, -np.inf)
-    np.log(laws, out=log_weight, where=laws > 0)
+    logs, laws, xp = layer.logs(points, atom), layer.there.laws[atom], namespace(points)
+    with np.errstate(divide="ignore"):
+        log_weight = xp.log(laws)
     if above:
         values = _above(layer, logs, log_own, log_weight, atom)
     else:
@@ -200,15 +199,15 @@ def _ends(layer: Layer, plan: _Plan, above: Sampler, below: Sampler) -> Ends:
     )
 
 
-def _above(layer: Layer, logs: Logs, log_own: np.ndarray, log_weight: np.ndarray, atom: np.ndarray) -> np.ndarray:
+def _above(layer: Layer, logs: Logs, log_own: Any, log_weight: Any, atom: Any) -> Any:
     """Variables at points of own passes: `plug_in_variables` with A_i for B_i, but the label's, which are held out."""
     # The others' sum is what is left of the total without B_i. Where B_i dominates, that keeps 1e-16 of the total, and
     # A_i is of the size of B_i there.
-    log_pooled = log_weight + logs.own[:, None]
-    share = np.minimum(np.exp(np.minimum(log_pooled - logs.total, 0.0)), 1.0)
+    xp, log_pooled = namespace(log_own), log_weight + logs.own[:, None]
+    share = xp.minimum(xp.exp(xp.minimum(log_pooled - logs.total, 0.0)), 1.0)
     with np.errstate(divide="ignore"):
-        others = logs.total + np.log1p(-share)
-    total = np.logaddexp(others, log_weight + log_own[:, None])
+        others = logs.total + xp.log1p(-share)
+    total = xp.logaddexp(others, log_weight + log_own[:, None])
     return plug_in_variables(layer, logs, log_own, total, atom)
 
 
@@ -216,19 +215,19 @@ def _below(
     layer: Layer,
     plan: _Plan,
     logs: Logs,
-    log_own: np.ndarray,
-    log_weight: np.ndarray,
-    points: np.ndarray,
-    atom: np.ndarray,
-) -> np.ndarray:
+    log_own: Any,
+    log_weight: Any,
+    points: Any,
+    atom: Any,
+) -> Any:
     """(V, m, K) at points of pooled passes: the lower end, with labels ln p_y/p, the plug-in, and the atom's share."""
-    lower = log_own[:, None] - logs.total
+    xp, lower = namespace(points), log_own[:, None] - logs.total
     for decoder in plan.decoders:
         columns = np.flatnonzero(plan.forms == decoder.name)
-        lower[:, columns] = decoder.log_ratios(points, atom, layer.laws[:, columns])
+        lower[:, columns] = decoder.log_ratios(points, atom, layer.there.laws[:, columns])
     labels = [] if logs.label is None else [logs.label - logs.total]
-    posterior = np.exp(np.minimum(log_weight + logs.own[:, None] - logs.total, 0.0))
-    return np.stack([lower, *labels, logs.own[:, None] - logs.total, posterior])
+    posterior = xp.exp(xp.minimum(log_weight + logs.own[:, None] - logs.total, 0.0))
+    return xp.stack([lower, *labels, logs.own[:, None] - logs.total, posterior])
 
 
 def _pooled_error(passes: np.ndarray, draws: Draws, found: Sampled, posterior: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ib_core.arrays import host
 from ib_core.estimators.gaussian_decoder import GaussianDecoder
 from ib_core.estimators.layer import Layer, Logs
 from ib_core.estimators.rounds import Round
@@ -19,15 +20,17 @@ def pilot_draws(layer: Layer, passes: np.ndarray) -> Chosen:
     active = np.flatnonzero(layer.laws.any(1))
     heaviest = np.argsort(-layer.laws[active].max(1), kind="stable")[:PILOT_HEAVY]
     evenly = np.linspace(0, len(active) - 1, min(len(active), PILOT_ATOMS)).astype(int)
-    atom = np.concatenate([np.repeat(active[heaviest], PILOT_DRAWS), np.repeat(active[evenly], 2)])
+    atom, xp = np.concatenate([np.repeat(active[heaviest], PILOT_DRAWS), np.repeat(active[evenly], 2)]), layer.atoms.xp
     rng = stream(layer.seed, "pilot")
-    return Chosen(atom, rng.integers(passes[atom]), rng.standard_normal((len(atom), layer.atoms.d)))
+    chosen = atom, rng.integers(passes[atom]), rng.standard_normal((len(atom), layer.atoms.d))
+    return Chosen(*(xp.asarray(each) for each in chosen))
 
 
 class Pilot(NamedTuple):
-    """What the pilot's points say."""
+    """What the pilot's points say, on the host: they are few."""
 
     drawn: Round
+    atom: np.ndarray  # (m,)
     logs: Logs
     ratios: dict[str, np.ndarray]  # of each form, (m, K)
     share: np.ndarray  # (m, K) of a point in the mean over atoms
@@ -40,14 +43,15 @@ class Pilot(NamedTuple):
 def piloted(layer: Layer, drawn: Round, decoders: list[GaussianDecoder]) -> Pilot:
     """What each form says at the pilot's points."""
     logs = layer.logs(drawn.points, drawn.atom)
-    ratios = {"split": drawn.log_own[:, None] - logs.total}
+    ratios = {"split": host(drawn.log_own[:, None] - logs.total)}
     for decoder in decoders:
-        ratios[decoder.name] = decoder.log_ratios(drawn.points, drawn.atom, layer.laws)
-    count = np.bincount(drawn.atom, minlength=layer.atoms.n)[drawn.atom]
-    share = layer.laws[drawn.atom] / count[:, None]
+        ratios[decoder.name] = host(decoder.log_ratios(drawn.points, drawn.atom, layer.there.laws))
+    atom = host(drawn.atom)
+    count = np.bincount(atom, minlength=layer.atoms.n)[atom]
+    share = layer.laws[atom] / count[:, None]
     # Atoms that are drawn at steps stand for their neighbours; the heaviest stand for themselves.
     share[count <= 2] *= max(1.0, layer.laws.any(1).sum() / PILOT_ATOMS)
-    return Pilot(drawn, logs, ratios, share)
+    return Pilot(drawn, atom, Logs(host(logs.own), host(logs.total), host(logs.label)), ratios, share)
 
 
 def choose(pilot: Pilot, decoders: list[GaussianDecoder]) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ib_core.arrays import namespace
 from ib_core.checks import finite_array
 from ib_core.mixture.own_passes import OwnPasses
 from ib_core.mixture.signal_blocks import SignalBlocks, signal_blocks, tiles
@@ -50,16 +51,18 @@ def projected_own(own: Any, n: int, directions: np.ndarray) -> OwnPasses:
             raise ValueError(f"own must have shape ({n}, n_own, {d}) like passes, got {array.shape}")
         own = OwnPasses(array.shape[1], array.of, None, min(array.size, MOST_ATOMS))
     given: OwnPasses = own
-    kept: dict[int, np.ndarray] = {}
+    kept: dict[int, Any] = {}
     keeps = 8 * n * given.n_passes * k <= CACHE_BYTES
 
-    def project(signals: Any, wanted: tuple[int, int]) -> np.ndarray:
+    def project(signals: Any, wanted: tuple[int, int]) -> Any:
         signals = as_signals(signals, "own", "(N, n_own, d)")
         if tuple(signals.shape) != (*wanted, d):
             raise ValueError(f"own must give signals of shape {(*wanted, d)}, got {tuple(signals.shape)}")
+        if isinstance(signals, torch.Tensor) and signals.device.type != "cpu":  # stays there
+            return signals.double() @ torch.as_tensor(directions.T, device=signals.device)
         return projected(signals, directions, "own")
 
-    def block(first: int, last: int) -> np.ndarray:
+    def block(first: int, last: int) -> Any:
         if first in kept and len(kept[first]) >= last - first:
             return kept[first][: last - first]
         found = project(given.of(first, last), (last - first, given.n_passes))
@@ -71,9 +74,10 @@ def projected_own(own: Any, n: int, directions: np.ndarray) -> OwnPasses:
     if given.heavy is not None:
         make = given.heavy
 
-        def heavy(atoms: np.ndarray, count: int, family: int) -> np.ndarray:
+        def heavy(atoms: np.ndarray, count: int, family: int) -> Any:
             # Atom by atom, as thousands of passes of a wide layer are many.
-            return np.concatenate([project(make(atom, count, family), (1, count)) for atom in atoms[:, None]])
+            found = [project(make(atom, count, family), (1, count)) for atom in atoms[:, None]]
+            return namespace(found[0]).concatenate(found)
 
     return OwnPasses(given.n_passes, block, heavy, given.size)
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ib_core.arrays import argsort, host, namespace
 from ib_core.estimators.layer import Layer
 from ib_core.mixture.own_passes import OwnPasses, blocks, log_mixture
 from ib_core.sampling.draws import Chosen
@@ -24,15 +25,15 @@ class Met(NamedTuple):
 
     part: slice
     atoms: np.ndarray
-    signals: np.ndarray
+    signals: Any
     heavy: bool
 
 
 def met(layer: Layer, own: OwnPasses) -> Iterator[Met]:
     """All own passes, made anew and forgotten block by block; those of heavy atoms last."""
-    atoms, heavy = layer.atoms, layer.heavy
+    atoms, heavy, xp = layer.atoms, layer.heavy, layer.atoms.xp
     place = np.argsort(layer.order)  # where each of the caller's atoms stands
-    for part, given in blocks(own, atoms.n, atoms.d):
+    for part, given in blocks(own, atoms.n, atoms.d, xp=xp):
         yield Met(part, place[part], atoms.scaled(given), False)
     if heavy is not None:
         part = slice(atoms.n, atoms.n + len(heavy.own))
@@ -48,32 +49,34 @@ class Round:
     around_own: bool  # the centres are own passes, which are not known yet
 
     def __post_init__(self) -> None:
-        self.atom = np.concatenate([block.atom for block in self.chosen])
-        self.signal = np.concatenate([block.signal for block in self.chosen])
+        xp = self.xp = namespace(self.chosen[0].noise)
+        self.atom = xp.concatenate([block.atom for block in self.chosen])
+        self.signal = xp.concatenate([block.signal for block in self.chosen])
         if self.around_own:
-            self.signal = self.signal + self.offsets[self.atom]
-        self.log_own = np.empty(len(self.atom))
+            self.signal = self.signal + xp.asarray(self.offsets)[self.atom]
+        self.log_own = xp.empty(len(self.atom))
 
     def place(self, layer: Layer) -> None:
         """Set the centres, if they are pooled passes, and sort the points by the caller's atoms, heavy ones last."""
-        heavy, atoms = layer.heavy, layer.atoms
-        place = np.full(len(self.atom), -1) if heavy is None else heavy.place[self.atom]
-        self.points = np.concatenate([block.noise for block in self.chosen])
-        self.centres = np.empty_like(self.points)
+        heavy, atoms, xp = layer.heavy, layer.atoms, self.xp
+        place = xp.asarray(np.full(atoms.n, -1) if heavy is None else heavy.place)[self.atom]
+        self.points = xp.concatenate([block.noise for block in self.chosen])
+        self.centres = xp.empty_like(self.points)
         if not self.around_own:
-            light = np.flatnonzero(place < 0)
-            self.centres[light] = atoms.centres[self.atom[light], self.signal[light]]
+            light = xp.flatnonzero(place < 0)
+            self.centres[light] = atoms.there[self.atom[light], self.signal[light]]
             if heavy is not None:
-                at = np.flatnonzero(place >= 0)
+                at = xp.flatnonzero(place >= 0)
                 self.centres[at] = heavy.pooled[place[at], self.signal[at]]
             self.points += self.centres
-        outer = np.where(place >= 0, atoms.n + place, layer.order[self.atom])
-        self.sorted = np.argsort(outer, kind="stable")
+        outer = xp.where(place >= 0, atoms.n + place, xp.asarray(layer.order)[self.atom])
+        self.sorted = argsort(outer)
         self.outer = outer[self.sorted]
+        self.ends = host(self.outer)  # sorted, for the places of each block of own passes
 
-    def meet(self, part: slice, signals: np.ndarray) -> None:
+    def meet(self, part: slice, signals: Any) -> None:
         """Hold the points of some atoms against their own passes (atoms, n_own, d)."""
-        found = slice(*np.searchsorted(self.outer, [part.start, part.stop]))
+        found = slice(*np.searchsorted(self.ends, [part.start, part.stop]).tolist())
         rows, within = self.sorted[found], self.outer[found] - part.start
         if self.around_own:
             self.centres[rows] = signals[within, self.signal[rows]]

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from ib_core.arrays import arrays_of, namespace
 from ib_core.mixture.kernels.groups import Groups, OwnAtom, Trial
 from ib_core.mixture.kernels.torch_kernel import EXACT_BYTES, TorchKernel, log_kernel
+from ib_core.mixture.resident import ResidentSums
 
 
 class Kernel(Protocol):
@@ -55,11 +58,26 @@ class Atoms:
         self.centres = self.scaled(centres)
         if backend not in ("numba", "torch", "triton", None):
             raise ValueError(f'backend must be "numba", "torch", "triton" or None, got {backend!r}')
-        self.backend, self.device = backend, device
+        self.backend, self.device, self.xp = backend, device, arrays_of(device)
         if backend is not None:  # one that was asked for is refused at once where it is missing
             self.kernel  # noqa: B018
         # Added to ln sum_k exp(-|t - s_k|^2 / 2) it gives a log density.
         self.log_constant = -self.d * (math.log(beta) + 0.5 * math.log(2 * math.pi)) - math.log(self.n_passes)
+
+    @cached_property
+    def there(self) -> Any:
+        """The centres on the device, where there is one."""
+        return self.xp.asarray(self.centres)
+
+    @cached_property
+    def resident(self) -> ResidentSums:
+        """Sums over the centres on the device, with Triton on CUDA where it is installed."""
+        with suppress(ModuleNotFoundError):
+            if self.there.device.type == "cuda" or self.backend == "triton":
+                from ib_core.mixture.kernels.triton_kernel import TritonSums
+
+                return TritonSums(self.there)
+        return ResidentSums(self.there)
 
     @cached_property
     def kernel(self) -> Kernel:
@@ -83,22 +101,23 @@ class Atoms:
 
     def scaled(self, points: np.ndarray) -> np.ndarray:
         """Points (..., d) in units of beta from the common origin."""
-        return (points - self.origin) / self.beta
+        return (points - namespace(points).asarray(self.origin)) / self.beta
 
     def unscaled(self, points: np.ndarray) -> np.ndarray:
         """The inverse of `scaled`."""
-        return points * self.beta + self.origin
+        return points * self.beta + namespace(points).asarray(self.origin)
 
-    def own(self, points: np.ndarray, atom: np.ndarray, group: np.ndarray) -> OwnAtom:
+    def own(self, points: Any, atom: Any, group: Any) -> OwnAtom:
         """Each point (m, d) against its own atom (m,) of that group (m,), from float64 differences."""
-        offset, kernel = np.empty(len(points)), np.empty(len(points))
+        xp, centres = namespace(points), self.centres if isinstance(points, np.ndarray) else self.there
+        offset, kernel = xp.empty(len(points)), xp.empty(len(points))
         rows = max(1, EXACT_BYTES // (8 * self.n_passes * self.d))
         for first in range(0, len(points), rows):
             tile = slice(first, first + rows)
-            differences = self.centres[atom[tile]] - points[tile, None]  # (rows, n_x, d)
-            squares = np.einsum("mkd,mkd->mk", differences, differences) / 2
-            offset[tile] = squares.min(1)
-            kernel[tile] = np.exp(offset[tile, None] - squares).sum(1)
+            differences = centres[atom[tile]] - points[tile, None]  # (rows, n_x, d)
+            squares = xp.einsum("mkd,mkd->mk", differences, differences) / 2
+            offset[tile] = squares.min(1) if xp is np else squares.amin(1)
+            kernel[tile] = xp.exp(offset[tile, None] - squares).sum(1)
         return OwnAtom(atom, group, offset, kernel)
 
     def exact(self, points: np.ndarray) -> np.ndarray:

@@ -3,19 +3,19 @@
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.special import logsumexp
 
 from ib_core.checks import finite_array, law_columns, positive
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.kernels.groups import Groups, OwnAtom, ungrouped
 from ib_core.mixture.order import spatial_order
+from ib_core.mixture.resident import resident_log_totals
 
 CLOSE = 50.0  # squared diameter, in units of beta, up to which a kernel would skip none of the centres in any order
 
 
-def log_totals(
-    atoms: Atoms, points: np.ndarray, groups: Groups, own: OwnAtom | None = None, wanted: np.ndarray | None = None
-) -> np.ndarray:
+def log_totals(atoms: Atoms, points: Any, groups: Groups, own: OwnAtom | None = None, wanted: Any = None) -> Any:
     """ln sum_j w_jk p_j(t), less `log_constant`, over all atoms and over those of the own atom's group.
 
     Args:
@@ -28,8 +28,10 @@ def log_totals(
 
     Returns:
         (2, m, K) float64: all atoms, own group; (1, m, K) where there is no own atom or only one group. An entry is
-        -inf where the column gives no weight to the group.
+        -inf where the column gives no weight to the group. For points on a device it is a tensor there.
     """
+    if isinstance(points, torch.Tensor):
+        return resident_log_totals(atoms.resident, points, groups, own, wanted)
     kernel, laws = atoms.kernel, atoms.kernel.prepare(groups)
     if own is None:
         large = 16 * kernel.rows  # a bound costs little but the call

@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
+from ib_core.arrays import tile
 from ib_core.checks import finite_array
 from ib_core.mixture.atoms import EXACT_BYTES
 
+DEVICE_NUMBERS = 2**26  # differences of one tile on a device
 KEPT_BYTES = 2**26  # in float32, up to which passes are not made again
 
 
@@ -47,19 +50,34 @@ def own_passes(given: Any, n: int, d: int) -> OwnPasses:
     return OwnPasses(shape[1], lambda first, last: given[first:last])
 
 
-def blocks(own: OwnPasses, n: int, d: int, *, of: np.ndarray | None = None) -> Iterator[tuple[slice, np.ndarray]]:
-    """The atoms of each block, or of those with some atoms, and their signals (atoms, n_own, d) in float64."""
+def blocks(
+    own: OwnPasses, n: int, d: int, *, of: np.ndarray | None = None, xp: Any = np
+) -> Iterator[tuple[slice, Any]]:
+    """The atoms of each block, or of those with some atoms, and their signals (atoms, n_own, d) in float64.
+
+    They are on the host, or where `xp` has its arrays.
+    """
     for first in range(0, n, own.size):
         if of is not None and not ((of >= first) & (of < first + own.size)).any():
             continue
         part = slice(first, min(first + own.size, n))
-        signals = finite_array(own.of(part.start, part.stop), "own", "(N, n_own, d)")
+        signals = _finite(own.of(part.start, part.stop), xp)
         wanted = (part.stop - first, own.n_passes, d)
-        if signals.shape != wanted:
+        if tuple(signals.shape) != wanted:
             raise ValueError(
-                f"own must give signals of shape {wanted} for atoms {first} to {part.stop}, got {signals.shape}"
+                f"own must give signals of shape {wanted} for atoms {first} to {part.stop}, got {tuple(signals.shape)}"
             )
         yield part, signals
+
+
+def _finite(signals: Any, xp: Any) -> Any:
+    """Signals (N, n, d) in float64, on the host or, where they are there already, on the device."""
+    if xp is np or not isinstance(signals, torch.Tensor) or signals.ndim != 3:
+        return xp.asarray(finite_array(signals, "own", "(N, n_own, d)"))
+    signals = xp.asarray(signals)
+    if not bool(torch.isfinite(signals).all()):
+        finite_array(signals, "own", "(N, n_own, d)")  # which says what is wrong
+    return signals
 
 
 def kept(own: OwnPasses, n: int, d: int) -> OwnPasses:
@@ -76,25 +94,23 @@ def kept(own: OwnPasses, n: int, d: int) -> OwnPasses:
     return own._replace(of=of)
 
 
-def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: int) -> list[np.ndarray]:
+def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: int, xp: Any = np) -> list[Any]:
     """Two independent families (h, passes, d) for a few of the n atoms, as many as asked for where they can be made."""
     if own.heavy is not None:
-        families = [finite_array(own.heavy(atoms, n_passes, family), "own", "(N, n_own, d)") for family in (0, 1)]
+        families = [_finite(own.heavy(atoms, n_passes, family), xp) for family in (0, 1)]
         wanted = (len(atoms), n_passes, d)
         for signals in families:
-            if signals.shape != wanted:
-                raise ValueError(f"own must give signals of shape {wanted} for heavy atoms, got {signals.shape}")
+            if tuple(signals.shape) != wanted:
+                raise ValueError(f"own must give signals of shape {wanted} for heavy atoms, got {tuple(signals.shape)}")
         return families
-    half, found = own.n_passes // 2, np.empty((len(atoms), own.n_passes, d))
-    for part, signals in blocks(own, n, d, of=atoms):
+    half, found = own.n_passes // 2, xp.empty((len(atoms), own.n_passes, d))
+    for part, signals in blocks(own, n, d, of=atoms, xp=xp):
         here = (atoms >= part.start) & (atoms < part.stop)
         found[here] = signals[atoms[here] - part.start]
     return [found[:, :half], found[:, half : 2 * half]]
 
 
-def log_mixture(
-    points: np.ndarray, row: np.ndarray, centres: np.ndarray, without: np.ndarray | None = None
-) -> np.ndarray:
+def log_mixture(points: Any, row: Any, centres: Any, without: Any = None) -> Any:
     """ln (1/n) sum_k exp(-|t - s_k|^2 / 2) of each point for the centres of its own atom, within 1e-6 nats.
 
     Args:
@@ -106,6 +122,8 @@ def log_mixture(
     Returns:
         (m,).
     """
+    if isinstance(points, torch.Tensor):
+        return _log_mixture_there(points, row, centres, without)
     logs, count = np.empty(len(points)), centres.shape[1] - (without is not None)
     if without is None:
         without = np.full(len(points), -1)
@@ -123,4 +141,20 @@ def log_mixture(
             logs[tile] = np.log(np.exp(least[:, None] - squares).sum(1)) - least
     else:
         own_logs(np.ascontiguousarray(points), row, np.ascontiguousarray(centres.swapaxes(1, 2)), without, logs)
+    return logs - np.log(count)
+
+
+def _log_mixture_there(
+    points: torch.Tensor, row: torch.Tensor, centres: torch.Tensor, without: torch.Tensor | None
+) -> torch.Tensor:
+    """The same on a device, from float64 differences."""
+    count = centres.shape[1] - (without is not None)
+    logs = torch.empty(len(points), dtype=points.dtype, device=points.device)
+    rows = max(1, tile(DEVICE_NUMBERS) // centres[0].numel())
+    for first in range(0, len(points), rows):
+        some = slice(first, first + rows)
+        squares = (centres[row[some]] - points[some, None]).square_().sum(2).div_(-2)
+        if without is not None:
+            squares.scatter_(1, without[some, None], -torch.inf)
+        logs[some] = torch.logsumexp(squares, 1)
     return logs - np.log(count)

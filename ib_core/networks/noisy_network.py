@@ -1,5 +1,6 @@
 """The noisy network: T_0 = X, S_l = f_l(T_{l-1}), T_l = S_l + Z_l with Z_l ~ N(0, beta_l^2 I), of any torch module."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -85,6 +86,19 @@ class NoisyNetwork:
         if cuts is not None:
             self.cuts = cuts
         self.half_widths = tuple(half_width(tap.module) if tap.part is None else None for tap in self.places)
+
+    def on(self, device: str) -> "NoisyNetwork":
+        """The same with its parameters on a device; this one stays where it is."""
+        assert self.cuts is not None and self.grows is not None  # sought where it is
+        there = copy.copy(self)
+        there.module = copy.deepcopy(self.module).to(device)
+        there.places = taps(there.module, self.names)
+        return there
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return as_inputs(self.module, torch.empty(0)).device
 
     @cached_property
     def cuts(self) -> tuple[bool, ...]:

@@ -109,11 +109,12 @@ def train_epoch(
         ArithmeticError: a loss is not finite.
     """
     rng = stream(seed, "epoch", epoch)
-    noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    noise = torch.Generator(network.device).manual_seed(int(rng.integers(2**62)))
     order = torch.from_numpy(rng.permutation(len(x)))
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] if learning_rate is None else learning_rate
-    with torch.random.fork_rng(devices=[]), mode(network.module, training=True):
+    cards = [network.device] if network.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cards), mode(network.module, training=True):
         torch.manual_seed(int(rng.integers(2**62)))
         for chosen in _batches(order, batch):
             inputs, classes = x[chosen], y[chosen]
@@ -165,7 +166,7 @@ def _draw_to_orthonormal(module: nn.Module, step: float) -> None:
 @torch.no_grad()
 def evaluate(network: NoisyNetwork, x: Tensor, y: Tensor, seed: int, epoch: int, n_passes: int = 4) -> Evaluation:
     """Cross-entropy and accuracy of `n_passes` noisy passes and of the clean one, in eval mode, in bounded memory."""
-    noise = torch.Generator().manual_seed(int(stream(seed, "evaluate", epoch).integers(2**62)))
+    noise = torch.Generator(network.device).manual_seed(int(stream(seed, "evaluate", epoch).integers(2**62)))
     rows = max(EVALUATED_BYTES // (4 * max(network.widths)), 1)
     found = np.zeros(4)
     for chosen in torch.arange(len(x)).split(rows):

@@ -1,13 +1,15 @@
 """Stratified draws from the atoms of a mixture, with controls whose means are known."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ib_core.arrays import namespace, normals, sums_from
 from ib_core.mixture.atoms import Atoms
 from ib_core.streams import stream
 
 BLOCK_POINTS = 2048  # of one block at least, so that few atoms do not mean many small blocks
+DEVICE_POINTS, DEVICE_VALUES = 2**16, 2**21  # on a device, which many points fill, and so many of their values
 HEAVY = 4.0  # an atom with more than so many times the mean weight gets more draws
 VERY_HEAVY = 128.0
 MOST_CELLS = 2**12  # signals that all become strata: two draws around each are then cheap
@@ -15,11 +17,14 @@ SHAPE_BYTES = 2**27  # of the atoms' own covariance matrices, beyond which a con
 
 
 class Chosen(NamedTuple):
-    """Which signals the points of one block lie around, and how far from them; in order (unit, repeat, copy)."""
+    """Which signals the points of one block lie around, and how far from them; in order (unit, repeat, copy).
 
-    atom: np.ndarray  # (m,)
-    signal: np.ndarray  # (m,) which of the atom's signals
-    noise: np.ndarray  # (m, d)
+    On the device of the atoms, where these have one.
+    """
+
+    atom: Any  # (m,)
+    signal: Any  # (m,) which of the atom's signals
+    noise: Any  # (m, d)
 
 
 class Draws:
@@ -64,7 +69,7 @@ class Draws:
         share: float | np.ndarray = 1.0,
         most_units: int = 1,
     ) -> None:
-        self.atoms, self.key, self.sampled = atoms, (seed, name), sampled
+        self.atoms, self.key, self.sampled, self.xp = atoms, (seed, name), sampled, atoms.xp
         self.active = np.flatnonzero(weights.any(1))
         n, signals = len(self.active), signals[self.active]
         largest = (weights[self.active] * share).max(1)
@@ -75,18 +80,22 @@ class Draws:
         self.atom, self.signals = np.repeat(self.active, self.copies), np.repeat(signals, self.copies)
         copy = np.arange(len(self.atom)) - np.repeat(np.cumsum(self.copies) - self.copies, self.copies)
         rng = stream(*self.key, "order")
-        self.units, self.repeat, self.max_units = max(1, BLOCK_POINTS // len(self.atom)), 1, None
+        points = BLOCK_POINTS
+        if self.xp is not np:
+            points = max(points, min(DEVICE_POINTS, DEVICE_VALUES // weights.shape[1]))
+        self.units, self.repeat, self.max_units = max(1, points // len(self.atom)), 1, None
         self.seen = np.ones_like(self.copies)  # signals of an atom in each unit
         if sampled:
             self.seen = seen(signals, self.copies, most_units)
             self.max_units = int((signals // self.seen).min())
-            self.repeat = max(1, BLOCK_POINTS // (len(self.atom) * self.max_units))
+            self.repeat = max(1, points // (len(self.atom) * self.max_units))
             self.units = min(self.max_units, max(1, self.units // self.repeat))
             self.step = np.repeat(self.seen, self.copies)
             self.first = np.repeat(rng.integers(signals), self.copies) + copy % self.step
         else:
             self.step = np.full(len(self.atom), 0 if cells else 1)
             self.first = copy % self.signals if cells else rng.integers(self.signals)
+        self.there = [self.xp.asarray(each) for each in (self.first, self.step, self.signals, self.atom)]
         self.points = self.units * self.repeat * len(self.atom)  # in a block
         # Strata of the estimate, with their weights.
         self.stratum_atom = self.active if sampled else self.atom
@@ -99,47 +108,52 @@ class Draws:
 
     def _shape_controls(self, law: np.ndarray) -> None:
         """Precision matrices of the output under a law (N,) and, where they fit into memory, of each atom's."""
-        centres, identity = self.atoms.centres, np.eye(self.atoms.d)
+        centres, xp = self.atoms.there, self.xp
+        identity = xp.eye(self.atoms.d)
         means = centres.mean(1)  # (N, d)
+        law = xp.asarray(law)
         self.middle = law @ means
         offsets = (centres - self.middle).reshape(-1, self.atoms.d)
-        share = np.repeat(law / centres.shape[1], centres.shape[1])
+        share = xp.repeat(law / centres.shape[1], centres.shape[1])
         self.precision = _inverse((share * offsets.T) @ offsets + identity)
+        self.trace = xp.einsum("ii->", self.precision)
         self.own_precision = None
         if centres.shape[1] > 1 and 8 * len(centres) * self.atoms.d**2 <= SHAPE_BYTES:
             offsets = centres - means[:, None]
             spread = offsets.swapaxes(1, 2) @ offsets / centres.shape[1]
             self.own_middle, self.own_precision = means, _inverse(spread + identity)
+            self.own_trace = xp.einsum("nii->n", self.own_precision)
 
     def block(self, block: int) -> Chosen:
         """The points of a block; the last one may have fewer units than others."""
         unit = np.arange(block * self.units, (block + 1) * self.units)
-        shape = (self.units, self.repeat, len(self.atom), self.atoms.d)
-        noise = stream(*self.key, "noise", block).standard_normal(shape)
+        xp, shape = self.xp, (self.units, self.repeat, len(self.atom), self.atoms.d)
+        noise = normals(xp, shape, *self.key, "noise", block)
         if self.max_units is not None:
             unit = unit[unit < self.max_units]
             noise = noise[: len(unit)]
-        signal = (self.first + self.step * unit[:, None]) % self.signals
-        signal = np.broadcast_to(signal[:, None], noise.shape[:3]).reshape(-1)
-        return Chosen(np.tile(self.atom, len(unit) * self.repeat), signal, noise.reshape(-1, self.atoms.d))
+        first, step, signals, atom = self.there
+        signal = (first + step * xp.asarray(unit)[:, None]) % signals
+        signal = xp.broadcast_to(signal[:, None], noise.shape[:3]).reshape(-1)
+        return Chosen(xp.tile(atom, len(unit) * self.repeat), signal, noise.reshape(-1, self.atoms.d))
 
-    def controls(self, chosen: Chosen, centres: np.ndarray) -> np.ndarray:
+    def controls(self, chosen: Chosen, centres: Any) -> Any:
         """(m, 2 or 3) for points around centres (m, d); in every stratum and unit each has mean 0."""
-        noise, d = chosen.noise, self.atoms.d
-        controls = [(np.square(noise).sum(1) - d) / 2]
+        xp, noise, d = self.xp, chosen.noise, self.atoms.d
+        controls = [(xp.square(noise).sum(1) - d) / 2]
         stretched = noise @ self.precision
-        controls.append(_excess(noise, stretched, centres - self.middle) - np.trace(self.precision) / 2)
+        controls.append(_excess(noise, stretched, centres - self.middle) - self.trace / 2)
         if self.own_precision is not None:
-            stretched, size = np.empty_like(noise), max(1, SHAPE_BYTES // self.own_precision[0].nbytes)
+            stretched, size = xp.empty_like(noise), max(1, SHAPE_BYTES // (8 * d * d))
             given, wanted = (each.reshape(-1, len(self.atom), d).swapaxes(0, 1) for each in (noise, stretched))
             for first in range(0, len(self.atom), size):
                 part = slice(first, first + size)
-                wanted[part] = given[part] @ self.own_precision[self.atom[part]]
-            trace = np.trace(self.own_precision, axis1=1, axis2=2)[chosen.atom]
+                wanted[part] = given[part] @ self.own_precision[self.there[3][part]]
+            trace = self.own_trace[chosen.atom]
             controls.append(_excess(noise, stretched, centres - self.own_middle[chosen.atom]) - trace / 2)
-        return np.stack(controls, axis=1)
+        return xp.stack(controls, axis=1)
 
-    def by_unit(self, values: np.ndarray) -> list[np.ndarray]:
+    def by_unit(self, values: Any) -> list[Any]:
         """Values (..., m, K) of a block as one (..., strata, K) for each unit."""
         *before, _, columns = values.shape
         values = values.reshape(*before, -1, self.repeat, len(self.atom), columns)
@@ -147,7 +161,7 @@ class Draws:
             values = values.mean(-3, keepdims=True)
             if len(self.atom) > len(self.active):
                 starts = np.cumsum(self.copies) - self.copies
-                values = np.add.reduceat(values, starts, axis=-2) / self.copies[:, None]
+                values = sums_from(values, starts) / self.xp.asarray(self.copies)[:, None]
         return [values[..., unit, 0, :, :] for unit in range(values.shape[-4])]
 
 
@@ -165,15 +179,16 @@ def seen(signals: np.ndarray, most: np.ndarray, units: int) -> np.ndarray:
     return np.clip(signals // units, 1, most)
 
 
-def _inverse(matrices: np.ndarray) -> np.ndarray:
+def _inverse(matrices: Any) -> Any:
     """Of positive matrices; where float64 loses what is small beside what is large, the pseudo-inverse."""
+    xp = namespace(matrices)
     try:
-        inverse = np.linalg.inv(matrices)
-    except np.linalg.LinAlgError:
-        inverse = np.full_like(matrices, np.nan)
-    return inverse if np.isfinite(inverse).all() else np.linalg.pinv(matrices, hermitian=True)
+        inverse = xp.linalg.inv(matrices)
+    except xp.linalg.LinAlgError:
+        inverse = xp.full(matrices.shape, np.nan)
+    return inverse if xp.isfinite(inverse).all() else xp.linalg.pinv(matrices, hermitian=True)
 
 
-def _excess(noise: np.ndarray, stretched: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def _excess(noise: Any, stretched: Any, offsets: Any) -> Any:
     """z A (s - mean) + z A z / 2, what noise adds to the Mahalanobis form; its mean is tr(A) / 2."""
-    return np.einsum("md,md->m", stretched, offsets + noise / 2)
+    return namespace(noise).einsum("md,md->m", stretched, offsets + noise / 2)

@@ -4,11 +4,12 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import entr, expit
 
+from ib_core.arrays import host
 from ib_core.estimate import WIDTH
 from ib_core.sampling.draws import Chosen, Draws, most_seen, seen
 from ib_core.sampling.strata import Strata, Unit
@@ -172,7 +173,7 @@ class Sampler:
         last = min(self.wanted, self.blocks + self.per_round)
         return [self.draws.block(block) for block in range(self.blocks, last)]
 
-    def add(self, values: np.ndarray, controls: np.ndarray) -> None:
+    def add(self, values: Any, controls: Any) -> None:
         """Values (V, m, K) and controls (m, controls) of the next of the blocks that were chosen."""
         self.blocks += 1
         units = list(zip(self.draws.by_unit(values), self.draws.by_unit(controls), strict=True))
@@ -230,8 +231,8 @@ class Sampler:
         return Sampled(
             means=strata.means(),
             errors=errors,
-            stratum_means=strata.stratum_means(),
-            stratum_variances=strata.stratum_variances(),
+            stratum_means=host(strata.stratum_means()),
+            stratum_variances=host(strata.stratum_variances()),
             spreads=[Spread(covariance[v], widening[v], shares, self.draws.sampled) for v in range(self.full)],
             draws=strata.units * (self.draws.points // self.draws.units),
             units=strata.units,
@@ -241,7 +242,7 @@ class Sampler:
 
 def sample(
     draws: Draws,
-    variables: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    variables: Callable[[Any, Any], Any],
     judged: int,
     target_stderr: float | np.ndarray,
     max_draws: int,
@@ -259,6 +260,6 @@ def sample(
     sampler = Sampler(draws, judged, judged, targets, max_draws)
     while chosen := sampler.chosen():
         for block in chosen:
-            centres = draws.atoms.centres[block.atom, block.signal]
+            centres = draws.atoms.there[block.atom, block.signal]
             sampler.add(variables(centres + block.noise, block.atom), draws.controls(block, centres))
     return sampler.result()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import time
 import traceback
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from tasks.engine.device import noting, with_smaller_tiles
 from tasks.engine.fingerprint import read_fingerprint
 from tasks.engine.recipe import Recipe, reading
 from tasks.store.locks import Busy
@@ -44,12 +46,14 @@ def make(unit: Recipe, workspace: str) -> Ended:
             if found and found.looks_whole():
                 return ended("reused")
             _check_code(unit)
-            with store.publishing(unit.stage, unit.document) as out, reading(store):
-                unit.build(out)
+            with store.publishing(unit.stage, unit.document) as out, reading(store), noting() as devices:
+                with_smaller_tiles(lambda: unit.build(out), lambda: store.make_folder(_emptied(out)))
             if os.path.lexists(_failure(store, unit.identity)):
                 store.make_way(_failure(store, unit.identity)).unlink(missing_ok=True)
             result = ended("computed")
             entry = {"event": "computed", "stage": unit.stage, "label": unit.label, "identity": unit.identity}
+            if devices:
+                entry["device"] = ", ".join(sorted(devices))
             with suppress(OSError):  # a full disk may refuse the note; the result itself is published
                 store.record({**entry, "seconds": result.seconds, "host": socket.gethostname()})
             return result
@@ -61,6 +65,12 @@ def make(unit: Recipe, workspace: str) -> Ended:
         message = f"{type(error).__name__}: {error}"
         record_failure(store, unit, message, traceback.format_exc())
         return ended("failed", message)
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder of a draft, without what an attempt has left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 def _check_code(unit: Recipe) -> None:

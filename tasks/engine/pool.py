@@ -37,7 +37,7 @@ class Pool:
     Args:
         workspace: folder of the store, reachable by every worker.
         workers: processes at once; 0 for none.
-        gpus: fraction of a GPU that each unit asks for.
+        gpus: fraction of a GPU that each unit which computes on one asks for.
         address: Ray cluster to join ("auto", "ray://..."); None starts one on this machine for this run.
 
     Attributes:
@@ -66,7 +66,11 @@ class Pool:
         self._cluster.start(check)
         import ray
 
-        self._make = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0, max_calls=0)(make)
+        self._make = ray.remote(num_cpus=1, max_retries=0, max_calls=0)(make)
+        if self.gpus and not self._cluster.address and not self._cluster.fits(self.gpus):
+            # Nobody will join a Ray of our own: units find no card, and say so.
+            self.say(f"no card here for resources.gpus={self.gpus:g}: cells are made on the CPU")
+            self.gpus = 0.0
 
     def close(self) -> None:
         """Stop Ray and its workers; one that is still starting ends with this process."""
@@ -125,7 +129,8 @@ class Pool:
             stop.check()
             while self._pending and len(self._running) < 2 * self._cluster.slots():
                 unit, attempt = self._pending.popleft()
-                self._running[self._make.remote(unit, str(self.workspace))] = (unit, attempt)
+                asked = self._make.options(num_gpus=self.gpus if unit.on_card else 0)
+                self._running[asked.remote(unit, str(self.workspace))] = (unit, attempt)
             done, _ = ray.wait(list(self._running), num_returns=1, timeout=WAIT_S)
             now = time.monotonic()
             if not done and (idle := now - last_news) > LOOK_AFTER_S:

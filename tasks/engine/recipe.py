@@ -89,6 +89,11 @@ class Recipe(ABC):
         return f"{self.stage} {self.label}"
 
     @property
+    def on_card(self) -> bool:
+        """Whether it computes on a card, of which it then gets a share."""
+        return False
+
+    @property
     def members(self) -> tuple[Definition, ...]:
         """Module and name of each member of the house that its settings choose."""
         return ()

@@ -14,6 +14,7 @@ from ib_core.estimators.cost import passing_seconds
 from ib_core.estimators.network_layer import passes_by_block
 from ib_core.mixture.signal_blocks import SignalBlocks, signal_blocks
 from ib_core.networks.passes import block_of, pass_blocks
+from tasks.engine.device import device_here
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, table_writer, to_rows, vectors, write_table
 from tasks.sweep.laws import Law, law_of
@@ -33,6 +34,7 @@ class Activations(Recipe):
         stored_passes: of each atom.
         widest: layers of more units are not stored, but propagated anew where they are needed,
             each time with the same bits. `signals_by_block` gives either a block of atoms at a time.
+        device: "cuda" where a card propagates them, with noise of its own.
     """
 
     stage: ClassVar[str] = "activations"
@@ -41,6 +43,11 @@ class Activations(Recipe):
     epoch: int
     stored_passes: int
     widest: int
+    device: str | None = None
+
+    @property
+    def on_card(self) -> bool:
+        return self.device is not None
 
     @property
     def label(self) -> str:
@@ -84,7 +91,7 @@ class Activations(Recipe):
                 layer: files.enter_context(table_writer(out / _layer_name(layer), compression="none")) for layer in kept
             }
             for first, signals, logits in pass_blocks(
-                network, law.atoms, self.stored_passes, self.network.seed, "stored"
+                network, law.atoms, self.stored_passes, self.network.seed, "stored", device_here(self.device)
             ):
                 for layer, writer in writers.items():
                     writer(_rows(signals[layer - 1], first))
@@ -111,7 +118,8 @@ def signals_by_block(activations: Activations, layer: int) -> SignalBlocks:
     if not activations.is_wide(layer):
         return signal_blocks(signals_of(activations, layer), "signals", "(N, n_passes, d)")
     network, atoms = checkpoint(activations.network, activations.epoch), law_of(activations.law).atoms
-    return passes_by_block(network, layer, atoms, activations.passes(layer), activations.network.seed, "stored")
+    count, device = activations.passes(layer), device_here(activations.device)
+    return passes_by_block(network, layer, atoms, count, activations.network.seed, "stored", device)
 
 
 def readout_of(activations: Activations) -> np.ndarray:

@@ -34,7 +34,6 @@ class Bounds(Recipe):
     Attributes:
         sweep: its name.
         config: its resolved settings, to be shown beside the tables; those that count stand in what is gathered.
-        device: that made the estimates.
         rule: the source of the house whose authors' stochastic label the bottleneck curve has too, if there is one.
         shifts: families and sizes, in the order of the rows.
         laws: by name.
@@ -46,7 +45,6 @@ class Bounds(Recipe):
     stage: ClassVar[str] = "bounds"
     sweep: str
     config: Mapping[str, Any] = field(kw_only=True, metadata=NOT_IDENTITY)
-    device: str
     rule: str | None
     shifts: tuple[Shifts, ...]
     laws: Mapping[str, Law]
@@ -104,7 +102,7 @@ class Bounds(Recipe):
         weights |= {attack.key: weights_of(attack.reference) for attack in self.attacks}
         code = identity(fingerprint(Information)._asdict())[:12]
         gathered = self.cells, self.failed, self.activations, weights, laws, places
-        information = collect.information_table(self.sweep, *gathered, device=self.device, code=code)
+        information = collect.information_table(self.sweep, *gathered, code=code)
         attribution = collect.attribution_table(self.sweep, self.cells, places)
         clean = clean_layers(
             information, collect.pointwise(self.cells), {part: law.weights for part, law in references.items()}

@@ -12,6 +12,7 @@ from ib_core import bounds
 from ib_core.estimate import Estimate, centred, interval
 from ib_core.estimators.accuracy import accuracy
 from ib_core.laws.coupling import Steps
+from tasks.engine.device import CPU
 from tasks.sweep.activations import Activations, losses_of, power_of, readout_of, signals_of
 from tasks.sweep.information import Information, cell_table
 from tasks.sweep.laws import REFERENCE, Law, Shifts, law_facts, law_name, name_in
@@ -150,7 +151,7 @@ def information_table(
         weights: of the atoms of each law.
         laws: as `laws_table` has them.
         places: as `law_places` has them, in the order of the rows.
-        made_by: device and code.
+        made_by: the code.
     """
     frames = [cell_table(cell, "estimates").assign(**_layer_place(cell), status="ok") for cell in cells]
     absent = {"quantity": "I_X_T", "estimator": "upper", "status": "failed"}
@@ -166,7 +167,8 @@ def information_table(
         [*CELL, "rank", "quantity", "estimator"], kind="stable", ignore_index=True
     )
     forms = table.get("form", pd.Series("", index=table.index)).fillna("")
-    return shaped("information", table, sweep=sweep, form=forms, **made_by)
+    devices = table.get("device", pd.Series("", index=table.index)).fillna("")
+    return shaped("information", table, sweep=sweep, form=forms, device=devices, **made_by)
 
 
 def _accuracy(
@@ -183,7 +185,7 @@ def _accuracy(
             found = accuracy(correct, weights[law], each.stored_passes)
             low, high = interval(found)
             estimate = {**found._asdict(), "lower": low, "upper": high}
-            sizes = {"n_passes": each.stored_passes, "n_atoms": len(correct)}
+            sizes = {"n_passes": each.stored_passes, "n_atoms": len(correct), "device": CPU}
             labels = {"law": law, "layer": 0, "quantity": "accuracy", "estimator": "noisy_forward", "status": "ok"}
             rows.append({**_place(each), **labels, **estimate, **sizes})
     return pd.DataFrame(rows)

@@ -18,6 +18,7 @@ from ib_core.estimators.network_layer import MOVED, SHIFTED, network_layer_infor
 from ib_core.laws import coupling
 from ib_core.laws.input_law import InputLaw
 from ib_core.mixture.signal_blocks import SignalBlocks
+from tasks.engine.device import devices
 from tasks.engine.recipe import Cost, Recipe, draws_to_reach
 from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_by_block
@@ -65,6 +66,10 @@ class Information(Recipe):
         """Whether its law has other atoms than the reference."""
         return self.activations.law.kind == "moved"
 
+    @property
+    def on_card(self) -> bool:
+        return self.sampling.device is not None
+
     def cost(self) -> Cost:
         network, sampling = self.activations.network, self.sampling
         n = self.activations.law.n_atoms
@@ -102,7 +107,8 @@ class Information(Recipe):
         kinds = [law.kind for law in self.laws.values()]
         targets = [1.0 if kind == "reference" else MOVED if self.moved else SHIFTED for kind in kinds]
         information, form = self._measured(stored, laws, parts, targets)
-        sizes = {"n_atoms": stored.shape[0], "n_passes": stored.shape[1], "draws": information.draws}
+        sizes: dict[str, Any] = {"n_atoms": stored.shape[0], "n_passes": stored.shape[1], "draws": information.draws}
+        sizes |= {"device": devices()}
         estimates = _estimates(information, names, self.moved, self.wide, form).assign(**sizes)
         if self.slices.wanted(information.saturation[0]):
             here = dict(zip(names, laws, strict=True))

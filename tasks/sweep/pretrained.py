@@ -15,7 +15,7 @@ from tasks.points.weights import load_weights
 from tasks.store.parquet import write_table
 from tasks.sweep.data import Split, points_of
 from tasks.sweep.networks import Network, checked, checkpoint_name, levels_of, noisy, probes, untrained, write_facts
-from tasks.sweep.training import judged
+from tasks.sweep.training import certified, judged
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class Pretrained(Network):
         for k, epoch in enumerate(self.kept):
             for each in self.weights[k : k + 1]:
                 _load(module, each)
-            rows.append(judged(network, points, parts, self.seed, epoch))
+            found = judged(network, points, parts, self.seed, epoch)
+            rows.append(found | {"lipschitz": certified(network)})
             state = {f"network.{name}": value.clone().contiguous() for name, value in module.state_dict().items()}
             save_file(state, out / checkpoint_name(epoch))
         write_table(out / "history.parquet", pd.DataFrame(rows))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ib_core.estimators.network_layer import WIDE_PASSES, further_passes
 from ib_core.mixture.own_passes import OwnPasses
+from tasks.engine.device import device_here
 from tasks.sweep.activations import Activations
 from tasks.sweep.networks import checkpoint
 
@@ -43,13 +44,15 @@ class Sampling:
             "target_stderr": self.target_stderr * self.relaxed * np.array(targets),
             "max_draws": None if most is None else math.ceil(most / self.relaxed**2),
             "seed": self.seed,
-            "device": self.device,
+            "device": device_here(self.device),
         }
 
     def own(self, activations: Activations, layer: int, atoms: np.ndarray, purpose: str) -> OwnPasses | None:
         """Further passes up to a layer, independent of those of every other purpose; none where it is deterministic."""
         network, wide = checkpoint(activations.network, activations.epoch), activations.is_wide(layer)
-        return further_passes(network, layer, atoms, self.own_passes, activations.network.seed, purpose, wide)
+        return further_passes(
+            network, layer, atoms, self.own_passes, activations.network.seed, purpose, wide, device_here(self.device)
+        )
 
     def own_passes_of(self, activations: Activations, layer: int) -> int:
         """How many further passes of each atom a layer has: projections of wide ones need few."""

@@ -20,6 +20,7 @@ from ib_core.networks.noisy_network import NoisyNetwork
 from ib_core.networks.objective import OBJECTIVES
 from ib_core.networks.training import evaluate, geometric, optimizer, train_epoch
 from ib_core.streams import stream
+from tasks.engine.device import device_here
 from tasks.engine.fingerprint import Definition
 from tasks.engine.recipe import Cost
 from tasks.store.parquet import write_table
@@ -96,10 +97,16 @@ class Training(Network):
     Attributes:
         split: which points it is trained on.
         schedule: how.
+        device: "cuda" where a card trains it, with noise of its own.
     """
 
     split: Split
     schedule: Schedule
+    device: str | None = None
+
+    @property
+    def on_card(self) -> bool:
+        return self.device is not None
 
     @property
     def members(self) -> tuple[Definition, ...]:
@@ -136,11 +143,13 @@ class Training(Network):
         if plan.shift is not None:
             seen = Deformation(training_law(points, train), **vars(plan.shift), seed=self.seed)
         module, _ = untrained(self.design, self.seed)
-        network = noisy(self, module, levels_of(self, module, points, train), probes(points, train).numpy())
-        checked(network, points, train)
+        here = noisy(self, module, levels_of(self, module, points, train), probes(points, train).numpy())
+        checked(here, points, train)
+        device = device_here(self.device)
+        network = here if device is None else here.on(device)
         descent = optimizer(
             plan.optimizer,
-            list(module.parameters()),
+            list(network.module.parameters()),
             plan.learning_rate,
             momentum=plan.momentum,
             weight_decay=plan.weight_decay,
@@ -174,10 +183,12 @@ class Training(Network):
         rows = []
         for epoch in self.kept:
             _restore(scratch / checkpoint_name(epoch), network, descent)
-            rows.append(judged(network, points, {"train": train, "test": test}, self.seed, epoch))
+            module.load_state_dict(network.module.state_dict())
+            found = judged(network, points, {"train": train, "test": test}, self.seed, epoch)
+            rows.append(found | {"lipschitz": certified(here)})
             copy_file(scratch / checkpoint_name(epoch), out / checkpoint_name(epoch))
         write_table(out / "history.parquet", pd.DataFrame(rows))
-        write_facts(checked(network, points, train), probes(points, train), out)
+        write_facts(checked(here, points, train), probes(points, train), out)
 
 
 def training_law(points: Points, rows: np.ndarray) -> InputLaw:
@@ -187,7 +198,7 @@ def training_law(points: Points, rows: np.ndarray) -> InputLaw:
 
 
 def judged(network: NoisyNetwork, points: Points, parts: dict[str, np.ndarray], seed: int, epoch: int) -> dict:
-    """Loss and accuracy of each part, noisy, and accuracy without noise; Lipschitz constants, NaN where unknown."""
+    """Loss and accuracy of each part, noisy, and accuracy without noise."""
     row: dict = {"epoch": epoch}
     for name, rows in parts.items():
         some = rows
@@ -198,8 +209,12 @@ def judged(network: NoisyNetwork, points: Points, parts: dict[str, np.ndarray], 
         if len(some):
             found = evaluate(network, inputs(points, some), torch.from_numpy(points.y[some]), seed, epoch)
             row |= zip(columns, (found.loss, found.accuracy, found.clean_accuracy), strict=True)
-    constants = [float("nan") if each is None else each for each in network.lipschitz()]
-    return {**row, "lipschitz": constants}
+    return row
+
+
+def certified(network: NoisyNetwork) -> list[float]:
+    """Lipschitz constants of the layers, NaN where unknown."""
+    return [float("nan") if each is None else each for each in network.lipschitz()]
 
 
 def _save(path: Path, network: NoisyNetwork, descent: torch.optim.Optimizer) -> None:

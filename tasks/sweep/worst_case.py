@@ -19,6 +19,7 @@ from ib_core.laws.divergences import kl_divergence, total_variation
 from ib_core.laws.input_law import InputLaw
 from ib_core.networks.passes import noisy_passes
 from ib_core.worst_case import search as worst_case
+from tasks.engine.device import device_here
 from tasks.engine.recipe import Cost, Recipe
 from tasks.store.parquet import read_table, write_table
 from tasks.sweep.activations import Activations, signals_of
@@ -61,6 +62,10 @@ class WorstCase(Recipe):
         network = self.activations.network.label.replace("/", "-")
         return f"{network}-e{self.activations.epoch:07d}-L{self.layer}.parquet"
 
+    @property
+    def on_card(self) -> bool:
+        return self.sampling.device is not None
+
     def cost(self) -> Cost:
         n, hidden = self.activations.law.n_atoms, self.activations.network.hidden[: self.layer]
         balls = 3.0 + 1.5 * len(self.tv) + 0.5 * len(self.kl)
@@ -84,7 +89,7 @@ class WorstCase(Recipe):
         law, sampling = law_of(self.activations.law), self.sampling
         stored, weights = signals_of(self.activations, self.layer), law.weights
         beta = level_of(self.activations.network, self.layer)
-        channel = layer_channel(stored, beta, seed=sampling.seed, device=sampling.device)
+        channel = layer_channel(stored, beta, seed=sampling.seed, device=device_here(sampling.device))
         most = [
             worst_case.largest_information(channel, weights, size, metric, tolerance=9e-7)
             for metric, size in self.balls

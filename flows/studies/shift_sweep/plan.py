@@ -9,6 +9,7 @@ from flows.studies.shift_sweep.settings import Shifts as ShiftSettings
 from flows.studies.shift_sweep.settings import SweepConfig
 from ib_core.laws.family import FAMILIES
 from ib_core.laws.source import SOURCES
+from tasks.engine.device import CARD
 from tasks.engine.recipe import Recipe
 from tasks.sweep.activations import Activations
 from tasks.sweep.attacks import Attack
@@ -25,6 +26,9 @@ from tasks.sweep.slices import Slices
 from tasks.sweep.training import Schedule, Training, TrainingShift
 from tasks.sweep.worst_case import WorstCase
 
+LARGE = (
+    1e6  # products of one pass from which on a network is trained and propagated on the card, where one is asked for
+)
 EARLIER = 3.0  # times the standard error of the last checkpoint, at all before it
 
 
@@ -36,7 +40,7 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
     by_part = {name: _laws(config, found, part, len(rows)) for name, (part, rows) in found.parts.items()}
     laws = {name: law for part_laws in by_part.values() for name, law in part_laws.items()}
     networks = [
-        _network(found, kind, beta, seed)
+        _network(config, found, kind, beta, seed)
         for kind in found.networks
         for beta in kind.settings.betas
         for seed in kind.settings.seeds
@@ -67,7 +71,6 @@ def sweep_units(config: SweepConfig) -> list[Recipe]:
         sweep=config.name,
         # Where the work runs changes no number.
         config=config.model_dump(exclude={"resources"}),
-        device="cuda" if config.resources.gpus else "cpu",
         rule=_rule(config, found),
         shifts=tuple(Shifts(shift.family, tuple(shift.sizes), shift.metric) for shift in config.shifts),
         laws=laws,
@@ -135,7 +138,12 @@ def _attacks(config: SweepConfig, network: Network, epoch: int, laws: Mapping[st
     ]
 
 
-def _network(found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
+def _device(config: SweepConfig, products: int) -> str | None:
+    """Where passes of a network with so many products are made; a small one would not fill a card."""
+    return CARD if config.resources.gpus and products >= LARGE else None
+
+
+def _network(config: SweepConfig, found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
     made = found.data, kind.design, beta, kind.settings.noise, seed
     several = len(found.networks) > 1
     split = found.split(kind, seed)
@@ -144,7 +152,8 @@ def _network(found: Resolved, kind: Kind, beta: float, seed: int) -> Network:
     assert split is not None  # known wherever there is training
     shift = None if kind.training.shift is None else TrainingShift(**kind.training.shift.model_dump())
     schedule = Schedule(**kind.training.model_dump(exclude={"train_fraction", "shift"}), shift=shift)
-    return Training(*made, split, schedule, title=kind.title, among_others=several)
+    device = _device(config, kind.design.products[-1])
+    return Training(*made, split, schedule, device, title=kind.title, among_others=several)
 
 
 def _activations(
@@ -156,7 +165,8 @@ def _activations(
         only_last = set()
     reference, *shifted = dict.fromkeys(laws.values())
     moved = [law for law in shifted if isinstance(law, Shifted) and law.kind == "moved" and law.family not in only_last]
-    sampled = config.estimator.stored_passes, config.estimator.widest
+    device = _device(config, network.design.products[-1])
+    sampled = config.estimator.stored_passes, config.estimator.widest, device
     return [Activations(network, law, epoch, *sampled) for law in (reference, *moved, *attacks)]
 
 
@@ -200,7 +210,7 @@ def _sampling(config: SweepConfig, activations: Activations) -> Sampling:
     estimator = config.estimator
     given = estimator.model_dump(include={"own_passes", "confidence", "target_stderr", "max_draws", "seed"})
     # A GPU changes the last digits, so what it made is a result of its own.
-    device = "cuda" if config.resources.gpus else None
+    device = CARD if config.resources.gpus else None
     return Sampling(**given, relaxed=1.0 if _is_last(activations) else EARLIER, device=device)
 
 

@@ -1,9 +1,11 @@
 """What the kernel sums are multiplied with: K laws over atoms in groups, and what is known of each point's own atom."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+
+from ib_core.arrays import namespace
 
 CHUNK = 256  # atoms of one product: enough for the full speed of a matrix product, few enough to skip where all is far
 
@@ -24,18 +26,18 @@ def ungrouped(weights: np.ndarray) -> Groups:
 class OwnAtom(NamedTuple):
     """How points see the atoms that they were drawn from, exactly."""
 
-    atom: np.ndarray  # (m,) index of that atom
-    group: np.ndarray  # (m,) index of its group
-    offset: np.ndarray  # (m,) half the squared distance to its nearest centre, in units of beta
-    kernel: np.ndarray  # (m,) sum_k exp(offset - |t - s_k|^2 / 2), in [1, n_x]
+    atom: Any  # (m,) index of that atom
+    group: Any  # (m,) index of its group
+    offset: Any  # (m,) half the squared distance to its nearest centre, in units of beta
+    kernel: Any  # (m,) sum_k exp(offset - |t - s_k|^2 / 2), in [1, n_x]
 
     def rows(self, index: np.ndarray) -> "OwnAtom":
         """The points with these indices."""
         return OwnAtom(*(field[index] for field in self))
 
-    def value(self, offset: np.ndarray) -> np.ndarray:
+    def value(self, offset: Any) -> Any:
         """(m,) of sum_k exp(offset - |t - s_k|^2 / 2)."""
-        return np.exp(offset - self.offset) * self.kernel
+        return namespace(offset).exp(offset - self.offset) * self.kernel
 
 
 class Trial(NamedTuple):

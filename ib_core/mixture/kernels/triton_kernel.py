@@ -9,6 +9,7 @@ import triton.language as tl
 
 from ib_core.mixture.kernels.groups import Product, Trial
 from ib_core.mixture.kernels.torch_kernel import TorchKernel
+from ib_core.mixture.resident import ResidentSums
 
 if tuple(int(part) for part in triton.__version__.split(".")[:2]) < (3, 5):
     raise ModuleNotFoundError(f"triton must be 3.5 or newer to multiply in float64, got {triton.__version__}")
@@ -70,12 +71,35 @@ class TritonKernel(TorchKernel):
         return [*super().trials(laws, owned)] * (2 if owned else 1)
 
     def _sums(self, points: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-        passes, n, d = self.centres.shape
-        out = torch.empty(len(points), n, dtype=torch.float64, device=self.device)
-        start = (offset - points.square().sum(1) / 2) * LOG2_E
-        _sums[triton.cdiv(len(points), POINTS), triton.cdiv(n, ATOMS)](
-            *(points * LOG2_E, start, self.centres, self.norms, out, len(points), n, d, passes, n * d),
-            *(POINTS, ATOMS, DEPTH),
-            num_warps=WARPS,
-        )
-        return out
+        return _summed(self.centres, self.norms, points, offset)
+
+
+class TritonSums(ResidentSums):
+    """The same for points that are on the device already: one launch for a tile of them.
+
+    Args:
+        centres: (N, n_x, d) float64 on a CUDA device, in units of beta, with their origin amid them.
+    """
+
+    smallest, largest = TritonKernel.smallest, TritonKernel.largest
+
+    def __init__(self, centres: torch.Tensor) -> None:
+        super().__init__(centres)
+        self.norms = self.half_norms * LOG2_E
+
+    def sums(self, points: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+        """(m, N) of sum_k exp(offset - |t - s_jk|^2 / 2)."""
+        return _summed(self.centres, self.norms, points, offset)
+
+
+def _summed(centres: torch.Tensor, norms: torch.Tensor, points: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """(m, N) for centres (n_x, N, d) and half their squares (n_x, N) in bits."""
+    passes, n, d = centres.shape
+    out = torch.empty(len(points), n, dtype=torch.float64, device=points.device)
+    start = (offset - points.square().sum(1) / 2) * LOG2_E
+    _sums[triton.cdiv(len(points), POINTS), triton.cdiv(n, ATOMS)](
+        *(points * LOG2_E, start, centres, norms, out, len(points), n, d, passes, n * d),
+        *(POINTS, ATOMS, DEPTH),
+        num_warps=WARPS,
+    )
+    return out

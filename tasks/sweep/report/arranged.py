@@ -1,5 +1,6 @@
 """The tables of a sweep, arranged as its figures and its report look at them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from tasks.sweep.schema import BALL, CELL, CHECKPOINT, ESTIMATE, OVER_SEEDS, PLA
 from tasks.sweep.sizes import title
 from tasks.sweep.tables import SweepTables
 
+ROUNDING = 1e-9  # nats: what is less is an error of floating-point numbers
 WIDEST = 4  # families side by side in one figure
 MOST_ROWS = 4  # networks and parts of the data in one figure, one below the other
 
@@ -117,6 +119,10 @@ class Arranged:
         """The last epoch of each network."""
         return self.tables.information.groupby("network")["epoch"].max()
 
+    def followed(self, cases: Iterable[Case]) -> bool:
+        """Whether any network of these was measured at several epochs."""
+        return any(case.of(self.information)["epoch"].nunique() > 1 for case in cases)
+
     @cached_property
     def epoch(self) -> str:
         """The last epoch, in words where networks differ in it."""
@@ -205,7 +211,10 @@ class Arranged:
 
     @cached_property
     def deviation(self) -> pd.DataFrame:
-        return self.brackets("dI_X_T")
+        """The changes; a bracket that rounding alone keeps from 0 has an end there, where no draw adds an error."""
+        table = self.brackets("dI_X_T")
+        ends = ["lower", "upper", "middle"]
+        return table.assign(**{end: table[end].mask(table[end].abs() < ROUNDING, 0.0) for end in ends})
 
     @cached_property
     def smallest(self) -> pd.DataFrame:
@@ -218,8 +227,9 @@ class Arranged:
     @cached_property
     def audit(self) -> pd.DataFrame:
         """Each deviation at the final epoch and sizes above 0 with its smallest valid bound: theorem, bound, cap,
-        vacuous, how many theorems there are and say nothing, and tightness = measured / bound; NaN where none is valid,
-        and where it is `unresolved`: the bracket reaches so far that its middle lies beyond the bound.
+        vacuous, how many theorems there are and say nothing, `held`, the change in the channel that the bound speaks
+        of, and tightness = held / bound; NaN where none is valid, and where it is `unresolved`: the bracket reaches so
+        far that its middle lies beyond the bound; and where the bound is 0.
         """
         bounds = self.tables.bounds
         bounds = self.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)])
@@ -229,14 +239,16 @@ class Arranged:
             broken=("holds", lambda judged: len(violated(judged.to_frame()))),
         )
         valid = bounds[bounds["holds"].eq(True)].sort_values([*ESTIMATE, "bound", "theorem"]).drop_duplicates(ESTIMATE)
-        table = counts.merge(valid[[*ESTIMATE, "theorem", "bound", "cap", "vacuous"]], on=ESTIMATE, how="left")
+        valid = valid.rename(columns={"measured": "held"})[[*ESTIMATE, "theorem", "bound", "held", "cap", "vacuous"]]
+        table = counts.merge(valid, on=ESTIMATE, how="left")
         table["vacuous"] = table["vacuous"].fillna(True).astype(bool)
         change = self.deviation[[*ESTIMATE, "middle", "stderr", "lower", "upper"]]
         change = change.assign(measured=change["middle"].abs(), clear=(change["lower"] > 0) | (change["upper"] < 0))
         change = change.rename(columns={"stderr": "measured_stderr"})
         table = table.merge(change[[*ESTIMATE, "measured", "measured_stderr", "clear"]], on=ESTIMATE)
-        unresolved = table["measured"] > table["bound"]
-        return table.assign(unresolved=unresolved, tightness=(table["measured"] / table["bound"]).where(~unresolved))
+        unresolved = table["held"] > table["bound"] + ROUNDING
+        share = table["held"] / table["bound"].where(table["bound"] > 0)
+        return table.assign(unresolved=unresolved, tightness=share.where(~unresolved))
 
     @cached_property
     def violated(self) -> pd.DataFrame:
@@ -281,7 +293,8 @@ class Arranged:
         clean = self.final(self.information[self.information["shift"] == "reference"])
         keys = [key for key in CELL if key != "epoch"]
         change = change.merge(clean[[*keys, "middle"]], on=keys, suffixes=("", "_clean"))
-        change["percent"] = 100 * change["middle"] / change["middle_clean"]
+        share = 100 * change["middle"] / change["middle_clean"]  # NaN: of what is none at all
+        change["percent"] = share.where(np.isfinite(share)).mask(change["middle"] == 0, 0.0)
         change["clear"] = (change["lower"] > 0) | (change["upper"] < 0)
         groups = change.groupby([key for key in OVER_SEEDS if key != "epoch"], as_index=False)
         return groups.agg(

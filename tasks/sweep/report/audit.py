@@ -9,7 +9,7 @@ import pandas as pd
 from ib_core.bounds.theorems import among, named
 from ib_core.estimate import WIDTH
 from tasks.page.tables import Table, number
-from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.arranged import ROUNDING, Arranged, Case
 from tasks.sweep.schema import BALL, CELL
 from tasks.sweep.sizes import KINDS, METRICS, at_size, title, with_unit
 
@@ -86,7 +86,7 @@ def _tightness_words(arranged: Arranged, audit: pd.DataFrame) -> Iterator[str]:
     yield (
         f"{count(len(clear), 'clear change has', 'clear changes have')} a bound that is not vacuous. The median of "
         f"the tightness is {percent(clear['tightness'].median())}, the largest {percent(most['tightness'])}: "
-        f"{number(most['measured'])} of {number(most['bound'])} nats by “{named(most['theorem']).label}”, "
+        f"{number(most['held'])} of {number(most['bound'])} nats by “{named(most['theorem']).label}”, "
         f"layer {most['layer']} under {at_size(most['shift'], most['size'], most['metric'])}."
     )
     parts = []
@@ -130,7 +130,7 @@ def _worst_words(beside: pd.DataFrame) -> Iterator[str]:
 
 def _origin_words(table: pd.DataFrame) -> Iterator[str]:
     """How well clean data predict the change under reweightings, and what of it is mass."""
-    table = table[(table["change_low"] > 0) | (table["change_high"] < 0)]
+    table = table[(table["change_low"] > ROUNDING) | (table["change_high"] < -ROUNDING)]
     if table.empty:
         return
     miss = ((table["change"] - table["predicted"]).abs() / table["change"].abs()).median()

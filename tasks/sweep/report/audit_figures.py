@@ -18,11 +18,12 @@ from tasks.page.figure_style import DOTTED, FAINT, INK, VACUOUS, WHITE
 from tasks.page.page import Picture
 from tasks.page.tables import series
 from tasks.sweep.report import shown
-from tasks.sweep.report.arranged import Arranged, Case
+from tasks.sweep.report.arranged import ROUNDING, Arranged, Case
 from tasks.sweep.schema import OVER_SEEDS, form_column
 from tasks.sweep.sizes import LABELS, METRICS, size_label, size_text, title
 
 ACROSS, FEW, LETTERED = 3, 6, 9  # panels side by side, one more of few sizes; sizes that leave room for a letter
+LEAST = 0.01  # percent, of which the scale has a colour
 ROW = 0.2  # inches, of a ball
 LINEAR = 0.01  # nats; below, the axis of a change is linear
 
@@ -58,7 +59,7 @@ def _tightness_panel(
     cells = here.groupby(["layer", "size"])
     percent = 100 * cells["tightness"].mean().where(~cells["vacuous"].all())
     table = percent.unstack("size").reindex(arranged.layers, columns=sizes)
-    style.cells(axes, table.to_numpy(dtype=float), scale)
+    style.cells(axes, table.clip(lower=LEAST).to_numpy(dtype=float), scale)
     axes.patch.set(**VACUOUS)
     missing = table.isna() & ~cells.size().unstack("size").reindex(arranged.layers, columns=sizes).notna()
     for row, column in zip(*np.nonzero(missing), strict=True):
@@ -69,12 +70,13 @@ def _tightness_panel(
         if len(sizes) <= LETTERED:
             text += f" {letters[theorem[layer, size]]}"
         axes.text(sizes.index(size), arranged.layers.index(layer), text, ha="center", va="center", fontsize=7.5,
-                  color=style.on(scale.to_rgba(value)))  # fmt: skip
-    for layer, size in cells["unresolved"].all()[lambda all_wide: all_wide].index:
+                  color=style.on(scale.to_rgba(np.fmax(value, LEAST))))  # fmt: skip
+    none = cells["tightness"].count().eq(0) & ~cells["vacuous"].all()  # the brackets are too wide, or the bound is 0
+    for layer, size in none[none].index:
         at = sizes.index(size), arranged.layers.index(layer)
-        if not cells["vacuous"].all()[layer, size]:
-            axes.add_patch(Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, lw=0, facecolor=WHITE))
-            axes.text(*at, f"? {letters[theorem[layer, size]]}", ha="center", va="center", fontsize=7.5, color=INK)
+        text = "?" if cells["unresolved"].any()[layer, size] else "–"
+        axes.add_patch(Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, lw=0, facecolor=WHITE))
+        axes.text(*at, f"{text} {letters[theorem[layer, size]]}", ha="center", va="center", fontsize=7.5, color=INK)
     axes.set_title(title(family))
     every = max(1, -(-len(sizes) * 4 // 36))
     axes.set_xticks(range(0, len(sizes), every), [f"{size:g}" for size in sizes[::every]])
@@ -150,7 +152,7 @@ def _change_axis(axes: Axes, axis: str) -> None:
 def attribution(arranged: Arranged, case: Case) -> Figure:
     """Left: the change that clean data predict against the measured one. Right: its mass and its mixing part."""
     table = case.of(arranged.final(arranged.tables.attribution))
-    table = table[table["size"] > 0].assign(clear=(table["change_low"] > 0) | (table["change_high"] < 0))
+    table = table[table["size"] > 0].assign(clear=(table["change_low"] > ROUNDING) | (table["change_high"] < -ROUNDING))
     figure, panels = style.sheet(1, 2, 3.6, (0.75, 0), gridspec={"width_ratios": [1, 1.75]})
     left, right = panels[0]
     left.axline((0, 0), (1, 1), color=INK, lw=0.9, ls=DOTTED)
@@ -175,6 +177,7 @@ def attribution(arranged: Arranged, case: Case) -> Figure:
             right.bar(x + width / 4, bar.mixing, width / 2, color=WHITE, edgecolor=ink, hatch="//////", lw=0.8)
             right.plot([x - width / 2, x + width / 2], [bar.change] * 2, color=INK, lw=1.4)
     right.axhline(0, color=FAINT, lw=0.8)
+    right.set_ylim(min(right.get_ylim()[0], -LINEAR), max(right.get_ylim()[1], LINEAR))
     tops = largest.groupby("shift")["size"].max()
     names = [
         title(name).replace(" ", "\n") + "\n" + size_text(name, tops[name], arranged.families[name])

@@ -8,10 +8,9 @@ import pandas as pd
 from ib_core.estimate import WIDTH
 from ib_core.measures.claims import TARGET
 from tasks.page.tables import Table, number
-from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.report.arranged import ROUNDING, Arranged
 from tasks.sweep.schema import CELL
 
-SAME = 1e-9  # nats: a claim of H(X) and an end that is cut off there are the same
 ERRORS = {"unpooled passes": WIDTH * math.hypot(TARGET, TARGET)}  # of the draws for both of its entropies, nats
 # Measure, quantity and place on its curve (NaN: a number) of each claim, with what people read.
 CLAIMS = {
@@ -40,7 +39,7 @@ def claims(arranged: Arranged) -> pd.DataFrame:
     table = pd.concat(frames, ignore_index=True).merge(truth[[*CELL, "lower", "upper"]], on=CELL)
     beyond = np.maximum(table["value"] - table["upper"], table["lower"] - table["value"])
     beyond -= table["claim"].map(ERRORS).astype(float).fillna(0.0)
-    return table.assign(off=beyond.where(beyond > SAME, 0.0))
+    return table.assign(off=beyond.where(beyond > ROUNDING, 0.0))
 
 
 def claim_table(arranged: Arranged) -> Table:

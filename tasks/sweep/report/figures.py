@@ -14,16 +14,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETDOWN, CARETUP, MarkerStyle
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from ib_core.bounds.theorems import among, named
-from ib_core.estimate import IN_WORDS, WIDTH
+from ib_core.estimate import IN_WORDS
 from tasks.page import figure_style as style
 from tasks.page.figure_style import DASH_DOT, DASHED, DOTTED, FAINT, INK, VACUOUS, Label
 from tasks.page.page import Picture, Rows
 from tasks.sweep.report import shown
 from tasks.sweep.report.arranged import Arranged, Case, Group, Sheet, over_seeds
 from tasks.sweep.report.audit_figures import draw_audit
+from tasks.sweep.report.bound_figures import draw_bounds
 from tasks.sweep.report.example_figures import draw_examples
 from tasks.sweep.report.measure_figures import draw_measures
 from tasks.sweep.report.seeds import draw_seeds, draw_spread, seed_keys, spread
@@ -38,9 +38,6 @@ CURVES: list[dict[str, Any]] = [{"color": INK, "lw": 1.6}, {"color": FAINT, "lw"
 PARTS_LOOK: dict[str, Any] = {"train": "-", "test": DASHED}
 RESPONSE = 3.2  # inches, the height of a panel of the central figure
 STRIP, BETWEEN = 0.7, 0.12  # inches, of the accuracy below it, and of the gap to it
-DEVIATION, NAMES = 1.45, 1.4  # inches, the height of a panel of bounds, and what their names take of its width
-FLOOR, CEILING = 1e-3, 20.0  # nats, of its axis
-SMALLEST = 3  # bounds in a panel
 
 
 def shift_response(arranged: Arranged, sheet: Sheet, group: Group) -> Figure:
@@ -118,7 +115,9 @@ def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> N
     grid = _grid(arranged, case, family)
     style.size_axis(axes, grid, "")
     entropy = arranged.reference_of(case)["entropy"]
-    axes.set_ylim(0, min(1.06 * entropy, 1.4 * reference["middle"].max()) if len(reference) else 1.06 * entropy)
+    most = 1.4 * float(np.nan_to_num(reference["middle"].max()))
+    axes.set_ylim(0, min(1.06 * entropy, most) if most > 0 else 1.06 * entropy)
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))  # whose numbers are short
     axes.plot(style.place(grid, grid), laws["entropy"], color=INK, lw=0.9, ls=DOTTED)
     vacuous = limits.groupby("size")["vacuous"].min() >= 1
     vacuous = vacuous[vacuous[::-1].cummin()[::-1]]  # from the first of these sizes on, for every layer
@@ -146,67 +145,6 @@ def response_panel(axes: Axes, arranged: Arranged, case: Case, family: str) -> N
         ink, x = style.colour(layer), style.place(line["size"], grid)
         axes.fill_between(x, line["lower"], line["upper"], color=ink, alpha=0.08, lw=0)
         axes.plot(x, line["middle"], color=ink, lw=1.0, ls=DASH_DOT)
-
-
-def deviation_against_bounds(arranged: Arranged, case: Case, group: Group) -> Figure:
-    """|I(X') - I(X)| and the smallest bounds on it, named at their ends: a row per layer, a column per family;
-    logarithmic height."""
-    bounds = arranged.tables.bounds
-    bounds = case.of(arranged.final(bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]))
-    looks = style.theorem_looks(among(bounds["theorem"]))
-    layers = [layer for layer in arranged.layers if (bounds["layer"] == layer).any()]
-    figure, panels = style.sheet(len(layers), len(group.families), DEVIATION, (0.2, 0.17), sharex="col", sharey="row")
-    for row, layer in enumerate(layers):
-        for column, (family, metric) in enumerate(group.families.items()):
-            axes = panels[row, column]
-            grid = [size for size in arranged.laws_of(family)["size"] if size > 0]
-            here = bounds[(bounds["layer"] == layer) & (bounds["shift"] == family)]
-            label = size_label(family, metric) if row == len(layers) - 1 else ""
-            room = NAMES / (axes.get_position().width * style.PAGE - NAMES)
-            style.size_axis(axes, grid or [0.0], label, room=room)
-            axes.set(yscale="log", ylim=(FLOOR, CEILING))
-            axes.yaxis.set_minor_locator(NullLocator())
-            axes.yaxis.set_major_formatter("{x:g}")
-            _bound_lines(axes, here, grid, looks)
-            ink = style.colour(layer)
-            measured = here.drop_duplicates(["seed", "size"]).assign(middle=lambda rows: rows["measured"])
-            for seed, rows in measured.groupby("seed"):  # side by side, so that none hides another's bar
-                x = style.place(rows["size"], grid) + 0.012 * np.ptp(axes.get_xlim()) * arranged.seeds.index(seed)
-                axes.errorbar(x, rows["measured"].clip(lower=FLOOR), WIDTH * rows["measured_stderr"], ls="", color=ink,
-                              marker="o", ms=2.6, mfc="none", mew=0.7, elinewidth=0.7)  # fmt: skip
-            mean = measured.groupby("size")["measured"].mean().clip(lower=FLOOR)
-            axes.plot(style.place(mean.index, grid), mean, color=ink, lw=1.8, marker=style.marker(layer), ms=4)
-            if row == 0:
-                axes.set_title(title(family))
-        panels[row, 0].set_ylabel(f"layer {layer}\nnats")
-    handles = [Line2D([], [], color=INK, marker="o", ms=4, lw=1.8, label=f"measured |ΔI|{_mean_words(arranged)}")]
-    if len(arranged.seeds) > 1:
-        label = f"each seed ± {IN_WORDS}"
-        handles.append(Line2D([], [], color=INK, lw=0.7, marker="o", ms=3.5, mfc="none", label=label))
-    handles.append(Line2D([], [], color=FAINT, lw=1.4, ls=DASHED, marker=".", label=f"the {SMALLEST} smallest bounds"))
-    style.legend(figure, [*handles, Patch(**VACUOUS, label="vacuous")], case.label)
-    return figure
-
-
-def _mean_words(arranged: Arranged) -> str:
-    return ", mean over seeds" if len(arranged.seeds) > 1 else ""
-
-
-def _bound_lines(axes: Axes, here: pd.DataFrame, grid: list[float], looks: dict[str, dict[str, Any]]) -> None:
-    """The bounds that are smallest over the sizes of a panel, the least of all seeds, each named where it ends."""
-    if here.empty:
-        return
-    style.shade_vacuous(axes, y0=float(here["cap"].mean()))
-    table = here.pivot_table(index="size", columns="theorem", values="bound", aggfunc="min")
-    order = np.log(table.clip(lower=FLOOR)).mean().sort_values().index[:SMALLEST]
-    labels = []
-    for name in order:
-        curve = table[name].dropna()
-        axes.plot(style.place(curve.index, grid), curve, marker=".", ms=4, **looks[str(name)])
-        end = float(np.log10(np.clip(curve.iloc[-1], FLOOR, 0.8 * CEILING)))
-        text = named(str(name)).label + (" ↑" if curve.iloc[-1] > CEILING else "")
-        labels.append(Label(end, text, looks[str(name)]["color"]))
-    style.end_labels(axes, float(style.place(grid, grid).max()), labels, DEVIATION, logarithmic=True, fontsize=7)
 
 
 def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
@@ -238,7 +176,7 @@ def information_plane(arranged: Arranged, sheet: Sheet) -> Figure:
         style.limit(axes, highest, f"H(X) = {highest:.2f}", vertical=True)
         style.limit(axes, labels, f"H(Y) = {labels:.2f}")
     panels[0, 0].set_ylabel("I(T; Y) in nats")
-    if epochs.nunique() > 1:
+    if arranged.followed(sheet.cases):
         style.colour_bar(figure, panels, ScalarMappable(norm, EPOCHS), "epoch")
     bottlenecks = [
         Line2D([], [], label=f"bottleneck, {rule}", **look) for rule, look in zip(curves, CURVES, strict=False)
@@ -333,8 +271,9 @@ def relative_deviation(arranged: Arranged, sheet: Sheet, group: Group) -> Figure
             axes.set_yticks(range(len(arranged.layers)), [f"L{layer}" for layer in arranged.layers])
             for _, cell in here.iterrows():
                 at = sizes.index(cell["size"]), arranged.layers.index(cell["layer"])
-                text = f"{cell['percent']:+.1f}".replace("-", "−").replace("−0.0", "+0.0")
-                ink = style.on(scale.to_rgba(cell["percent"]))
+                known = np.isfinite(cell["percent"])
+                text = f"{cell['percent']:+.1f}".replace("-", "−").replace("−0.0", "+0.0") if known else "–"
+                ink = style.on(scale.to_rgba(cell["percent"])) if known else INK
                 axes.text(*at, text + ("" if cell["clear"] else " ○"), ha="center", va="center", fontsize=8, color=ink)
             if row == 0:
                 axes.set_title(title(family))
@@ -445,7 +384,7 @@ def draw(arranged: Arranged) -> Iterator[Picture]:
                     Rows("bottleneck.csv"),
                 ),
             )
-        for sheet in arranged.sheets if arranged.information["epoch"].nunique() > 1 else []:
+        for sheet in filter(lambda each: arranged.followed(each.cases), arranged.sheets):
             yield Picture(
                 f"information_by_epoch{sheet.slug}",
                 information_by_epoch(arranged, sheet),
@@ -481,12 +420,4 @@ def draw(arranged: Arranged) -> Iterator[Picture]:
         )
     yield from draw_audit(arranged)
     yield from draw_examples(arranged)
-    for case in arranged.cases:
-        for group in arranged.groups if len(case.of(arranged.audit)) else []:
-            condition = (shown.DEVIATION, shown.shifts(group.families))
-            yield Picture(
-                f"deviation_{case.slug}{group.slug}",
-                deviation_against_bounds(arranged, case, group),
-                shown.tightest(arranged, case),
-                (shown.rows(arranged, "bounds", [case], *condition, last=True),),
-            )
+    yield from draw_bounds(arranged)

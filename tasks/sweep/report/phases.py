@@ -6,6 +6,7 @@ import pandas as pd
 from ib_core.estimate import mean_of_few
 from tasks.page.tables import Table, number
 from tasks.sweep.report.arranged import Arranged
+from tasks.sweep.report.seeds import LEAST as FEWEST
 
 KEYS = ["network", "beta", "seed", "split", "layer"]
 LEAST = 3  # epochs that make phases
@@ -73,8 +74,8 @@ def phase_table(arranged: Arranged) -> Table:
     ]
     caption = (
         "I(X; T) under the reference law. Small print: the epochs between which the highest value may lie, by the "
-        "brackets. Brackets of the rise before and the loss since cover all seeds; the mean loss is over seeds, with "
-        "its 95 % interval by Student's t."
+        "brackets. Brackets of the rise before and the loss since cover all seeds; the mean loss is over seeds, from "
+        f"{FEWEST} on with its 95 % interval by Student's t."
     )
     return Table(head, rows, caption)
 
@@ -84,9 +85,9 @@ def _ends(rows: pd.DataFrame, name: str) -> str:
 
 
 def mean_loss(rows: pd.DataFrame) -> str:
-    """The mean over seeds of the middle of what was lost; its interval where there are two or more."""
+    """The mean over seeds of the middle of what was lost; its interval where there are as many as have one."""
     value, half = mean_of_few((rows["lost_low"] + rows["lost_high"]) / 2)
-    return number(value) if np.isinf(half) else f"{number(value)} ± {number(half)}"
+    return number(value) if len(rows) < FEWEST else f"{number(value)} ± {number(half)}"
 
 
 def verdict(rows: pd.DataFrame) -> str:

@@ -50,7 +50,7 @@ def facts(arranged: Arranged) -> list[tuple[str, str]]:
         ("Passes of each atom", _passes(arranged)),
         ("Monte Carlo draws", _whole(table.loc[table["layer"] > 0, "draws"])),
         ("Estimates", f"{(states == 'ok').sum()} computed, {(states != 'ok').sum()} failed"),
-        ("Device", series(table["device"])),
+        ("Device", series(table.loc[(table["layer"] > 0) & (states == "ok"), "device"])),
         ("Code", series(table["code"])),
     ]  # fmt: skip
 

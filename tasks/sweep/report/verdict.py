@@ -76,7 +76,7 @@ class Reaction(NamedTuple):
     @property
     def moved(self) -> bool:
         """Whether any change is clear."""
-        return bool(self.most.among)
+        return bool((self.shares["low"] > 0).any())
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,18 @@ class Verdict:
         bounds = bounds[bounds["holds"].eq(True)].sort_values([*ESTIMATE, "bound", "theorem"])
         bounds = bounds.drop_duplicates(ESTIMATE)
         half = WIDTH * bounds["measured_stderr"]
-        low, high = ((bounds["measured"] + sign * half) / bounds["bound"] for sign in (-1, 1))
+        bound = bounds["bound"].where(bounds["bound"] > 0)  # of 0 there is no share
+        low, high = ((bounds["measured"] + sign * half) / bound for sign in (-1, 1))
         return bounds.assign(low=low.clip(lower=0.0), high=high.clip(upper=1.0))
+
+    @cached_property
+    def _clear(self) -> pd.DataFrame:
+        return self.held[self.held["low"] > 0]
 
     @cached_property
     def _limited(self) -> pd.DataFrame:
         """The clear changes whose smallest bound says something."""
-        return self.held[~self.held["vacuous"] & (self.held["low"] > 0)]
+        return self._clear[~self._clear["vacuous"]]
 
     @cached_property
     def _phases(self) -> pd.DataFrame:
@@ -134,8 +139,7 @@ class Verdict:
     @property
     def followed(self) -> bool:
         """Whether any network was measured at several epochs."""
-        table = self.arranged.information
-        return bool((table.groupby("network")["epoch"].nunique() > 1).any())
+        return self.arranged.followed(self.arranged.cases)
 
     @cached_property
     def _full(self) -> dict[str, tuple[list[int], list[int], list[int]]]:
@@ -224,7 +228,9 @@ class Verdict:
                 alone.setdefault(int(reaction.shares.index[0]), []).append(reaction)
         for layer, mine in alone.items():
             where = "" if len(mine) == len(reactions) else f" under {listed(title(each.family) for each in mine)}"
-            changes = listed(f"{_share(reaction, layer)} under {_law(reaction)}" for reaction in mine)
+            says = [f"{_share(reaction, layer)} under {_law(reaction)}" for reaction in mine if reaction.moved]
+            alike = [_law(reaction) for reaction in mine if not reaction.moved]
+            changes = listed(says + [f"does not change beyond its bracket under {listed(alike, 'or')}"] * bool(alike))
             yield f"Only layer {layer} can be judged{where}: it {changes}."
 
     def _not_ranked(self, case: Case) -> Iterator[str]:
@@ -253,20 +259,27 @@ class Verdict:
             yield f"{_broken(broken)}: an estimate, a distance or the code is wrong."
         if not len(case.of(self.arranged.audit)):
             return
-        table, left_out = case.of(self._limited), self.saturated(case)
-        table = table[~table["layer"].isin(left_out)]
+        left_out = self.saturated(case)
+        clear, table = (rows[~rows["layer"].isin(left_out)] for rows in map(case.of, (self._clear, self._limited)))
         scope = " outside the saturated layers" if left_out else ""
         if self.all_saturated(case):
             yield "How tight the bounds are stays open."
             return
         if table.empty:
-            yield f"No clear change{scope} has a bound that is not vacuous: how tight the bounds are stays open."
+            none = "has a bound that is not vacuous" if len(clear) else "goes beyond its bracket"
+            yield f"No {'clear ' * bool(len(clear))}change{scope} {none}: how tight the bounds are stays open."
             return
         most = table.loc[table["low"].idxmax()]
+        where = (
+            f"(layer {most['layer']} under {at_size(most['shift'], most['size'], most['metric'])}, by "
+            f"“{named(most['theorem']).label}”)"
+        )
+        if len(table) == 1:
+            yield f"One clear change{scope} has a bound that is not vacuous, and is {_median(table)} of it {where}."
+            return
         yield (
             f"A clear change{scope} is {_median(table)} of its smallest bound in the median, and at least "
-            f"{_at_least(most['low'])} in the tightest case (layer {most['layer']} under "
-            f"{at_size(most['shift'], most['size'], most['metric'])}, by “{named(most['theorem']).label}”)."
+            f"{_at_least(most['low'])} in the tightest case {where}."
         )
 
     def _silent(self, case: Case) -> Iterator[str]:
@@ -293,7 +306,8 @@ class Verdict:
             return
         useful = best[~best["vacuous"]]
         if useful.empty:
-            yield f"The losses on clean inputs certify nothing of I(T; Y) in any of {len(best)} cases (laws and seeds)."
+            where = f"any of {len(best)} cases (laws and seeds)" if len(best) > 1 else "the one case"
+            yield f"The losses on clean inputs certify nothing of I(T; Y) in {where}."
             return
         yield (
             f"The losses on clean inputs certify a positive I(T; Y) of the last layer in {_of(len(useful), len(best))} "
@@ -343,9 +357,11 @@ class Verdict:
 
     def _overall(self) -> Iterator[str]:
         cases, audit = self.arranged.cases, self.arranged.audit
-        reactions = [each for case in cases for each in self.reactions[case.slug] if len(each.shares) > 1]
+        reactions = [each for case in cases for each in self.reactions[case.slug] if len(each.shares)]
+        ranked = [each for each in reactions if len(each.shares) > 1]
+        if ranked:
+            yield _tally(ranked, "least", "the most robust", len(cases))
         if reactions:
-            yield _tally(reactions, "least", "the most robust", len(cases))
             yield self._largest()
         elif len(self.clean) and all(map(self.all_saturated, cases)):
             yield "every layer is saturated"

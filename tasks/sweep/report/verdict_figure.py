@@ -24,6 +24,7 @@ EPOCHS = (
     Line2D([], [], color=FAINT, marker="|", ls="", ms=8, label="highest epoch"),
 )
 LINE = "#e9e9e9"  # between families
+FAR = 1e6  # percent, in place of an end that is not known
 MOST = 1.5  # times the largest middle: from there on brackets are cut
 
 
@@ -68,7 +69,7 @@ def _height(verdict: Verdict, case: Case) -> float:
     """Inches of a row: room for its layers, and for those that are judged under each family."""
     families = len(verdict.reactions[case.slug])
     judged = len(verdict.judged(case))
-    return max(0.5, LAYER * len(verdict.arranged.layers_of(case)), families * (judged * PITCH + ROOM) * bool(judged))
+    return max(0.65, LAYER * len(verdict.arranged.layers_of(case)), families * (judged * PITCH + ROOM) * bool(judged))
 
 
 def _make_room(figure: Figure, panels: np.ndarray) -> None:
@@ -172,7 +173,7 @@ def _intervals(axes: Axes, rows: list[tuple[float, float, float, int]]) -> None:
             np.array(values) for values in list(zip(*(row for row in rows if row[3] == layer), strict=True))[:3]
         )
         ink = style.colour(layer)
-        axes.hlines(y, low, high, color=ink, lw=2.2, alpha=0.55)
+        axes.hlines(y, np.maximum(low, -FAR), np.minimum(high, FAR), color=ink, lw=2.2, alpha=0.55)
         axes.plot((low + high) / 2, y, ls="", color=ink, marker=style.marker(layer), ms=3.5)
 
 

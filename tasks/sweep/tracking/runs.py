@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tasks.engine.device import CPU
 from tasks.page.tables import violated
 from tasks.sweep.laws import name_in
 from tasks.sweep.schema import DISTANCES, RUN
@@ -173,7 +174,8 @@ def _cell_facts(record: SweepRecord) -> dict[tuple, _Facts]:
                 **record.training.get(network, {}),
                 **{"data_set": record.data_set, "part": split, "setting": _setting(many, network, beta, split)},
                 **{"architecture": network, "beta": text(float(beta)), "seed": str(seed)},
-                **{"device": any_row["device"], "code": any_row["code"]},
+                **{"device": ", ".join(sorted({each for each in layered["device"] if each})) or CPU},
+                **{"code": any_row["code"]},
             },
             params={
                 **{"shift_family": shift, "shift_metric": any_row["metric"], "shift_size": text(float(size))},

@@ -159,8 +159,10 @@ class _Where(NamedTuple):
         return self.by_layer("bounds", _each(families, charts, columns_for(2 * n_layers)), LAYERS)
 
     def accuracy(self, families: dict[str, str]) -> View:
-        """Seeds have places of their own on the axis, so there is no mean: layers are told by the colours of
-        runs, whose names are long."""
+        """Seeds have places of their own on the axis, so there is no mean.
+
+        Layers are told by the colours of runs, whose names are long.
+        """
 
         def charts(family: str, size: str) -> tuple[Chart, ...]:
             return (

@@ -1,10 +1,12 @@
 """The command `ibshift`: what it prints and how it exits."""
 
+import errno
 import json
 import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +80,16 @@ def test_a_sync_that_fails_is_one_line_and_exit_code_1(ibshift, beside, monkeypa
     monkeypatch.setattr("flows.execution.mirror.mirror", refused)
     code, out, err = ibshift("sync", "tiny.yaml")
     assert code == 1 and "failed: no server answers" in " ".join((out + err).split())
+
+
+def test_a_sync_of_a_workspace_that_cannot_be_written_is_refused_as_a_run_is(ibshift, beside, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", read_only)
+    for command in ("sync", "report", "run"):
+        code, _, err = ibshift(command, "tiny.yaml")
+        assert code == 2 and "workspace must be a folder that can be written, got workspace (Read-only" in err
 
 
 def test_only_refuses_when_its_inputs_are_missing(ibshift, tmp_path, monkeypatch):

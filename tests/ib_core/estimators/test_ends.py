@@ -189,7 +189,7 @@ def test_a_control_is_used_from_a_correlation_of_seven_tenths_on(correlation, us
     monkeypatch.setattr(coarse_draws, "controls", lambda *_: np.tile(control, (5, 1, 1)))
     logs = Logs(np.zeros(len(atom)), places - value, None)
     drawn = SimpleNamespace(points=None, atom=atom, log_own=logs.own)
-    pilot = Pilot(drawn, logs, {"split": value + places}, laws[atom] / m)
+    pilot = Pilot(drawn, atom, logs, {"split": value + places}, laws[atom] / m)
     coarse = SimpleNamespace(mixture=lambda: None, means=lambda mixture, support: None)
     found = fitted_control(SimpleNamespace(laws=laws), coarse, None, pilot, np.array(["split"], object))
     if used:

@@ -81,9 +81,57 @@ for d, beta in ((3, 0.1), (64, 0.005), (64, 0.5), (256, 1.0)):
 """
 
 
-def test_interpreted_sums_are_within_1e_5_of_the_twin():
+RESIDENT = """
+import torch
+from ib_core.mixture.kernels.triton_kernel import TritonSums
+from ib_core.mixture.resident import resident_log_totals
+
+for d, beta in ((3, 0.1), (64, 0.005), (40, 0.5)):
+    means = np.maximum(rng.normal(size=(70, 1, d)), 0) + 10
+    means[35:] = means[:35] + 0.3 * beta * rng.normal(size=(35, 1, d)) / math.sqrt(d)
+    atoms = Atoms(means + beta * rng.normal(size=(70, 3, d)), beta)
+    laws = rng.dirichlet(np.ones(70), size=3).T
+    group_of = np.repeat([0, 1], 35)
+    groups, atom = Groups(laws, [slice(0, 35), slice(35, 70)], group_of), np.arange(70)
+    points = atoms.centres[:, 0] + rng.normal(size=(70, d))
+    points[:3] = atoms.centres[-3:, 2] + rng.normal(size=(3, d))
+    points[3:6] += 1e3
+    there = [torch.from_numpy(each) for each in (points, atom, group_of)]
+    kernel = TritonSums(torch.from_numpy(atoms.centres))
+    known = atoms.own(points, atom, group_of)
+    for own in (None, type(known)(*map(torch.from_numpy, known))):
+        found = resident_log_totals(kernel, there[0], groups, own)
+        exact = atoms.exact(points)
+        layers = (exact,) if own is None else (exact, np.where(group_of[:, None] == group_of, exact, -np.inf))
+        assert len(found) == len(layers)
+        for layer, logs in zip(found, layers):
+            for column, law in zip(layer.T, laws.T):
+                np.testing.assert_allclose(column, logsumexp(logs + np.log(law), axis=1), rtol=1e-12, atol=1e-5)
+"""
+
+
+@pytest.mark.parametrize("script", [DENSITIES + LAWS, OWN_ATOMS, RESIDENT], ids=["densities", "own", "resident"])
+def test_interpreted_sums_are_within_1e_5_of_the_twin(script):
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    subprocess.run([sys.executable, "-c", TWIN + DENSITIES + LAWS + OWN_ATOMS], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", TWIN + script], env=environment, check=True)
+
+
+@pytest.mark.parametrize("capability", [80, 90, 120])
+def test_the_kernel_compiles_for_cards(capability):
+    # Without a card: the instructions of each generation, and no more registers than there are.
+    script = f"""
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource, compile
+from ib_core.mixture.kernels.triton_kernel import ATOMS, DEPTH, POINTS, WARPS, _sums
+kinds = dict.fromkeys(["points", "start", "centres", "norms", "out"], "*fp64")
+kinds |= dict.fromkeys(["m", "n", "d", "passes", "stride"], "i32") | dict.fromkeys("PAD", "constexpr")
+source = ASTSource(fn=_sums, signature=kinds, constexprs=dict(P=POINTS, A=ATOMS, D=DEPTH))
+found = compile(source, target=GPUTarget("cuda", {capability}, 32), options=dict(num_warps=WARPS))
+assert found.asm["cubin"] and "ex2.approx" in found.asm["ptx"]
+assert ("mma" in found.asm["ptx"]) == ({capability} < 120)  # float64 products are tensor-core instructions on these
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
 
 
 @pytest.mark.parametrize("d", [2, 300])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ib_core import arrays
 from ib_core.networks.activation import ACTIVATIONS
 from ib_core.networks.architecture import Spec
 from ib_core.networks.architectures.mlp import build_mlp
@@ -169,3 +170,49 @@ def test_the_lipschitz_constant_of_a_linear_layer_behind_a_rotation_is_attained(
     a, b = (noisy_passes(net, x[None], 1, seed=0, purpose="stored") for x in (LAW.atoms[9], LAW.atoms[9] + steepest))
     attained = [float(np.linalg.norm(x - y)) for x, y in zip(a.signals, b.signals, strict=True)]
     assert net.lipschitz() == pytest.approx(attained, rel=1e-4)  # hidden layers only
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """A name under which torch's CPU is a device like any other."""
+    monkeypatch.setattr(arrays, "resident", lambda device: device is not None)
+    return "cpu"
+
+
+def test_passes_made_on_a_device_stay_there_and_are_of_the_networks_law(device):
+    # A linear network: the second layer's passes are Gaussian around W2 s1 + b2 with covariance beta^2 W2 W2'.
+    beta, count = 0.3, 4000
+    net, (first, second, _) = linear_network(beta)
+    own = own_signals(net, LAW.atoms[:40], 2, count, seed=5, device=device)
+    block = own.of(0, 40)
+    assert isinstance(block, torch.Tensor) and block.shape == (40, count, 4)
+    assert torch.equal(own.of(0, 40), block)
+    heavy = own.heavy(np.array([3, 17]), count, 1)
+    assert isinstance(heavy, torch.Tensor) and heavy.shape == (2, count, 4)
+    bias = [layer.bias.detach().double().numpy() for layer in linears(net)]
+    means = (LAW.atoms[:40] @ first.T + bias[0]) @ second.T + bias[1]
+    covariance = beta**2 * second @ second.T
+    for signals, mean in ((block, means), (heavy, means[[3, 17]])):
+        offsets = signals.double().numpy() - mean[:, None]
+        number = offsets.shape[0] * count
+        spread = np.sqrt(np.diag(covariance))
+        assert np.abs(offsets.mean((0, 1)) / spread).max() < 4.5 / np.sqrt(number)
+        found = np.einsum("nki,nkj->ij", offsets, offsets) / number
+        assert np.abs((found - covariance) / np.outer(spread, spread)).max() < 4.5 * np.sqrt(2 / number)
+
+
+def test_passes_on_a_device_do_not_depend_on_how_many_atoms_there_are(device):
+    net = network()
+    own = own_signals(net, LAW.atoms[:700], 2, 5, seed=5, device=device)
+    alone = own_signals(net, LAW.atoms[:520], 2, 5, seed=5, device=device)
+    assert torch.equal(own.of(0, 512), alone.of(0, 512)) and torch.equal(own.of(512, 520), alone.of(512, 520))
+    other = own_signals(net, LAW.atoms[:520], 2, 5, seed=5, purpose="measured", device=device)
+    assert not torch.equal(other.of(0, 512), alone.of(0, 512))
+
+
+def test_a_network_on_a_device_leaves_the_given_one_where_it_is():
+    net = network()
+    there = net.on("meta")
+    assert {each.device.type for each in there.module.parameters()} == {"meta"}
+    assert {each.device.type for each in net.module.parameters()} == {"cpu"}
+    assert there.places[0].module is not net.places[0].module and there.cuts == net.cuts

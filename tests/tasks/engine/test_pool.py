@@ -65,10 +65,14 @@ class RayModule(ModuleType):
         self.exceptions = ModuleType("ray.exceptions")
         for kind in (RayError, RaySystemError, LocalRayletDiedError):
             setattr(self.exceptions, kind.__name__, kind)
-        self.handed_out, self.cancelled = [], []
+        self.handed_out, self.cancelled, self.shares = [], [], []
 
     def remote(self, **options):
-        return lambda make: SimpleNamespace(remote=self._submit)
+        return lambda make: SimpleNamespace(options=self._asked)
+
+    def _asked(self, num_gpus):
+        self.shares.append(num_gpus)
+        return SimpleNamespace(remote=self._submit)
 
     def _submit(self, unit, workspace):
         number = next(self.count)
@@ -104,6 +108,10 @@ class Unit(NamedTuple):
     label: str
     identity: str
     stage: str = "toy"
+
+    @property
+    def on_card(self):
+        return self.label == "b"
 
 
 def computed(unit):
@@ -201,10 +209,18 @@ def test_a_worker_that_dies_once_costs_an_attempt_and_no_more(mapped):
 
 
 def test_resources_that_never_fit_are_one_line(mapped):
-    run = mapped(lambda number, unit: None, offers={"CPU": 8.0, "GPU": 0.0}, gpus=0.5)
+    run = mapped(lambda number, unit: None, offers={"CPU": 8.0, "GPU": 0.0}, gpus=0.5, address="auto")
     (error,) = run.found
-    assert type(error) is PoolDied and run.starts == 1
+    assert type(error) is PoolDied
     assert str(error).startswith("no worker offers 1 CPU and 0.5 GPU: lower resources.gpus")
+
+
+@pytest.mark.parametrize(("cards", "shares"), [(1.0, [0, 0.5, 0]), (0.0, [0, 0, 0])])
+def test_units_that_compute_on_a_card_ask_for_their_share_of_it_where_there_is_one(mapped, cards, shares):
+    run = mapped(lambda number, unit: computed(unit), offers={"CPU": 8.0, "GPU": cards}, gpus=0.5)
+    assert [ended.state for ended in run.found] == ["computed"] * 3 and run.ray.shares == shares
+    expected = [] if cards else ["no card here for resources.gpus=0.5: cells are made on the CPU"]
+    assert run.said == expected
 
 
 def test_a_busy_cluster_is_given_an_hour(mapped):

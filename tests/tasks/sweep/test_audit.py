@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
 from matplotlib.lines import Line2D
 from synthetic_sweep import NETWORK, synthetic_tables
 from test_report import only
@@ -16,8 +17,9 @@ from ib_core.bounds.theorems import named
 from ib_core.sources import szt
 from tasks.page.page import figure_style
 from tasks.sweep.bottleneck import bottleneck_table
-from tasks.sweep.report import audit
+from tasks.sweep.report import audit, audit_figures
 from tasks.sweep.report.arranged import WIDEST, Arranged, grouped
+from tasks.sweep.report.verdict import Verdict
 
 PLACE = {"network": NETWORK, "beta": 0.1, "layer": 2, "shift": "contamination", "size": 0.1}
 
@@ -58,16 +60,46 @@ def test_tightness_is_the_measured_change_over_the_smallest_bound_that_holds(tab
     assert "Violated, with the whole bracket beyond the bound: 1." in said(replace(tables, bounds=bounds))
 
 
+def test_a_bound_on_the_stored_passes_is_held_against_their_change(tables):
+    bounds = tables.bounds.copy()
+    here = bounds["theorem"] == "wasserstein_coupled"
+    bounds.loc[here, ["bound", "measured", "vacuous"]] = [0.05, 0.04, False]
+    audit = Arranged(replace(tables, bounds=bounds)).audit
+    moved = audit[audit["theorem"] == "wasserstein_coupled"]
+    assert len(moved) and moved["tightness"].tolist() == pytest.approx([0.8] * len(moved))
+
+
+def test_a_change_of_nothing_is_no_vacuous_bound(tables):
+    """Neither the figure nor the verdict calls a bound vacuous where the change, or the bound, is 0."""
+    still = tables.bounds.assign(measured=0.0, measured_stderr=0.0, vacuous=False)
+    zero = still["layer"] == 2
+    still.loc[zero, "bound"] = 0.0
+    arranged = Arranged(replace(tables, bounds=still))
+    with figure_style.house_style():
+        panel = audit_figures.tightness(arranged, arranged.cases[0]).axes[0]
+    texts = [text.get_text() for text in panel.texts]
+    assert any(text.startswith("–") for text in texts) and not any(text.startswith("?") for text in texts)
+    (mesh,) = (each for each in panel.collections if isinstance(each, QuadMesh))
+    opaque = np.asarray(mesh.get_array())[..., 3] > 0
+    assert opaque[[0, 2, 3, 4]].all() and not opaque[1].any()
+    held = Verdict(arranged).held
+    assert held.loc[held["layer"] == 2, ["low", "high"]].isna().all(axis=None)
+
+
 def test_a_bracket_too_wide_for_its_bound_has_no_tightness(tables):
     information = tables.information.copy()
     wide = (information["quantity"] == "dI_X_T") & (information["shift"] == "contamination")
     information.loc[wide, "lower"] -= 100.0
-    found = Arranged(replace(tables, information=information)).audit
+    bounds = tables.bounds.copy()
+    bounds.loc[bounds["shift"] == "contamination", ["measured", "measured_stderr"]] = 50.0, 100.0 / 6
+    found = Arranged(replace(tables, information=information, bounds=bounds)).audit
     here = found[found["shift"] == "contamination"]
     assert here["unresolved"].all() and here["tightness"].isna().all()
     others = found[found["shift"] != "contamination"]
     assert not others["unresolved"].any() and (others["tightness"].dropna() <= 1).all()
-    assert "the middle of the bracket exceeds the bound" in said(replace(tables, information=information))
+    assert "the middle of the bracket exceeds the bound" in said(
+        replace(tables, information=information, bounds=bounds)
+    )
 
 
 def test_a_change_is_held_against_the_extreme_in_its_own_direction(tables):

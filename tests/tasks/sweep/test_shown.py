@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from test_report import only
 
 from ib_core.bounds.theorems import named
 from tasks.page import figure_style as style
-from tasks.sweep.report import audit_figures, figures, seeds, shown
+from tasks.sweep.report import audit_figures, bound_figures, figures, seeds, shown
 from tasks.sweep.report.arranged import Arranged
 
 
@@ -58,7 +59,7 @@ def test_seeds_have_students_interval_from_three_on():
 def test_a_panel_of_bounds_names_the_three_that_are_smallest_and_draws_no_other(arranged):
     case, (group,) = arranged.cases[0], arranged.groups
     with style.house_style():
-        figure = figures.deviation_against_bounds(arranged, case, group)
+        figure = bound_figures.deviation_against_bounds(arranged, case, group)
     bounds = case.of(arranged.final(arranged.tables.bounds))
     bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0) & (bounds["layer"] == 1)]
     bounds = bounds[bounds["shift"] == next(iter(group.families))]
@@ -67,6 +68,37 @@ def test_a_panel_of_bounds_names_the_three_that_are_smallest_and_draws_no_other(
     assert {text.get_text().removesuffix(" ↑") for text in axes.texts} == {named(name).label for name in least}
     dashed = [line for line in axes.lines if line.get_marker() == "."]
     assert len(dashed) == 3
+
+
+def test_families_of_one_size_have_a_row_for_each_layer_with_letters_at_the_smallest_bounds(arranged):
+    alone = Arranged(only(arranged.tables, size=[0.0, 0.1]))
+    case, (group,) = alone.cases[0], alone.groups
+    with style.house_style():
+        figure = bound_figures.deviation_against_bounds(alone, case, group)
+    bounds = case.of(alone.final(alone.tables.bounds))
+    bounds = bounds[(bounds["concerns"] == "deviation") & (bounds["size"] > 0)]
+    keys = {key.get_text()[0]: key.get_text()[3:] for key in figure.legends[0].texts if key.get_text()[1:3] == "  "}
+    assert figure.get_figheight() < 3 and len(figure.axes) == len(group.families)
+    for axes, family in zip(figure.axes, group.families, strict=True):
+        for text, (_, rows) in zip(axes.texts, bounds[bounds["shift"] == family].groupby("layer"), strict=True):
+            least = rows.groupby("theorem")["bound"].min().nsmallest(3)
+            named_here = [keys[letter] for letter in text.get_text().replace("→", "").split()]
+            assert [least.loc[name] for name in least.index] == sorted(least)
+            assert {named(name).label for name in least.index} == set(named_here)
+
+
+def test_networks_of_one_epoch_each_have_no_figure_over_epochs(arranged):
+    """Though their last epochs differ."""
+    last = arranged.tables.information["epoch"].max()
+    tables = only(arranged.tables, epoch=[last], beta=[0.1], shift=["reference"], layer=[0, 1])
+    other = only(arranged.tables, epoch=[1], beta=[0.1], shift=["reference"], layer=[0, 1])
+    both = {name: pd.concat([getattr(tables, name), getattr(other, name).assign(network="other")], ignore_index=True)
+            for name in ("information", "history", "layers")}  # fmt: skip
+    found = Arranged(replace(tables, **both))
+    with style.house_style():
+        drawn = {picture.name: picture.figure for picture in figures.draw(found)}
+    assert "information_by_epoch" not in drawn
+    assert not [axes for axes in drawn["information_plane"].axes if axes.get_ylabel() == "epoch"]
 
 
 def test_the_worst_laws_have_a_row_for_each_layer_and_radius(arranged):

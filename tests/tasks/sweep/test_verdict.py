@@ -132,6 +132,7 @@ def test_a_layer_that_may_be_saturated_is_marked(tables):
 def test_one_layer_alone_is_judged_but_not_ranked(tables):
     text = sentences(only(tables, layer=[0, 1, 2]))
     assert "Only layer 2 can be judged: it loses" in text and "Most" not in text
+    assert re.match(r"Layer 2 loses at least 1\d % under", Verdict(Arranged(only(tables, layer=[0, 1, 2]))).headline)
 
 
 def test_layers_that_are_left_out_are_not_said_to_stay(tables):
@@ -144,6 +145,16 @@ def test_layers_that_are_left_out_are_not_said_to_stay(tables):
     text = sentences(moved)
     assert text.index("Layer 1 is saturated") < text.index("No other layer changes beyond its brackets under gaussian")
     assert "no other layer changes" in Verdict(Arranged(moved)).headline
+
+
+def test_rounding_is_no_change(tables):
+    """Of a layer that holds nothing, and has no error, a change of 1e-25 nats is none."""
+    for quantity, value in (("I_X_T", 0.0), ("I_T_Y", 0.0), ("dI_X_T", -1e-25)):
+        tables = with_brackets(tables, value, value, quantity=quantity, layer=2)
+    arranged = Arranged(only(tables, layer=[0, 1, 2]))
+    assert "it does not change beyond its bracket under contamination" in sentences(arranged.tables)
+    assert not arranged.audit.loc[arranged.audit["layer"] == 2, "clear"].any()
+    assert set(arranged.relative.loc[arranged.relative["layer"] == 2, "percent"]) == {0.0}
 
 
 def test_layers_that_are_alone_in_different_families_are_each_judged(tables):
@@ -184,6 +195,19 @@ def test_tightness_is_said_with_the_bracket_of_the_change(tables):
     text = sentences(replace(tables, bounds=bounds))
     assert "A clear change outside the saturated layers is 37 to 43 % of its smallest bound" in text
     assert "at least 47 % in the tightest case (layer 2 under contamination at TV 0.2" in text
+
+
+def test_where_no_change_or_one_is_clear_no_median_is_said(tables):
+    still = tables.bounds.assign(measured=0.001, measured_stderr=0.1, vacuous=False)
+    text = sentences(replace(tables, bounds=still))
+    assert (
+        "No change outside the saturated layers goes beyond its bracket: how tight the bounds are stays open." in text
+    )
+    bounds = still.copy()
+    here = where(bounds, layer=2, theorem="tv_golden", shift="contamination", size=0.2, seed=0, concerns="deviation")
+    bounds.loc[here, ["bound", "measured", "measured_stderr"]] = [1e-3, 0.8e-3, 0.1e-4]
+    text = sentences(replace(tables, bounds=bounds))
+    assert "One clear change outside the saturated layers has a bound that is not vacuous, and is 77 to 83 % of" in text
 
 
 def test_vacuous_bounds_are_counted_by_family(tables):
