@@ -97,7 +97,7 @@ class Launch:
         run = self.run
         missing = [state.unit for state in states if state.unit.stage in run.stages and state.state != "ready"]
         cells = sum(unit.stage == run.study.cells.stage for unit in missing)
-        counts = f"{counted(len(states), 'unit')}, {len(missing):,} to make; {cells:,} cells to compute"
+        counts = f"{counted(len(states), 'unit')}, {len(missing):,} to make; {counted(cells, 'cell')} to compute"
         about = f", about {self._forecast(states)}" if missing else ""
         self.console.say((run.config.name, "bold"), f": {counts}{about}")
         # The slow starts overlap: the server and the database in processes of their own, Ray in this one.

@@ -89,9 +89,10 @@ def _as_json(state: State) -> dict[str, Any]:
 def status(workspace: Workspace = WORKSPACE) -> None:
     """Show every sweep of the workspace: its variants, what is ready, failed or damaged, and where its results are."""
     store = Store(workspace)
+    lost: list[tuple[Variant, str]] = []
     with console.busy(f"looking at {workspace}"):
         found = variants(store)
-        known = [(variant, planned, survey(planned, store)) for variant, planned in _known_plans(found)]
+        known = [(variant, planned, survey(planned, store)) for variant, planned in _known_plans(found, lost)]
     if not found:
         console.say(f"no sweep was run in {workspace} yet: ibshift run szt")
     for sweep in dict.fromkeys(variant.sweep for variant, _, _ in known):
@@ -108,16 +109,20 @@ def status(workspace: Workspace = WORKSPACE) -> None:
             console.say((sweep, "bold"), f" {variant.name}")
             console.print(stage_table(planned, states))
         console.say(f"  report: {variant.report or 'not yet'}")
+    for variant, why in lost:
+        console.say((variant.sweep, "bold"), f" {variant.name} ", ("cannot be planned again", "yellow"), f": {why}")
+        console.say(f"  report: {variant.report or 'not yet'}")
 
 
-def _known_plans(found: list[Variant]) -> Iterator[tuple[Variant, Plan]]:
-    """The plans of all variants of sweeps, with the settings of their last run."""
+def _known_plans(found: list[Variant], lost: list[tuple[Variant, str]]) -> Iterator[tuple[Variant, Plan]]:
+    """The plans of all variants of sweeps, with the settings of their last run; and those of which there is none any
+    more, and why."""
     for variant in found:
         try:
             folder = None if variant.last.folder is None else Path(variant.last.folder)
             yield variant, build_plan(parse_config(variant.last.config, "plan.json", folder))
         except ConfigError as error:  # a file or a family that it names is gone: the others are still to be shown
-            console.warn(f"sweep {variant.sweep} {variant.name} cannot be planned again: {error}")
+            lost.append((variant, str(error)))
 
 
 @app.command()
@@ -130,17 +135,18 @@ def why(
 ) -> None:
     """Say in what state a unit is and why, what was found, what it is made from, and how it went."""
     store = Store(workspace)
+    lost: list[tuple[Variant, str]] = []
     with console.busy("looking"):
         found = [
             (known, state)
-            for _, known in _known_plans(variants(store))
+            for _, known in _known_plans(variants(store), lost)
             for state in survey(known, store)
             if cell == state.unit.stage or state.unit.name.endswith(cell) or state.unit.identity.startswith(cell)
         ]
     if not found:
-        raise ConfigError(
-            f"cell must name a unit of a sweep in {workspace} (ibshift plan szt --json lists them), got {cell!r}"
-        )
+        hidden = "".join(f"; {variant.sweep} cannot be planned again: {why}" for variant, why in lost[:1])
+        where = f"a unit of a sweep in {workspace} (ibshift plan szt --json lists them)"
+        raise ConfigError(f"cell must name {where}, got {cell!r}{hidden}")
     journal = store.journal()
     # Variants of a sweep share what is the same in both.
     different = {state.unit.identity: (known, state) for known, state in found}

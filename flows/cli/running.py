@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import WORKSPACE, Overrides, Sweep, Workspace, app, console
-from flows.execution.plan import Plan, build_plan
+from flows.execution.plan import Plan, build_plan, survey
 from flows.execution.results import lost_units, publish
 from flows.settings.load import lasting_name, load_config
 from flows.settings.overrides import parse_overrides
@@ -91,10 +91,11 @@ def report(
 def sync(sweep: Sweep, workspace: Workspace = WORKSPACE, overrides: Overrides = None) -> None:
     """Bring MLflow up to date with the results on disk; makes everything anew if its database is gone."""
     known = _finished(sweep, workspace, overrides)
+    from flows.cli.launch import writable
     from flows.execution.mirror import mirror
     from tasks.tracking.sync import TrackingError
 
-    store = Store(workspace.resolve())
+    store = Store(writable(workspace))
     try:
         publish(store, known.config, known.shown)
         result = mirror(known, store)
@@ -111,4 +112,5 @@ def _finished(sweep: str, workspace: Path, overrides: list[str] | None) -> Plan:
     for known in (planned, planned.without(lost_units(store, config))):
         if store.get(known.shown[-1].stage, known.shown[-1].identity):
             return known
-    raise ConfigError(f"{sweep} has no finished results in {workspace} for these settings: ibshift run {sweep}")
+    last = survey(planned, store)[-1]
+    raise ConfigError(f"{sweep}: {last.unit.stage} is {last.state} in {workspace} ({last.reason}): {config.command}")

@@ -6,6 +6,7 @@ bear the names of the studies.
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -91,6 +92,8 @@ def run_in_flow(sweep: str, settings: dict[str, Any] | None, workspace: str) -> 
     page = PrefectObserver(run.config.name)
     run.observer = Observers([run.observer, page])
     logger, cancelled = get_run_logger(), how_to_continue("cancelled")
+    if runtime.deployment.id is None:
+        logger.info(in_a_terminal(run.config.command, run.store.workspace))
     watched = watch_for_cancel(runtime.flow_run.id, run.stop, say=lambda: logger.info(cancelled))
     with served_run(run.store.workspace), signals(run.stop), watched:
         states = survey(run.plan(), run.store)
@@ -126,6 +129,15 @@ def _opened(sweep: str, settings: dict[str, Any] | None, workspace: Path) -> Run
 def how_to_continue(why: str) -> str:
     """The last word of a run that was stopped."""
     return f"Stopped ({why}). Finished work is kept: {next_step(runtime.deployment.id)} to continue."
+
+
+def in_a_terminal(command: str, workspace: Path) -> str:
+    """What somebody should know who looks for Cancel and Retry on the page of a run that a command started."""
+    served = shlex.join(["ibshift", "serve", *shlex.split(command)[2:], "-w", str(workspace)])
+    return (
+        "Started in a terminal: Ctrl-C stops it there, and the same command goes on."
+        f" Prefect's pages have Cancel and Retry for runs that they start, once a terminal has: {served}"
+    )
 
 
 def as_task(name: str, work: Callable[[], None]) -> None:

@@ -9,10 +9,15 @@ from flows.settings.settings import Settings, shown
 from ib_core.members import did_you_mean
 
 
+def dotted(error: ValidationError) -> str:
+    """The setting of which the first error is."""
+    return ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+
+
 def one_line(error: ValidationError, model: type[BaseModel]) -> str:
     """The first error of a validation, in words: setting, what it must be, what it was."""
     problem = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in problem["loc"])
+    field = dotted(error)
     if problem["type"] == "extra_forbidden":
         known = _keys_at(model, problem["loc"][:-1])
         return f"{field}: unknown setting{did_you_mean(str(problem['loc'][-1]), known)}; known here: {', '.join(known)}"

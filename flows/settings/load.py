@@ -4,14 +4,14 @@ import importlib
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 import deployments
-from flows.settings.errors import one_line
+from flows.settings.errors import dotted, one_line
 from flows.settings.overrides import as_texts, override
 from flows.settings.settings import ConfigError, StudyConfig, shown
 from flows.settings.strict_yaml import read_yaml
@@ -67,7 +67,7 @@ def load_config(sweep: str, overrides: Mapping[str, Any] | None = None, *, reach
         raise ConfigError(f"{path}: a sweep must be a mapping of settings, got {shown(values)}")
     for key, value in (overrides or {}).items():
         override(values, key, value)
-    config = parse_config(values, str(path), path.parent, reachable=reachable)
+    config = parse_config(values, str(path), path.parent, overrides or {}, reachable=reachable)
     changes = [word for text in as_texts(overrides or {}) for word in ("--set", text)]
     config.runs_by(shlex.join(["ibshift", "run", sweep, *changes]))
     return config
@@ -85,16 +85,24 @@ def find_beside(folder: Path) -> None:
 
 
 def parse_config(
-    values: dict[str, Any], source: str, folder: Path | None = None, *, reachable: bool = True
+    values: dict[str, Any],
+    source: str,
+    folder: Path | None = None,
+    overrides: Collection[str] = (),
+    *,
+    reachable: bool = True,
 ) -> StudyConfig:
-    """Check settings that are plain values already; `source` names them in an error, files are relative to `folder`."""
+    """Check settings that are plain values already; `source` names them in an error, but for those that were changed
+    by `overrides`; files are relative to `folder`."""
     if folder is not None:
         find_beside(folder)
     model = study_named(values.get("study", "shift_sweep"), f"{source}: study").settings
     try:
         config = model.model_validate(values, context=folder)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {one_line(error, model)}") from error
+        place = dotted(error)
+        changed = any(f"{place}.".startswith(f"{key}.") or key.startswith(f"{place}.") for key in overrides)
+        raise ConfigError(f"{'--set ' if changed else f'{source}: '}{one_line(error, model)}") from error
     if folder is not None:
         config.lies_in(folder)
     if reachable:

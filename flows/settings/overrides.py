@@ -17,7 +17,8 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--set must be key=value, got {shown(text)}")
         for earlier in overrides:
             if f"{earlier}.".startswith(f"{key}."):
-                raise ConfigError(f"--set {key}: must come once and before its parts, got --set {earlier} before it")
+                got = "it twice" if earlier == key else f"--set {earlier} before it"
+                raise ConfigError(f"--set {key}: must come once and before its parts, got {got}")
         overrides[key] = read_yaml(value, f"--set {key}")
         if overrides[key] is None and value.strip() not in WORDS.keys() - {""}:
             raise ConfigError(f"--set {key}: must have a value, null for none, got {shown(value)}")

@@ -1,10 +1,12 @@
 """The command `ibshift`: what it prints and how it exits."""
 
+import errno
 import json
 import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +82,16 @@ def test_a_sync_that_fails_is_one_line_and_exit_code_1(ibshift, beside, monkeypa
     assert code == 1 and "failed: no server answers" in " ".join((out + err).split())
 
 
+def test_a_sync_of_a_workspace_that_cannot_be_written_is_refused_as_a_run_is(ibshift, beside, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", read_only)
+    for command in ("sync", "report", "run"):
+        code, _, err = ibshift(command, "tiny.yaml")
+        assert code == 2 and "workspace must be a folder that can be written, got workspace (Read-only" in err
+
+
 def test_only_refuses_when_its_inputs_are_missing(ibshift, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, err = ibshift("run", "szt", "--only", "report", "--no-prefect", "--workers", "0")
@@ -124,9 +136,13 @@ def test_a_sweep_that_cannot_be_planned_again_hides_no_other(ibshift, finished, 
     broken = finished / "workspace" / "sweeps" / "broken" / "0a1b2c3d"
     broken.mkdir(parents=True)
     (broken / "plan.json").write_text(json.dumps({"config": config}))
+    (broken / "report.html").touch()
     code, out, _ = ibshift("status")
-    assert code == 0 and "sweep broken 0a1b2c3d cannot be planned again" in out
+    assert code == 0 and "broken 0a1b2c3d cannot be planned again" in out
     assert "/nowhere/[old]laws.csv" in out and "tiny" in out
+    assert "  report: workspace/sweeps/broken/0a1b2c3d/report.html" in out  # which stands as it is
+    assert "broken" not in ibshift("why", "e0000001/reference/L1")[1]
+    assert "broken cannot be planned again" in ibshift("why", "e0000009/reference/L1")[2]
 
 
 def test_verify_finds_a_flipped_bit(ibshift, finished, monkeypatch):
@@ -138,6 +154,12 @@ def test_verify_finds_a_flipped_bit(ibshift, finished, monkeypatch):
     path.write_bytes(content)
     code, out, _ = ibshift("verify")
     assert code == 1 and "1 damaged" in out
+
+
+def test_a_sync_without_results_says_what_is_missing_and_the_command_that_makes_it(ibshift, beside):
+    code, _, err = ibshift("sync", "tiny.yaml", "--set", "training.epochs=7")
+    assert code == 2 and "report is stale in workspace (setting schedule.epochs 2 -> 7; " in err
+    assert err.endswith("): ibshift run tiny.yaml --set training.epochs=7\n")
 
 
 def test_sync_rebuilds_mlflow_from_disk(ibshift, finished, monkeypatch):

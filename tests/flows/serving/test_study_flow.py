@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -43,6 +44,28 @@ def test_a_stopped_run_says_how_it_goes_on_where_somebody_looks(study_flow, monk
     assert told == f"Stopped (cancelled). Finished work is kept: {how} to continue."
 
 
+def test_a_run_of_a_terminal_says_so_where_somebody_looks_for_cancel(study_flow, finished_once, monkeypatch):
+    said = []
+    page = SimpleNamespace(message=lambda text: None)
+    monkeypatch.setattr(study_flow, "get_run_logger", lambda: SimpleNamespace(info=said.append))
+    monkeypatch.setattr(study_flow, "PrefectObserver", lambda sweep: page)
+    config = tiny()
+    config.runs_by("ibshift run my.yaml --set 'network.betas=[0.1, 0.2]'")
+    run = open_run(config, finished_once / "workspace")
+    for name in ("watch_for_cancel", "served_run", "signals"):
+        monkeypatch.setattr(study_flow, name, lambda *_, **__: nullcontext())
+    for name in ("run_study", "plan_artifact", "summary_artifact"):
+        monkeypatch.setattr(study_flow, name, lambda *_: None)
+    for deployment in ("an id", None):
+        about = SimpleNamespace(deployment=SimpleNamespace(id=deployment), flow_run=SimpleNamespace(id="an id"))
+        monkeypatch.setattr(study_flow, "runtime", about)
+        with study_flow.prepared(run):
+            study_flow.run_in_flow("my.yaml", {}, "workspace")
+    (told,) = said
+    assert told.startswith("Started in a terminal: Ctrl-C stops it there")
+    assert f"ibshift serve my.yaml --set 'network.betas=[0.1, 0.2]' -w {run.store.workspace}" in told
+
+
 @pytest.fixture
 def logged(prefect_page, monkeypatch):
     lines = []
@@ -57,9 +80,9 @@ def logged(prefect_page, monkeypatch):
         (
             "tiny.yaml",
             {"training.epochs": -3},
-            "tiny.yaml: training.epochs: must be greater than or equal to 1, got -3",
+            "--set training.epochs: must be greater than or equal to 1, got -3",
         ),
-        ("tiny.yaml", {"training.epoch": 3}, "tiny.yaml: training.epoch: unknown setting"),
+        ("tiny.yaml", {"training.epoch": 3}, "--set training.epoch: unknown setting"),
         ("nope", {}, "sweep must be a path or one of"),
         ("gone.yaml", None, "sweep must be a YAML file or a name, found no file gone.yaml"),
         ("tiny.yaml", {"resources.memory": 1e-6}, "resources.memory: "),

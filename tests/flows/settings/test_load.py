@@ -109,12 +109,16 @@ def test_a_plain_word_is_the_text_that_stands_there(word):
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["training.epochs=3", "training.epochs=4"], "--set training.epochs: must come once"),
-        (["training.epochs=3", "training={}"], "--set training: must come .* before its parts"),
+        (["training.epochs=3", "training={}"], "--set training: must come .* got --set training.epochs before it"),
+        (["training.epochs=3", "training.epochs=4"], "--set training.epochs: must come once .* got it twice"),
         (["training.epochs="], "--set training.epochs: must have a value, null for none, got ''"),
         (["estimator.max_draws=#"], "--set estimator.max_draws: must have a value"),
         (["shifts.-1.sizes=[0]"], "shifts has 4 items, there is no such place in it as '-1'"),
         (["name.x=3"], "name is 'szt', there is no such place in it as 'x'"),
+        (["training.epochs=ten"], "^--set training.epochs: must be a valid integer, got 'ten'"),
+        (["training={epochs: ten}"], "^--set training.epochs: must be a valid integer, got 'ten'"),
+        (["training.epoch=3"], "^--set training.epoch: unknown setting .did you mean epochs"),
+        (["training.epochs=3", "shifts.0.sizes=3"], "^--set shifts.0.sizes: must be"),
         (["training={epochs: 1, epochs: 2}"], "--set training: epochs: must be given once"),
     ],
 )
