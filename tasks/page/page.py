@@ -24,11 +24,13 @@ class Rows(NamedTuple):
         table: file beside the page.
         rows: which of its rows, in words that name columns and values; "" for all.
         folder: address of the file's folder, where it is another than the page's.
+        sweep: whose table it is, where a page shows several.
     """
 
     table: str
     rows: str = ""
     folder: str = ""
+    sweep: str = ""
 
     @property
     def address(self) -> str:

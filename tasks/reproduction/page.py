@@ -49,7 +49,10 @@ def write_reproduction(
             plate.name,
             plate.figure,
             plate.shows or first,
-            [rows._replace(folder=addresses[rows.folder]) for rows in plate.numbers or every],
+            [
+                rows._replace(folder=addresses[rows.folder], sweep=rows.folder * (len(results) > 1))
+                for rows in plate.numbers or every
+            ],
         )
         for plate in plates
     ]

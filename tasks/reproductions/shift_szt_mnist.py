@@ -14,10 +14,11 @@ from tasks.reproduction.reading import Span, sweep
 from tasks.reproduction.reproduction import Claim, Plate, Reproduction, Results
 from tasks.sweep.report.arranged import Arranged, Case
 from tasks.sweep.report.figures import BETWEEN, RESPONSE, STRIP, accuracy_strip, response_panel
+from tasks.sweep.report.verdict import Verdict
 from tasks.sweep.sizes import title
 
 SWEEPS = {"szt": "SZT", "mnist": "MNIST"}
-NETWORK, BETA = "mlp", 0.1  # of several: the narrow one, whose layers are not saturated
+NETWORK, BETA = "mlp", 0.1  # of several: the narrow one, most of whose layers are not saturated
 FAMILIES = 4  # side by side
 
 
@@ -56,14 +57,16 @@ def claims(results: Results) -> Iterable[Claim]:
 
 
 def _order(found: Arranged, shown: str) -> Claim:
-    """Whether later layers lose a larger part of what they knew."""
-    largest = relative_spans(found, chosen(found))
+    """Whether later layers lose a larger part of what they knew, of those that are not saturated."""
+    judged = Verdict(found).judged(chosen(found))
+    spans = relative_spans(found, chosen(found))
+    largest = {layer: span for layer, span in spans.items() if layer in judged}
     words = ", ".join(f"L{layer} {span} %" for layer, span in largest.items()) or "nothing"
     return Claim(
         f"{shown}, {chosen(found).label}: relative to its information, the deepest layer changes more "
-        "than the first layer that changes.",
+        "than the first layer that changes and is not saturated.",
         "a conjecture of the field, no theorem",
-        "increasing with depth",
+        "a larger change in the deepest layer",
         f"largest change by layer, where it exceeds the brackets: {words}",
         (largest[max(largest)] - largest[min(largest)]).above(0.0) if len(largest) > 1 else None,
     )
@@ -105,7 +108,8 @@ def _accuracy(found: Arranged, shown: str) -> Claim:
         before, least = clean.iloc[0], shifts.loc[shifts["value"].idxmin()]
         fall = Span(before["lower"], before["upper"]) - Span(least["lower"], least["upper"])
         where = title(str(shifts["value"].idxmin()[0]))
-        words = f"{before['value']:.1f} % on clean inputs, least {least['value']:.1f} % under {where}, a fall by {fall}"
+        words = f"{before['value']:.1f} % on clean inputs, least {least['value']:.1f} % under {where}, a fall by "
+        words += f"{fall} points"
         judged = fall.above(0.0)
     return Claim(
         f"{shown}, {case.label}: the worst of the shifts costs accuracy.",

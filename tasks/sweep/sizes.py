@@ -43,9 +43,10 @@ def with_unit(family: str, metric: str) -> str:
 
 
 def size_text(family: str, size: float, metric: str) -> str:
-    """A size with its unit: "severity 30 degrees", "TV 0.1", "severity 0.1"."""
+    """A size with its unit: "severity 30 degrees", "KL 1 nat", "TV 0.1", "severity 0.1"."""
     unit = SEVERITIES.get(family, "") if metric == "severity" else "nats" if metric == "kl" else ""
     named = unit in ("degrees", "pixels", "nats")
+    unit = unit.removesuffix("s") if size == 1 else unit
     return f"{METRICS.get(metric, metric)} {size:g}{f' {unit}' if named else ''}"
 
 

@@ -98,6 +98,6 @@ def verdict(rows: pd.DataFrame) -> str:
     if falls:
         return "compresses from the start" if (rows["peak"] == rows["first"]).all() else "compresses"
     if rises:
-        return "rises"
+        return "rises, in some seeds then compresses" if (rows["lost_low"] > 0).any() else "rises"
     some = (rows[["rise_low", "lost_low"]] > 0).any(axis=None)
     return "differs between seeds" if some else "no change beyond the brackets"

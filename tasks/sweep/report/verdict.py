@@ -31,11 +31,13 @@ NOTE = (
     "bracket lies apart from those of all others. Ends of what lies between two numbers are rounded outwards."
 )
 CASE = ["network", "beta", "split"]
+# What every seed shows, of one layer and of several, with the least that it is; then what only some show.
 PHASES = {
     "rises, then compresses": ("rises, then compresses", "rise, then compress", "lost_low"),
     "compresses from the start": ("compresses from the start", "compress from the start", "lost_low"),
     "compresses": ("compresses", "compress", "lost_low"),
     "rises": ("rises", "rise", "rise_low"),
+    "rises, in some seeds then compresses": ("rises", "rise", "rise_low"),
     "differs between seeds": ("differs between seeds", "differ between seeds", ""),
     "no change beyond the brackets": ("does not change beyond the brackets", "do not change beyond the brackets", ""),
 }
@@ -503,7 +505,8 @@ def _phase_words(found: pd.DataFrame, words: str, layers: list[int]) -> str:
     if not end:
         return said
     least = found[found["layer"].isin(layers)].groupby("layer")[end].min()
-    return f"{said} (by at least {listed(down(float(value)) for value in least)} nats)"
+    some = f", in some seeds then compress{'es' * (len(layers) == 1)}" if "in some seeds" in words else ""
+    return f"{said} (by at least {listed(down(float(value)) for value in least)} nats){some}"
 
 
 def _layers(layers: Sequence[int]) -> str:

@@ -113,6 +113,11 @@ def test_projections_of_the_last_epoch_are_read(tables, monkeypatch):
     assert claim.agrees is not None and claim.found.startswith("L1, noise")
 
 
+def test_a_saturated_layer_is_not_compared(tables, monkeypatch):
+    (claim, *_) = (each for each in judged(monkeypatch, "shift_szt_mnist", tables) if "deepest" in each.statement)
+    assert "L2 [" in claim.found and "L1 [" not in claim.found
+
+
 def test_relative_changes_have_the_ends_of_both_brackets(tables):
     found = Arranged(tables)
     spans, means = relative_spans(found, chosen(found)), found.relative

@@ -337,3 +337,4 @@ def test_other_measures_are_shown_as_the_table_has_them(small, tmp_path):
 )
 def test_a_size_is_named_by_its_metric_and_unit(family, metric, text):
     assert at_size(family, 30.0, metric) == text
+    assert at_size("blur", 1.0, "severity") == "blur at severity 1 pixel" and at_size("tilt", 1.0, "kl")[-5:] == "1 nat"

@@ -260,11 +260,17 @@ def test_training_is_told_from_the_brackets_of_every_seed(tables):
         for epoch, value in zip((1, 16, 1000), values, strict=True):
             place = {"quantity": "I_X_T", "shift": "reference", "layer": layer, "epoch": epoch}
             tables = with_brackets(tables, value - 0.1, value + 0.1, **place)
+    seed = {"quantity": "I_X_T", "shift": "reference", "layer": 1, "seed": 0}
+    for epoch, value in ((1, 1.0), (16, 8.0), (1000, 5.0)):
+        tables = with_brackets(tables, value, value, **seed, epoch=epoch)
+    for epoch, value in ((1, 1.0), (16, 8.0), (1000, 8.1)):
+        tables = with_brackets(tables, value, value, **{**seed, "seed": 1}, epoch=epoch)
     text = sentences(tables)
+    assert "layer 1 rises (by at least 7.00 nats), in some seeds then compresses" in text
     assert "Training, over epochs 1 to 1000 in every seed: " in text
     assert "layer 2 rises, then compresses (by at least 0.800 nats)" in text
     assert "layer 5 compresses from the start (by at least 1.80 nats)" in text
-    assert "layer 3 rises (by at least 1.80 nats)" in text and "4 do not change beyond the brackets" in text
+    assert "layer 3 rises (by at least 1.80 nats)" in text and "layer 4 does not change beyond the brackets" in text
 
 
 @pytest.mark.parametrize(
