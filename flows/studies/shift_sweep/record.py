@@ -20,7 +20,7 @@ def sweep_record(bounds: Bounds, *, made: Mapping[str, Span], **common: Any) -> 
         tables=load_tables(bounds.result.folder),
         data_set=Path(source).name if "/" in (source := bounds.config["data"]["source"]) else source,
         law_digests={name: law.result.manifest["files"]["law.parquet"]["sha256"] for name, law in bounds.laws.items()},
-        training={network.title: _trained(network) for network in bounds.networks},
+        training={network.title: shown_training(network) for network in bounds.networks},
         checkpoints={f"{unit.label.replace('/', '_')}_{name}": unit.file(name) for unit, name in last.items()},
         spans=_spans(bounds, made),
         made=made,
@@ -42,11 +42,12 @@ def _spans(bounds: Bounds, made: Mapping[str, Span]) -> dict[tuple[str, float, i
     return found
 
 
-def _trained(network: Network) -> dict[str, str]:
+def shown_training(network: Network) -> dict[str, str]:
     """How a network came to its weights: settings of its training that differ between sweeps, as text."""
     design = network.design
     made = {
         **{"network": design.source, "widths": design.widths, "channels": design.channels, "layers": design.layers},
+        "checkpoints": network.kept,
         **{"batch_norm": design.batch_norm, "parameters": design.parameters, "noise": network.noise},
     }
     if not isinstance(network, Training):

@@ -9,6 +9,8 @@ from tiny import TINY
 from flows.execution.plan import build_plan
 from flows.settings.load import parse_config
 from flows.settings.settings import ConfigError
+from flows.studies.shift_sweep.record import shown_training
+from flows.studies.shift_sweep.training import Training
 from tasks.engine.make import make
 from tasks.store.store import Store
 
@@ -139,3 +141,32 @@ def test_robust_training_goes_on_after_a_kill_with_the_same_bits(tmp_path, train
     assert make(network, str(tmp_path / "killed")).state == "computed"
     assert store.get("training", network.identity).manifest["files"] == whole.manifest["files"]
     assert whole.manifest["files"] != {}
+
+
+CHANGES = {
+    "epochs": 3,
+    "checkpoints": 1,
+    "untrained": True,
+    "loss": "squared",
+    "objective": "kl_dro",
+    "radius": 0.2,
+    "shift": {"family": "contamination", "size": 0.1, "share": 0.5},
+    "optimizer": "sgd",
+    "learning_rate": 0.02,
+    "final_learning_rate": 0.001,
+    "momentum": 0.5,
+    "weight_decay": 0.1,
+    "orthonormal": 0.1,
+    "batch_size": 512,
+    "train_fraction": 0.5,
+}
+NEEDS = {"radius": {"objective": "kl_dro", "radius": 0.1}, "momentum": {"optimizer": "sgd"}}
+
+
+def test_every_setting_of_training_that_differs_is_seen_in_mlflow():
+    assert set(CHANGES) == set(Training.model_fields)
+    for name, value in CHANGES.items():
+        before = NEEDS.get(name, {})
+        change = before | ({"radius": 0.1} if name == "objective" else {}) | {name: value}
+        (first, _), (second, _) = trained(sweep({}, **before)), trained(sweep({}, **change))
+        assert shown_training(first) != shown_training(second), name
