@@ -192,7 +192,7 @@ def test_the_landing_page_of_mlflow_can_be_read(landing, look, width, scheme):
         ("most robust layer", "by_layer/relative change"),
         ("shift", "contamination/I_X_T in nats"),
         ("bounds", "contamination/tightness"),
-        ("accuracy", "contamination/accuracy of the network"),
+        ("accuracy", "contamination/I_X_T in nats"),
         ("training", "I_T_Y in nats"),
         ("vacuous", "vacuous"),
         ("all cells", "deepest I_X_T vs. acc"),
