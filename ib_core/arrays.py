@@ -7,8 +7,6 @@ On the host `xp` is numpy itself, so that nothing is slower or rounds otherwise 
 that are used here, with numpy's arguments.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,15 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor
 
+from ib_core.philox.generator import philox_normals
 from ib_core.streams import bulk_stream, stream
-
-WORDS = 2**22  # random words of one step
-PHILOX = (0xD2511F53, 0xCD9E8D57)
-WEYL = (0x9E3779B9, 0xBB67AE85)
-MASK = 0xFFFFFFFF
-
 
 _share: ContextVar[float] = ContextVar("share of the tiles of a device", default=1.0)
 
@@ -75,6 +69,26 @@ def argsort(array: Any) -> Any:
     return torch.argsort(array, stable=True) if isinstance(array, Tensor) else np.argsort(array, kind="stable")
 
 
+def largest(array: Any, axis: int = 0) -> Any:
+    """Along one axis."""
+    return array.amax(axis) if isinstance(array, Tensor) else array.max(axis)
+
+
+def least(array: Any, axis: int = 0) -> Any:
+    """Along one axis."""
+    return array.amin(axis) if isinstance(array, Tensor) else array.min(axis)
+
+
+def expit(array: Any) -> Any:
+    """1 / (1 + exp(-x))."""
+    return torch.special.expit(array) if isinstance(array, Tensor) else special.expit(array)
+
+
+def entr(array: Any) -> Any:
+    """-x ln x, 0 at 0."""
+    return torch.special.entr(array) if isinstance(array, Tensor) else special.entr(array)
+
+
 def sums_from(values: Any, starts: np.ndarray) -> Any:
     """Sums over the last axis but one of the parts that begin at these places, in a fixed order."""
     if not isinstance(values, Tensor):
@@ -90,57 +104,10 @@ def normals(xp: Any, shape: Sequence[int], seed: int, *key: int | str, bulk: boo
 
     On a device they come from a generator of the same kind as on the host, whose every number is a function of the key
     and its own place alone: they do not depend on the card, nor on how many are drawn at once.
-
-    Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011; Box and Muller, Annals of Mathematical
-    Statistics 29 (1958).
     """
     if xp is np:
         return (bulk_stream if bulk else stream)(seed, *key).standard_normal(shape)
-    count = math.prod(shape)
-    found = xp.empty(count + count % 2)
-    words = _key(seed, *key)
-    for first in range(0, len(found), WORDS):
-        some = min(WORDS, len(found) - first)
-        # Four words of 32 bits make two uniforms of 53 and with them two normals.
-        places = torch.arange(first // 2, (first + some) // 2, device=found.device)
-        a, b, c, d = _philox(places, words)
-        radius = torch.sqrt(-2 * torch.log1p(-_uniform(a, b)))
-        angle = 2 * math.pi * _uniform(c, d)
-        found[first : first + some] = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], 1).reshape(-1)
-    return found[:count].reshape(tuple(shape))
-
-
-def _key(seed: int, *key: int | str) -> tuple[int, int, int, int]:
-    """Two words that key the generator, and two of its counter."""
-    name = json.dumps([part if isinstance(part, str) else int(part) for part in (seed, *key)])
-    digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
-    a, b, c, d = (int.from_bytes(digest[4 * k : 4 * k + 4], "little") for k in range(4))
-    return a, b, c, d
-
-
-def _uniform(high: Tensor, low: Tensor) -> Tensor:
-    """[0, 1) in steps of 2^-53."""
-    return ((high >> 5) * 67108864.0 + (low >> 6)) / 9007199254740992.0
-
-
-def _philox(places: Tensor, words: tuple[int, int, int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Philox4x32-10 at counters (place, two words of the key), as int64 that hold 32 bits."""
-    key = list(words[:2])
-    a, b = places & MASK, (places >> 32) & MASK
-    c, d = torch.full_like(a, words[2]), torch.full_like(a, words[3])
-    for _ in range(10):
-        high_a, low_a = _product(PHILOX[0], a)
-        high_c, low_c = _product(PHILOX[1], c)
-        a, b, c, d = high_c ^ b ^ key[0], low_c, high_a ^ d ^ key[1], low_a
-        key = [(word + step) & MASK for word, step in zip(key, WEYL, strict=True)]
-    return a, b, c, d
-
-
-def _product(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
-    """High and low 32 bits of a product of 32 bits each; halves of the words keep int64 from overflowing."""
-    low, high = factor * (words & 0xFFFF), factor * (words >> 16)
-    middle = (low >> 16) + high
-    return middle >> 16, ((middle & 0xFFFF) << 16) | (low & 0xFFFF)
+    return philox_normals(math.prod(shape), xp.device, seed, *key).reshape(tuple(shape))
 
 
 class TorchNumpy:
@@ -159,7 +126,7 @@ class TorchNumpy:
     def asarray(self, array: Any, dtype: Any = None) -> Tensor:
         """On the device; floating point numbers become float64."""
         if not isinstance(array, Tensor):
-            array = torch.from_numpy(np.array(array))
+            array = torch.from_numpy(np.require(array, requirements=("C", "W")))  # which torch takes as they are
         if dtype is None and array.dtype.is_floating_point:
             dtype = torch.float64
         return array.to(self.device, dtype)

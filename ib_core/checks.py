@@ -35,6 +35,19 @@ def finite_array(values: Any, name: str, shape: str | None) -> np.ndarray:
     return array
 
 
+def finite_there(values: Any, name: str, shape: str, xp: Any) -> Any:
+    """The same where `xp` has its arrays: tensors that are there are looked at there."""
+    if xp is np:
+        return finite_array(values, name, shape)
+    tensor = isinstance(values, torch.Tensor) and values.dtype.is_floating_point
+    array = type(values) is np.ndarray and values.dtype in (np.float32, np.float64)
+    if (tensor or array) and values.ndim == shape.count(",") + 1 and 0 not in values.shape:
+        there = xp.asarray(values)
+        if bool(xp.isfinite(there).all()):
+            return there
+    return xp.asarray(finite_array(values, name, shape))  # which says what is wrong
+
+
 def law_columns(weights: Any, n: int) -> np.ndarray:
     """Weights as (n, K) columns that each sum to 1; None stands for one uniform column."""
     if weights is None:

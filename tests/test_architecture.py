@@ -18,7 +18,7 @@ ONLY_IN = {
     "ot": ["ib_core/laws/wasserstein.py"],
     "piqp": ["ib_core/worst_case/quadratic.py"],
     "numba": ["ib_core/mixture/kernels/"],
-    "triton": ["ib_core/mixture/kernels/triton_kernel.py"],
+    "triton": ["ib_core/mixture/kernels/fused/", "ib_core/philox/kernel.py"],
 }
 MATHEMATICS = {"torch", "numpy", "scipy", "numba", "ot", "piqp", "triton"}
 
@@ -71,6 +71,8 @@ def test_the_mathematics_imports_with_torch_numpy_and_scipy_alone():
     program = """
 import importlib, pkgutil, sys
 ABSENT = {"numba", "ot", "piqp", "triton", "pandas", "pyarrow", "ray", "mlflow", "prefect", "pydantic", "yaml", "rich"}
+COMPILED = "ib_core.mixture.kernels.numba", "ib_core.mixture.kernels.own", "ib_core.mixture.kernels.fused."
+COMPILED += ("ib_core.mixture.kernels.blocks", "ib_core.philox.kernel")
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ABSENT:
@@ -78,7 +80,7 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 import ib_core
 for module in pkgutil.walk_packages(ib_core.__path__, "ib_core."):
-    if not module.name.startswith("ib_core.mixture.kernels.") or module.name.endswith("torch_kernel"):
+    if not module.name.startswith(COMPILED):
         importlib.import_module(module.name)
 """
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -251,7 +251,8 @@ class Layer:
                 allowed = np.maximum(allowed - np.square(besides).max(0), allowed * LEAST_SHARE)
             units = range(min(least, most_units), most_units + 1)
             allowed = np.sqrt(allowed)
-            most_units = planned_units(self.laws[active], passes[active], allowed, share, variance, units)
+            laws, xp = self.laws[active], self.atoms.xp
+            most_units = planned_units(laws, passes[active], allowed, share, variance, units, xp)
             variance = FIRST * variance
         draws = Draws(self.atoms, passes, self.laws, sampled, self.seed, name, share=share, most_units=most_units)
         options: dict[str, Any] = {"variance": variance, "least": least, "lower": lower, "besides": besides}

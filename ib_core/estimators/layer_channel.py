@@ -31,5 +31,5 @@ def layer_channel(passes: Any, beta: float, *, seed: int = 0, device: str | None
     rng, owner = stream(seed, "channel"), np.arange(n)
     chosen = atoms.centres[owner, rng.integers(atoms.n_passes, size=n)]
     points = chosen + rng.standard_normal(chosen.shape)
-    kernel = atoms.kernel.matrix(points, atoms.own(points, owner, owner).offset)
+    kernel = atoms.matrix(points, atoms.own(points, owner, owner).offset)
     return from_kernel(kernel[:, np.argsort(order)], np.full(n, 1 / n))

@@ -109,7 +109,7 @@ def exact_ends(layer: Layer) -> Ends:
         parts,
         label,
         found.draws,
-        layer.pool.atoms.kernel.remainder,
+        layer.pool.atoms.remainder,
     )
 
 
@@ -126,7 +126,7 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
     upper = _run(layer, sampler, layer.atoms.there, above)
     information, label = row(upper, INFORMATION), row(upper, LABEL) if layer.labelled else None
     none = np.zeros(len(layer.targets))
-    remainder = layer.pool.atoms.kernel.remainder
+    remainder = layer.pool.atoms.remainder
     passes = layer.passes_of(n_passes, None)
     ends = Ends(upper, sampler.draws, passes, none, information, label, None, None, None, None, upper.draws, remainder)
     if fresh is None:

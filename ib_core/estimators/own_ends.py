@@ -194,7 +194,7 @@ def _ends(layer: Layer, plan: _Plan, above: Sampler, below: Sampler) -> Ends:
         lower_atoms=lower.stratum_means[INFORMATION],
         label_lower=row(upper, LABEL) if layer.labelled else None,
         n_draws=n_draws,
-        remainder=layer.pool.atoms.kernel.remainder,
+        remainder=layer.pool.atoms.remainder,
         shared=shared,
     )
 

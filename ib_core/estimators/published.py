@@ -171,6 +171,8 @@ def _by_atom(layer: Layer, ends: Ends, scalar: bool, column: np.ndarray) -> tupl
     starts = np.cumsum(copies) - copies
 
     def of_atoms(strata: np.ndarray, power: int) -> np.ndarray:
+        if len(strata) == len(starts):
+            return strata
         return np.add.reduceat(strata, starts) / (copies**power)[:, None]
 
     means = of_atoms(found.stratum_means[INFORMATION], 1)

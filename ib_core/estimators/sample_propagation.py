@@ -23,7 +23,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ib_core.checks import finite_array, label_indices, law_columns, positive
+from ib_core.arrays import arrays_of, host
+from ib_core.checks import finite_array, finite_there, label_indices, law_columns, positive
 from ib_core.estimators.layer import Layer, Pool
 from ib_core.estimators.layer_ends import Ends, exact_ends, fresh_ends
 from ib_core.estimators.layer_information import LayerInformation
@@ -97,13 +98,13 @@ def layer_information(
         >>> print(f"between {low:.2f} and {high:.2f} nats; ln 3 is {np.log(3):.2f}")
         between 0.73 and 0.87 nats; ln 3 is 1.10
     """
-    passes = finite_array(passes, "passes", "(N, n_x, d)")
+    passes = finite_there(passes, "passes", "(N, n_x, d)", arrays_of(device))
     columns = law_columns(weights, len(passes))
     if confidence not in ("estimated", "proven"):
         raise ValueError(f'confidence must be "estimated" or "proven", got {confidence!r}')
     if max_draws is not None and not max_draws >= 1:
         raise ValueError(f"max_draws must be at least 1, got {max_draws}")
-    many, fresh = _further_passes(passes.shape, own, fresh, deterministic)
+    many, fresh = _further_passes(tuple(passes.shape), own, fresh, deterministic)
     laws, column = _distinct_columns(columns)
     layer = _layer(
         passes,
@@ -141,10 +142,10 @@ def _further_passes(
 
 
 def _layer(
-    passes: np.ndarray, beta: float, laws: np.ndarray, label_of: np.ndarray, device: str | None, **options: Any
+    passes: Any, beta: float, laws: np.ndarray, label_of: np.ndarray, device: str | None, **options: Any
 ) -> Layer:
     """The atoms in order: those of one label stand together, so a class is a slice, and p the sum of its classes."""
-    order = spatial_order(passes.mean(1), label_of)
+    order = spatial_order(host(passes.mean(1)), label_of)
     bounds = np.searchsorted(label_of[order], np.arange(label_of.max() + 2))
     atoms = Atoms(passes[order], beta, device=device)
     groups = Groups(laws[order], [slice(a, b) for a, b in pairwise(bounds)], label_of[order])

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from ib_core.arrays import arrays_of, namespace
+from ib_core.arrays import arrays_of, host, largest, least, namespace
+from ib_core.mixture.kernels.exact import EXACT_BYTES, log_kernel
 from ib_core.mixture.kernels.groups import Groups, OwnAtom, Trial
-from ib_core.mixture.kernels.torch_kernel import EXACT_BYTES, TorchKernel, log_kernel
+from ib_core.mixture.kernels.torch_kernel import TorchKernel
+from ib_core.mixture.own_sums import own_sums
 from ib_core.mixture.resident import ResidentSums
 
 
@@ -43,61 +44,71 @@ class Atoms:
     """N Gaussian mixtures p_j with n_x equally weighted centres each; everything below is in units of beta.
 
     Args:
-        centres: (N, n_x, d) signals.
+        centres: (N, n_x, d) signals, on the host or on the device.
         beta: standard deviation of the noise.
         backend: "numba", "torch" or "triton"; by default numba on a CPU and triton on CUDA, where they are installed;
             torch otherwise.
-        device: where torch computes; None is the CPU.
+        device: where to compute; None is the CPU.
     """
 
-    def __init__(self, centres: np.ndarray, beta: float, backend: str | None = None, device: str | None = None) -> None:
-        self.beta = beta
-        self.n, self.n_passes, self.d = centres.shape
-        # The middle of the range keeps coordinates small, wherever the layer lies.
-        self.origin = (centres.min((0, 1)) + centres.max((0, 1))) / 2
-        self.centres = self.scaled(centres)
+    def __init__(self, centres: Any, beta: float, backend: str | None = None, device: str | None = None) -> None:
         if backend not in ("numba", "torch", "triton", None):
             raise ValueError(f'backend must be "numba", "torch", "triton" or None, got {backend!r}')
-        self.backend, self.device, self.xp = backend, device, arrays_of(device)
+        self.beta, self.backend, self.device, self.xp = beta, backend, device, arrays_of(device)
+        if backend == "numba" and self.xp is not np:
+            raise ValueError(f'backend "numba" computes on the CPU, got device {device!r}')
+        centres = self.xp.asarray(centres)
+        self.n, self.n_passes, self.d = centres.shape
+        # The middle of the range keeps coordinates small, wherever the layer lies.
+        flat = centres.reshape(-1, self.d)
+        self.origin = host((least(flat) + largest(flat)) / 2)
+        self.there = self.scaled(centres)  # on the device, where there is one
         if backend is not None:  # one that was asked for is refused at once where it is missing
-            self.kernel  # noqa: B018
+            self.sums  # noqa: B018
         # Added to ln sum_k exp(-|t - s_k|^2 / 2) it gives a log density.
         self.log_constant = -self.d * (math.log(beta) + 0.5 * math.log(2 * math.pi)) - math.log(self.n_passes)
 
     @cached_property
-    def there(self) -> Any:
-        """The centres on the device, where there is one."""
-        return self.xp.asarray(self.centres)
+    def centres(self) -> np.ndarray:
+        """(N, n_x, d) on the host."""
+        return host(self.there)
 
     @cached_property
-    def resident(self) -> ResidentSums:
-        """Sums over the centres on the device, with Triton on CUDA where it is installed."""
-        with suppress(ModuleNotFoundError):
-            if self.there.device.type == "cuda" or self.backend == "triton":
-                from ib_core.mixture.kernels.triton_kernel import TritonSums
-
-                return TritonSums(self.there)
-        return ResidentSums(self.there)
-
-    @cached_property
-    def kernel(self) -> Kernel:
-        """The backend asked for, or else the fastest one that is installed."""
-        backend, device = self.backend, self.device
-        on_cpu = device is None or torch.device(device).type == "cpu"
-        wanted = backend or ("numba" if on_cpu else "triton")
-        try:
-            if wanted == "numba":
+    def sums(self) -> ResidentSums | Kernel:
+        """Sums over the centres: on the device, or with the fastest kernel of the host that is installed."""
+        if self.xp is not np or self.backend == "triton":
+            return self._resident()
+        if self.backend != "torch":
+            try:
                 from ib_core.mixture.kernels.numba_kernel import NumbaKernel
 
                 return NumbaKernel(self.centres)
-            if wanted == "triton":
-                from ib_core.mixture.kernels.triton_kernel import TritonKernel
+            except ModuleNotFoundError:
+                if self.backend is not None:
+                    raise
+        return TorchKernel(self.centres)
 
-                return TritonKernel(self.centres, device)
-        except ModuleNotFoundError:
-            if backend is not None:
-                raise
-        return TorchKernel(self.centres, device)
+    def _resident(self) -> ResidentSums:
+        """With Triton on CUDA, where it is installed, or where it was asked for."""
+        there = torch.as_tensor(self.there)
+        if self.backend == "triton" or (self.backend is None and there.device.type == "cuda"):
+            try:
+                from ib_core.mixture.kernels.fused.sums import FusedSums
+
+                return FusedSums(there)
+            except ModuleNotFoundError:
+                if self.backend is not None:
+                    raise
+        return ResidentSums(there)
+
+    @property
+    def remainder(self) -> float:
+        """Nats by which skipped atoms may lower a log-density at most."""
+        return 0.0 if isinstance(self.sums, ResidentSums) else self.sums.remainder
+
+    def matrix(self, points: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """(m, N) of sum_k exp(offset - |t - s_jk|^2 / 2) of points (m, d), for offsets not far above their nearest."""
+        return self.sums.matrix(points, offset)
 
     def scaled(self, points: np.ndarray) -> np.ndarray:
         """Points (..., d) in units of beta from the common origin."""
@@ -109,15 +120,16 @@ class Atoms:
 
     def own(self, points: Any, atom: Any, group: Any) -> OwnAtom:
         """Each point (m, d) against its own atom (m,) of that group (m,), from float64 differences."""
-        xp, centres = namespace(points), self.centres if isinstance(points, np.ndarray) else self.there
-        offset, kernel = xp.empty(len(points)), xp.empty(len(points))
+        if isinstance(points, torch.Tensor):
+            return OwnAtom(atom, group, *own_sums(points, atom, torch.as_tensor(self.there)))
+        offset, kernel = np.empty(len(points)), np.empty(len(points))
         rows = max(1, EXACT_BYTES // (8 * self.n_passes * self.d))
         for first in range(0, len(points), rows):
             tile = slice(first, first + rows)
-            differences = centres[atom[tile]] - points[tile, None]  # (rows, n_x, d)
-            squares = xp.einsum("mkd,mkd->mk", differences, differences) / 2
-            offset[tile] = squares.min(1) if xp is np else squares.amin(1)
-            kernel[tile] = xp.exp(offset[tile, None] - squares).sum(1)
+            differences = self.centres[atom[tile]] - points[tile, None]  # (rows, n_x, d)
+            squares = np.einsum("mkd,mkd->mk", differences, differences) / 2
+            offset[tile] = squares.min(1)
+            kernel[tile] = np.exp(offset[tile, None] - squares).sum(1)
         return OwnAtom(atom, group, offset, kernel)
 
     def exact(self, points: np.ndarray) -> np.ndarray:

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from scipy.special import logsumexp
 
+from ib_core.arrays import TorchNumpy, host
 from ib_core.checks import finite_array, law_columns, positive
 from ib_core.mixture.atoms import Atoms
 from ib_core.mixture.kernels.groups import Groups, OwnAtom, ungrouped
 from ib_core.mixture.order import spatial_order
-from ib_core.mixture.resident import resident_log_totals
+from ib_core.mixture.resident import ResidentSums, resident_log_totals
 
 CLOSE = 50.0  # squared diameter, in units of beta, up to which a kernel would skip none of the centres in any order
 
@@ -30,9 +31,15 @@ def log_totals(atoms: Atoms, points: Any, groups: Groups, own: OwnAtom | None = 
         (2, m, K) float64: all atoms, own group; (1, m, K) where there is no own atom or only one group. An entry is
         -inf where the column gives no weight to the group. For points on a device it is a tensor there.
     """
-    if isinstance(points, torch.Tensor):
-        return resident_log_totals(atoms.resident, points, groups, own, wanted)
-    kernel, laws = atoms.kernel, atoms.kernel.prepare(groups)
+    kernel = atoms.sums
+    if isinstance(kernel, ResidentSums):
+        if isinstance(points, torch.Tensor):
+            return resident_log_totals(kernel, points, groups, own, wanted)
+        there = TorchNumpy(kernel.given.device)
+        mine = None if own is None else OwnAtom(*(there.asarray(field) for field in own))
+        counts = None if wanted is None else there.asarray(wanted)
+        return host(resident_log_totals(kernel, there.asarray(points), groups, mine, counts))
+    laws = kernel.prepare(groups)
     if own is None:
         large = 16 * kernel.rows  # a bound costs little but the call
         offset = np.concatenate([kernel.bound(points[k : k + large]) for k in range(0, len(points), large)])

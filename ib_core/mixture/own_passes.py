@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ib_core.arrays import tile
-from ib_core.checks import finite_array
+from ib_core.checks import finite_there
 from ib_core.mixture.atoms import EXACT_BYTES
+from ib_core.mixture.own_sums import own_sums
 
-DEVICE_NUMBERS = 2**26  # differences of one tile on a device
 KEPT_BYTES = 2**26  # in float32, up to which passes are not made again
 
 
@@ -61,23 +60,13 @@ def blocks(
         if of is not None and not ((of >= first) & (of < first + own.size)).any():
             continue
         part = slice(first, min(first + own.size, n))
-        signals = _finite(own.of(part.start, part.stop), xp)
+        signals = finite_there(own.of(part.start, part.stop), "own", "(N, n_own, d)", xp)
         wanted = (part.stop - first, own.n_passes, d)
         if tuple(signals.shape) != wanted:
             raise ValueError(
                 f"own must give signals of shape {wanted} for atoms {first} to {part.stop}, got {tuple(signals.shape)}"
             )
         yield part, signals
-
-
-def _finite(signals: Any, xp: Any) -> Any:
-    """Signals (N, n, d) in float64, on the host or, where they are there already, on the device."""
-    if xp is np or not isinstance(signals, torch.Tensor) or signals.ndim != 3:
-        return xp.asarray(finite_array(signals, "own", "(N, n_own, d)"))
-    signals = xp.asarray(signals)
-    if not bool(torch.isfinite(signals).all()):
-        finite_array(signals, "own", "(N, n_own, d)")  # which says what is wrong
-    return signals
 
 
 def kept(own: OwnPasses, n: int, d: int) -> OwnPasses:
@@ -97,7 +86,7 @@ def kept(own: OwnPasses, n: int, d: int) -> OwnPasses:
 def heavy_passes(own: OwnPasses, atoms: np.ndarray, n_passes: int, n: int, d: int, xp: Any = np) -> list[Any]:
     """Two independent families (h, passes, d) for a few of the n atoms, as many as asked for where they can be made."""
     if own.heavy is not None:
-        families = [_finite(own.heavy(atoms, n_passes, family), xp) for family in (0, 1)]
+        families = [finite_there(own.heavy(atoms, n_passes, family), "own", "(N, n_own, d)", xp) for family in (0, 1)]
         wanted = (len(atoms), n_passes, d)
         for signals in families:
             if tuple(signals.shape) != wanted:
@@ -123,7 +112,8 @@ def log_mixture(points: Any, row: Any, centres: Any, without: Any = None) -> Any
         (m,).
     """
     if isinstance(points, torch.Tensor):
-        return _log_mixture_there(points, row, centres, without)
+        least, total = own_sums(points, row, centres, without)
+        return torch.log(total / (centres.shape[1] - (without is not None))) - least
     logs, count = np.empty(len(points)), centres.shape[1] - (without is not None)
     if without is None:
         without = np.full(len(points), -1)
@@ -141,20 +131,4 @@ def log_mixture(points: Any, row: Any, centres: Any, without: Any = None) -> Any
             logs[tile] = np.log(np.exp(least[:, None] - squares).sum(1)) - least
     else:
         own_logs(np.ascontiguousarray(points), row, np.ascontiguousarray(centres.swapaxes(1, 2)), without, logs)
-    return logs - np.log(count)
-
-
-def _log_mixture_there(
-    points: torch.Tensor, row: torch.Tensor, centres: torch.Tensor, without: torch.Tensor | None
-) -> torch.Tensor:
-    """The same on a device, from float64 differences."""
-    count = centres.shape[1] - (without is not None)
-    logs = torch.empty(len(points), dtype=points.dtype, device=points.device)
-    rows = max(1, tile(DEVICE_NUMBERS) // centres[0].numel())
-    for first in range(0, len(points), rows):
-        some = slice(first, first + rows)
-        squares = (centres[row[some]] - points[some, None]).square_().sum(2).div_(-2)
-        if without is not None:
-            squares.scatter_(1, without[some, None], -torch.inf)
-        logs[some] = torch.logsumexp(squares, 1)
     return logs - np.log(count)

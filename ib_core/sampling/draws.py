@@ -101,6 +101,7 @@ class Draws:
         self.stratum_atom = self.active if sampled else self.atom
         part = np.ones(n) if sampled else np.repeat(1 / self.copies, self.copies)
         self.weights = weights[self.stratum_atom] * part[:, None]
+        self.weights_there = self.xp.asarray(self.weights)
         # What one independent event of a unit weighs, (atoms, K): a draw, or a signal.
         events = self.seen if sampled else self.copies
         self.shares = weights[self.active] / events[:, None]

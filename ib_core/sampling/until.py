@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import entr, expit
 
-from ib_core.arrays import host
+from ib_core.arrays import entr, expit, host, largest, namespace
 from ib_core.estimate import WIDTH
 from ib_core.sampling.draws import Chosen, Draws, most_seen, seen
 from ib_core.sampling.strata import Strata, Unit
@@ -31,51 +30,61 @@ class Unseen(NamedTuple):
     q H(X) from I(X;T), and add at most I(X;E) + q H(X|E=1) <= sum_i w_i q_i (1 - ln w_i) to it.
 
     Attributes:
-        weights: (atoms, K) of the laws.
+        weights: (atoms, K) of the laws; on the device, where there is one, as `counts`.
         counts: (atoms,) passes of each atom that were seen.
         loss: whether an end could be too high, as a lower one, rather than too low.
     """
 
-    weights: np.ndarray
-    counts: np.ndarray
+    weights: Any
+    counts: Any
     loss: bool
 
     def errors(self) -> np.ndarray:
         """(K,) as standard errors."""
         w = self.weights
-        log = np.log(np.where(w > 0, w, 1.0))
+        xp = namespace(w)
+        log = xp.log(xp.where(w > 0, w, 1.0))
         share = w / self.counts[:, None]
         if not self.loss:
-            return EVENTS * (share * (1 - log)).max(0) / WIDTH
+            return host(EVENTS * largest(share * (1 - log)) / WIDTH)
         # The most of sum_i w_i (H_b(q_i) + q_i H) with EVENTS = sum_i counts_i q_i: there the slopes
         # w_i / counts_i (ln((1 - q_i) / q_i) + H) are all equal, or 0 where so many events do not find room.
-        entropy = np.abs((w * log).sum(0))
-        low, high = np.zeros(w.shape[1]), share.max(0) * (entropy + 40.0)
+        entropy = abs((w * log).sum(0))
+        low, high = xp.zeros(w.shape[1]), largest(share) * (entropy + 40.0)
+        weightless = share == 0
+        divisor = xp.where(weightless, 1.0, share)
 
-        def probabilities(slope: np.ndarray) -> np.ndarray:
-            return expit(entropy - np.divide(slope, share, out=np.full_like(share, np.inf), where=share > 0))
+        def probabilities(slope: Any) -> Any:
+            return expit(entropy - xp.where(weightless, xp.inf, slope / divisor))
 
+        counts = xp.asarray(self.counts, xp.float64)
         for _ in range(STEPS):
             slope = (low + high) / 2
-            more = self.counts @ probabilities(slope) > EVENTS
-            low, high = np.where(more, slope, low), np.where(more, high, slope)
+            more = counts @ probabilities(slope) > EVENTS
+            low, high = xp.where(more, slope, low), xp.where(more, high, slope)
         q = probabilities(low)
-        return (w * (entr(q) + entr(1 - q) + q * entropy)).sum(0) / WIDTH
+        return host((w * (entr(q) + entr(1 - q) + q * entropy)).sum(0) / WIDTH)
 
 
 def planned_units(
-    weights: np.ndarray, signals: np.ndarray, targets: np.ndarray, share: np.ndarray, variance: np.ndarray, units: range
+    weights: np.ndarray,
+    signals: np.ndarray,
+    targets: np.ndarray,
+    share: np.ndarray,
+    variance: np.ndarray,
+    units: range,
+    xp: Any = np,
 ) -> int:
     """The least of so many `units` that are enough where one of them leaves that variance (V, K), or the last of them.
 
     Enough is what meets the targets (K,) under all laws (n, K), but where events of heavy atoms are what is missing,
     and twice as many units would show few more of their signals (n,).
     """
-    most = most_seen((weights * share).max(1))
+    most, laws = most_seen((weights * share).max(1)), xp.asarray(weights)
 
     def events(count: int) -> np.ndarray:
         shown = np.minimum(seen(signals, most, count) * count, signals)
-        return np.square(Unseen(weights, shown, loss=True).errors())
+        return np.square(Unseen(laws, xp.asarray(shown), loss=True).errors())
 
     def enough(count: int) -> bool:
         now, drawn = events(count), variance.max(0) / count
@@ -148,7 +157,7 @@ class Sampler:
         lower: Sequence[int] | slice = (),
         besides: np.ndarray | None = None,
     ) -> None:
-        self.draws, self.full, self.judged, self.targets = draws, full, judged, targets
+        self.draws, self.full, self.judged, self.targets, self.xp = draws, full, judged, targets, draws.xp
         self.lower = lower if isinstance(lower, slice) else list(lower)
         self.blocks = 0
         self.strata: Strata | None = None
@@ -205,7 +214,7 @@ class Sampler:
         """(V, K) standard error for events of which there was no instance in so many units."""
         if not self.draws.sampled:
             return np.tile((self.draws.shares / units).max(0), (variables, 1))
-        seen = self.draws.weights, self.draws.seen * units
+        seen = self.draws.weights_there, self.xp.asarray(self.draws.seen * units)
         events = np.tile(Unseen(*seen, loss=False).errors(), (variables, 1))
         events[self.lower] = Unseen(*seen, loss=True).errors()
         return events

@@ -9,7 +9,6 @@ from scipy.stats import kstest, norm
 
 from ib_core.arrays import (
     TorchNumpy,
-    _philox,
     argsort,
     arrays_of,
     copied,
@@ -19,6 +18,7 @@ from ib_core.arrays import (
     resident,
     sums_from,
 )
+from ib_core.philox.generator import key_words, philox
 
 XP = TorchNumpy(torch.device("cpu"))
 RNG = np.random.default_rng(0)
@@ -110,7 +110,7 @@ def test_arrays_live_where_the_computation_does():
 def test_the_generator_gives_the_published_numbers(place, words, expected):
     # Known answers of Random123, philox4x32 with ten rounds; counters fill 64 bits.
     place = place - 2**64 if place >= 2**63 else place
-    found = _philox(torch.tensor([place]), words)
+    found = philox(torch.tensor([place]), words)
     assert " ".join(f"{int(word):08x}" for word in found) == expected
 
 
@@ -127,7 +127,15 @@ def test_normal_numbers_of_a_device_are_normal_independent_and_bound_to_their_ke
     np.testing.assert_array_equal(host(normals(XP, (7, 3), 3, "noise", 1)).reshape(-1), found[:21])
 
 
+def test_normal_numbers_have_all_digits_of_their_words():
+    a, b, c, d = (word.numpy() for word in philox(torch.arange(5000), key_words(3, "noise", 1)))
+    first, second = ((high >> 5) * 67108864.0 + (low >> 6) for high, low in ((a, b), (c, d)))
+    radius, angle = np.sqrt(-2 * np.log1p(-first / 2.0**53)), 2 * np.pi * second / 2.0**53
+    expected = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).reshape(-1)
+    np.testing.assert_allclose(host(normals(XP, (10_000,), 3, "noise", 1)), expected, rtol=0, atol=1e-14)
+
+
 def test_normal_numbers_do_not_depend_on_the_steps_they_are_made_in(monkeypatch):
     whole = host(normals(XP, (1001,), 0, "a"))
-    monkeypatch.setattr("ib_core.arrays.WORDS", 64)
+    monkeypatch.setattr("ib_core.philox.generator.WORDS", 64)
     np.testing.assert_array_equal(host(normals(XP, (1001,), 0, "a")), whole)

@@ -52,14 +52,13 @@ class Trial(NamedTuple):
 class Product:
     """Kernel sums times the weights of K laws, over all atoms and over those of the own atom's group."""
 
-    def __init__(self, groups: Groups, device: torch.device) -> None:
-        self.parts = []  # (group, its slice of at most `chunk` atoms, their weights)
-        chunk = CHUNK if device.type == "cpu" else len(groups.weights)  # elsewhere each product costs a launch
+    def __init__(self, groups: Groups) -> None:
+        self.parts = []  # (group, its slice of at most CHUNK atoms, their weights)
         for group, part in enumerate(groups.slices):
-            for first in range(part.start, part.stop, chunk):
-                atoms = slice(first, min(first + chunk, part.stop))
+            for first in range(part.start, part.stop, CHUNK):
+                atoms = slice(first, min(first + CHUNK, part.stop))
                 # Column after column: the product is then up to twice as fast.
-                self.parts.append((group, atoms, torch.from_numpy(groups.weights[atoms].T.copy()).to(device).T))
+                self.parts.append((group, atoms, torch.from_numpy(groups.weights[atoms].T.copy()).T))
         self.n_groups, self.n_laws = len(groups.slices), groups.weights.shape[1]
 
     def totals(self, sums: torch.Tensor, own: OwnAtom | None, near: np.ndarray | None = None) -> np.ndarray:
@@ -77,9 +76,9 @@ class Product:
         total = by_group.sum(0, keepdim=True) if self.n_groups > 1 else by_group
         if own is not None and self.n_groups > 1:
             m = len(own.group)
-            chosen = by_group[torch.from_numpy(own.group).to(sums.device), torch.arange(m, device=sums.device)]
+            chosen = by_group[torch.from_numpy(own.group), torch.arange(m)]
             total = torch.stack([total[0, :m], chosen])
-        return total.cpu().numpy()
+        return total.numpy()
 
 
 def _runs(chosen: np.ndarray, height: int) -> list[slice]:

@@ -36,7 +36,7 @@ class BlockedLaws:
         n, self.n_laws = groups.weights.shape
         self.n_groups = len(groups.slices)
         self.given = groups.weights
-        self.product = Product(groups, torch.device("cpu")) if self.n_laws > FUSED else None
+        self.product = Product(groups) if self.n_laws > FUSED else None
         # The first cutoff is enough for an own atom of this weight; many laws are too dear for a second one.
         self.least = 1 / (100 * n)
         if self.product is not None:

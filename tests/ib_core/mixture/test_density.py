@@ -162,7 +162,7 @@ def test_totals_of_many_passes_skip_nothing_that_counts(backend, n_x, laws):
     passes = np.tanh(rng.normal(size=(130, 1, 3)) + 0.1 * rng.normal(size=(130, n_x, 3)))
     atoms = Atoms(passes[spatial_order(passes.mean(1), np.zeros(130))], 0.02, backend)
     points = atoms.centres[::4, 3] + rng.normal(size=(33, 3))
-    nearest = atoms.kernel.nearest(points)
+    nearest = atoms.sums.nearest(points)
     squares = np.square(points[:, None, None] - atoms.centres).sum(3) / 2
     np.testing.assert_allclose(nearest, squares.min((1, 2)), rtol=1e-5)
     weights = rng.dirichlet(np.ones(130), size=laws).T
@@ -171,9 +171,9 @@ def test_totals_of_many_passes_skip_nothing_that_counts(backend, n_x, laws):
     own = atoms.own(points, atom, groups.group_of[atom])
     kernel = np.exp(nearest[:, None, None] - squares).sum(2)
     same = groups.group_of[atom][:, None] == groups.group_of
-    prepared = atoms.kernel.prepare(groups)
-    for trial in atoms.kernel.trials(prepared, True):
-        totals = atoms.kernel.totals(points, nearest, prepared, own, trial)
+    prepared = atoms.sums.prepare(groups)
+    for trial in atoms.sums.trials(prepared, True):
+        totals = atoms.sums.totals(points, nearest, prepared, own, trial)
         np.testing.assert_allclose(totals[0], kernel @ weights, rtol=1e-5, atol=trial.smallest)
         np.testing.assert_allclose(totals[1], (kernel * same) @ weights, rtol=1e-5, atol=trial.smallest)
 
@@ -264,7 +264,7 @@ def test_every_kind_of_layer_is_within_1e_5_at_every_noise(d, n_x, laws):
             np.testing.assert_allclose(log_totals(atoms, points, ungrouped(weights))[0], truth, rtol=1e-12, atol=1e-5)
             near = np.delete(np.arange(m), range(3, 11))
             offset = -logs[near].max(1)
-            kernel = atoms.kernel.matrix(points[near], offset)
+            kernel = atoms.sums.matrix(points[near], offset)
             counts = logs[near] + offset[:, None] > -15
             np.testing.assert_allclose(
                 np.log(kernel[counts]), (logs[near] + offset[:, None])[counts], rtol=0, atol=1e-5

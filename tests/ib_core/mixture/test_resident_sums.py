@@ -66,7 +66,7 @@ def test_what_is_not_wanted_is_0_and_costs_nothing(monkeypatch):
     there = torch.from_numpy(points), torch.from_numpy(atom)
     own = atoms.own(*there, torch.zeros_like(there[1]))
     exact = []
-    monkeypatch.setattr(atoms.resident, "exact", lambda *given: exact.append(len(given[0])))
+    monkeypatch.setattr(atoms.sums, "exact", lambda *given: exact.append(len(given[0])))
     found = log_totals(atoms, there[0], ungrouped(laws), own, torch.from_numpy(wanted))[0].numpy()
     assert (found[~wanted] == 0).all() and not exact
     np.testing.assert_allclose(found[wanted], expected(atoms, points, laws)[wanted], rtol=1e-12, atol=1e-6)

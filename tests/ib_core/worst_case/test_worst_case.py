@@ -127,7 +127,7 @@ def test_a_layer_keeps_its_information_as_a_finite_channel():
     i = pointwise(layer_channel(passes, 0.3, seed=1), uniform)
     assert np.flatnonzero(np.isclose(i, math.log(300))).tolist() == [7, 150, 299]
     points = rng.standard_normal((64, 1))
-    kernels = [Atoms(passes, 0.3, backend=name).kernel.matrix(points, np.zeros(64)) for name in ("numba", "torch")]
+    kernels = [Atoms(passes, 0.3, backend=name).matrix(points, np.zeros(64)) for name in ("numba", "torch")]
     np.testing.assert_allclose(*kernels, rtol=1e-5, atol=1e-20)
 
 
