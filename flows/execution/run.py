@@ -145,7 +145,8 @@ def run_study(run: Run, stage: StageRunner) -> None:
         run.stop.check()
     if run.counts["failed"]:
         raise StageFailed(
-            f"{run.counts['failed']} units failed, marked in the tables or left out: ibshift status shows them"
+            f"{run.counts['failed']} units failed, marked in the tables or left out: ibshift status shows them, "
+            "ibshift why what is known of each"
         )
 
 
@@ -224,7 +225,9 @@ def make_stage(run: Run, name: str) -> None:
     if damaged:
         raise InputDamaged(damaged)
     if failed and (not run.keep_going or len(failed) == len(units)):
-        raise StageFailed(f"{name} {failed[0].label}: {failed[0].message}")
+        raise StageFailed(
+            f"{name} {failed[0].label}: {failed[0].message} (what is known of it: ibshift why {failed[0].label})"
+        )
     if name == run.study.stages[-1]:
         publish(run.store, run.config, plan.shown)
 

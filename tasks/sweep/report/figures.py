@@ -313,18 +313,19 @@ def reference_brackets(arranged: Arranged, sheet: Sheet) -> Figure:
         entropy = arranged.reference_of(case)["entropy"]
         top = _reach(here["upper"], entropy)
         axes.set(title=case.label, xlabel="layer, and its units", ylim=(0, top))
+        cap = case.of(caps)
+        cap = cap[cap["cap"] <= top]
         limits = case.of(before).assign(limit=lambda rows: rows["margin"] + rows["lower"]).groupby("layer")["limit"]
         for layer, bars in here.groupby("layer"):
             ends, high = f"{bars['high'].mean():.2f}\n{bars['low'].mean():.2f}", bars["upper"].max()
-            marked = limits.max().get(layer, high)
-            high = marked if high < marked < high + 0.1 * top else high
+            # No number stands on a dash of the same layer.
+            for marked in sorted([limits.max().get(layer, high), *cap.loc[cap["layer"] == layer, "cap"]]):
+                high = marked if high < marked < high + 0.1 * top else high
             above = high < 0.86 * top
             y = high if above else bars["lower"].min()
             axes.annotate(ends, (layer, y), (0, 9 if above else -9), textcoords="offset points", ha="center",
                           va="bottom" if above else "top", fontsize=7.5, color=style.colour(layer),
                           fontweight="bold")  # fmt: skip
-        cap = case.of(caps)
-        cap = cap[cap["cap"] <= top]
         axes.hlines(cap["cap"], cap["layer"] - 0.4, cap["layer"] + 0.4, color=INK, lw=1.2, ls=DASHED)
         style.limit(axes, entropy, f"H(X) = {entropy:.2f}")
         axes.set_xlim(min(arranged.layers) - 0.6, max(arranged.layers) + 0.6)

@@ -52,7 +52,7 @@ def test_a_failed_run_is_one_line(ibshift, unfinished, monkeypatch):
     monkeypatch.setattr("tasks.sweep.report.report.Report.build", fails)
     code, out, _ = ibshift("run", "tiny.yaml", "--no-prefect")
     assert code == 1 and "  failed report tiny" in out.splitlines()
-    assert "failed: report tiny: ValueError: no ink" in out.splitlines()
+    assert "failed: report tiny: ValueError: no ink (what is known of it: ibshift why tiny)" in " ".join(out.split())
 
 
 def test_mlflow_is_where_it_was_shown_last_or_where_the_user_says(tmp_path, monkeypatch):
