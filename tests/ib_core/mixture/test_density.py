@@ -96,7 +96,7 @@ from ib_core.mixture.atoms import Atoms
 for d, beta in ((2, 0.01), (2, 1.0)):  # in float64 and in float32
     centres = np.random.default_rng(0).normal(size=(300, d))
     log_density(centres[:70], centres, beta)
-    Atoms(centres[:, None], beta).kernel.nearest(centres[:9])
+    Atoms(centres[:, None], beta).sums.nearest(centres[:9])
 """
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", kinds], env=environment, check=True)
