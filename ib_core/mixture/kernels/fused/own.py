@@ -5,7 +5,6 @@ import triton
 import triton.language as tl
 
 LANES, DEPTH = 256, 8  # centres of one step, and coordinates of it
-LOG2_E = 1.4426950408889634
 
 
 @triton.jit
