@@ -27,6 +27,7 @@ from tasks.urls import sqlite_url
 
 PRIVATE_S = 120.0  # a server of our own has to start, on a loaded machine too
 FOREIGN_S = 10.0  # one that is named has only to answer
+CLOSE_S = 10.0  # for its own way out; then it is killed
 
 QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 # What a client may still choose for itself in its environment.
@@ -115,11 +116,15 @@ class PrivateServer(LocalServer):
         """Release the server; the last client ends it and returns when it is gone."""
         # Alone on the lease? Then newcomers queue behind this lock until the old server is gone.
         if self._lease.fd is not None and self._lease.acquire() and self.alive():
-            with contextlib.suppress(ProcessLookupError, KeyError):
-                os.kill(_last_server(self.root)["pid"], signal.SIGTERM)
-            deadline = time.monotonic() + 5
-            while self.alive() and time.monotonic() < deadline:
-                time.sleep(0.02)
+            # Its own way out takes seconds on a loaded machine; SQLite's journal makes a kill as good.
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError, KeyError):
+                    os.kill(_last_server(self.root)["pid"], number)
+                deadline = time.monotonic() + CLOSE_S
+                while (alive := self.alive()) and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                if not alive:
+                    break
         self._lease.release()
 
     def __enter__(self) -> Self:

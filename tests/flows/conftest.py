@@ -1,5 +1,6 @@
 """A Prefect server seen from outside, through its HTTP interface only; and a finished tiny sweep."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -96,6 +97,13 @@ class Workspace:
             if here and process.info["status"] != psutil.STATUS_ZOMBIE:
                 mine.append(process)
         return mine
+
+    def alone(self) -> bool:
+        """Whether nothing of the workspace lives; what does is printed for the reader of a failed test."""
+        for process in (left := self.processes()):
+            with contextlib.suppress(psutil.Error):
+                print(f"still there: {process.pid} {' '.join(process.cmdline())}")
+        return not left
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_a_killed_run_is_closed_and_a_living_one_untouched(workspace):
     workspace.file("allowed").touch()
     assert living.wait(timeout=30) == 0
     assert third.wait(timeout=30) == 0
-    assert not workspace.processes()
+    assert workspace.alone()
 
 
 @pytest.mark.slow

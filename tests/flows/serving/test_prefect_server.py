@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.serving import prefect_process
+from flows.serving import prefect_process, prefect_server
 from flows.serving.prefect_server import PrivateServer
 from tasks.local_server import ServerUnavailable, listen
 
@@ -91,6 +91,17 @@ def test_a_silent_server_is_given_up_and_ended_by_its_last_client(tmp_path, monk
     with PrivateServer(tmp_path) as server, pytest.raises(ServerUnavailable, match="after 1 s"):
         server.wait(timeout=1)
     assert not server.alive()
+
+
+def test_a_server_that_does_not_end_when_asked_is_killed_by_its_last_client(tmp_path, monkeypatch):
+    monkeypatch.setattr(prefect_server, "CLOSE_S", 0.5)
+    ready = tmp_path / "deaf"
+    deaf = "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    fake_server(monkeypatch, f"{deaf} pathlib.Path({str(ready)!r}).touch(); time.sleep(60)")
+    with PrivateServer(tmp_path) as server:
+        while not ready.exists():
+            time.sleep(0.02)
+    assert not server.alive() and server.process.wait(timeout=5) == -signal.SIGKILL
 
 
 def test_a_taken_port_is_replaced(tmp_path):

@@ -60,7 +60,7 @@ for cron in ("61 3 * * *", "H 3 * * *", "0 0 30 2 *"):  # no number, no clock, n
     refused = subprocess.run([sys.executable, "-c", serve], capture_output=True, text=True)
     told = refused.stdout.splitlines()
     assert [line.rpartition("got ")[2] for line in told] == ['"61 3 * * *"', '"H 3 * * *"', '"0 0 30 2 *"']
-    assert not workspace.processes()
+    assert workspace.alone()
 
 
 def serving(workspace, seconds: str = "never"):
@@ -82,7 +82,7 @@ def test_a_schedule_fires_and_a_failed_run_resumes_when_it_is_retried(workspace)
     workspace.until(lambda: [line for line in workspace.ended() if line["run"] != failed])  # the schedule goes on
     server.terminate()
     assert server.wait(timeout=60) == 0
-    assert not workspace.processes()
+    assert workspace.alone()
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_a_run_in_progress_is_stopped_cleanly(workspace, how):
     else:
         os.killpg(server.pid, signal.SIGINT)  # as a terminal does
     assert server.wait(timeout=60) == 0
-    assert not workspace.processes()
+    assert workspace.alone()
 
     workspace.file("allowed").touch()
     serving(workspace)
