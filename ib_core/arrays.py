@@ -65,8 +65,15 @@ def copied(array: Any) -> Any:
 
 
 def argsort(array: Any) -> Any:
-    """A stable one of a vector."""
+    """A stable one along the last axis."""
     return torch.argsort(array, stable=True) if isinstance(array, Tensor) else np.argsort(array, kind="stable")
+
+
+def counted(integers: Any) -> tuple[Any, Any]:
+    """The different ones of a vector, in order, and how often each stands there."""
+    if isinstance(integers, Tensor):
+        return torch.unique(integers, return_counts=True)
+    return np.unique(integers, return_counts=True)
 
 
 def largest(array: Any, axis: int = 0) -> Any:
@@ -99,6 +106,14 @@ def sums_from(values: Any, starts: np.ndarray) -> Any:
     return torch.segment_reduce(first, "sum", lengths=lengths, axis=0).movedim(0, -2)
 
 
+def moving_sums(values: Any, window: int) -> Any:
+    """Along the first axis of (n, K), over at most so many neighbours, as `numpy.convolve` has them in its "same"."""
+    if not isinstance(values, Tensor):
+        return np.stack([np.convolve(each, np.ones(window), "same") for each in values.T], axis=1)
+    after = (window - 1) // 2
+    return torch.nn.functional.pad(values.T, (window - 1 - after, after)).unfold(1, window, 1).sum(2).T
+
+
 def normals(xp: Any, shape: Sequence[int], seed: int, *key: int | str, bulk: bool = False) -> Any:
     """Standard normal numbers that belong to `seed` and `key`, where `xp` has its arrays; see `bulk_stream`.
 
@@ -117,6 +132,7 @@ class TorchNumpy:
     float64, int64, float32 = torch.float64, torch.int64, torch.float32
     square, sqrt, log, log1p, exp = torch.square, torch.sqrt, torch.log, torch.log1p, torch.exp
     isfinite, zeros_like, empty_like, where = torch.isfinite, torch.zeros_like, torch.empty_like, torch.where
+    hypot = torch.hypot
     broadcast_to, einsum = torch.broadcast_to, staticmethod(torch.einsum)
     linalg = torch.linalg
 

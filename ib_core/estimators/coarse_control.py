@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ib_core.arrays import host
+from ib_core.arrays import host, namespace
 from ib_core.estimators import coarse_draws
 from ib_core.estimators.coarse_draws import CoarseDraws, Means
 from ib_core.estimators.coarse_mixture import CoarseMixture
@@ -42,19 +42,31 @@ class Control(NamedTuple):
             if slope.any():
                 value -= layer.atoms.xp.asarray(slope) * found[control]
 
-    def means_of(self, above: bool) -> tuple[np.ndarray, ...]:
-        """The controls' part in each variable: means and errors (V, K), and of atoms (V, n, K) means and variances."""
+    def means_of(self, above: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The controls' part in each variable: means and errors (V, K)."""
         means, rows, slopes = self.means, self.rows(above), self.above if above else self.below
-        values, errors, parts = means.values[rows], means.errors[rows], means.stratum_values[rows]
+        values, errors = means.values[rows], means.errors[rows]
         if not above:
-            for v in np.flatnonzero(np.array(rows) == coarse_draws.INFORMATION):
-                values[v], errors[v], parts[v] = means.lower, means.lower_errors, means.stratum_lower
-        variances = np.square(slopes)[:, None] * means.stratum_variances[rows]
-        return slopes * values, np.abs(slopes) * errors, slopes[:, None] * parts, variances
+            for v in self._information(rows):
+                values[v], errors[v] = means.lower, means.lower_errors
+        return slopes * values, np.abs(slopes) * errors
+
+    def strata_of(self, above: bool) -> tuple[Any, Any]:
+        """Likewise the means and variances of atoms (V, n, K), where the draws were."""
+        means, rows, parts = self.means, self.rows(above), self.means.stratum_values
+        slopes, parts = namespace(parts).asarray(self.above if above else self.below)[:, None], parts[rows]
+        if not above:
+            for v in self._information(rows):
+                parts[v] = means.stratum_lower
+        return slopes * parts, slopes**2 * means.stratum_variances[rows]
+
+    def _information(self, rows: list[int]) -> np.ndarray:
+        return np.flatnonzero(np.array(rows) == coarse_draws.INFORMATION)
 
     def added(self, sampled: Sampled, above: bool) -> Sampled:
         """The means with what was taken off their values."""
-        values, errors, parts, variances = self.means_of(above)
+        values, errors = self.means_of(above)
+        parts, variances = self.strata_of(above)
         return replace(
             sampled,
             means=sampled.means + values,

@@ -46,8 +46,8 @@ class Means(NamedTuple):
         errors: (5, K) standard errors.
         lower: (K,) of the information for the lower end.
         lower_errors: (K,).
-        stratum_values, stratum_variances: (5, active atoms, K).
-        stratum_lower: (active atoms, K).
+        stratum_values, stratum_variances: (5, active atoms, K), where the draws were.
+        stratum_lower: (active atoms, K), there too.
         covariance: (K, K) of the information for the upper end.
         left_out: (K,) standard error of what the information for the lower end differs by from that.
         widening: (K,) for few degrees of freedom.
@@ -58,9 +58,9 @@ class Means(NamedTuple):
     errors: np.ndarray
     lower: np.ndarray
     lower_errors: np.ndarray
-    stratum_values: np.ndarray
-    stratum_variances: np.ndarray
-    stratum_lower: np.ndarray
+    stratum_values: Any
+    stratum_variances: Any
+    stratum_lower: Any
     covariance: np.ndarray
     left_out: np.ndarray
     widening: np.ndarray
@@ -142,7 +142,7 @@ class CoarseDraws:
             and (self.fitted <= own.n_passes // 8)
         )
         self.families: list[_Family] = []
-        self.passes = np.zeros((n, self.fitted, layer.atoms.d))
+        self.passes = layer.atoms.xp.zeros((n, self.fitted, layer.atoms.d))
 
     def offsets(self) -> np.ndarray:
         """(N,) the first pass of each atom that dear draws may lie around."""
@@ -150,7 +150,7 @@ class CoarseDraws:
 
     def meet(self, atoms: np.ndarray, signals: Any, block: int) -> None:
         """Draw around own passes (b, n_own, d) of some atoms (b,), which are a block of that number."""
-        self.passes[atoms] = host(signals[:, : self.fitted])
+        self.passes[namespace(signals).asarray(atoms)] = signals[:, : self.fitted]
         rows = np.flatnonzero(self.light[atoms])
         self._draw(atoms, rows, signals, self.each, ("light", block))
 
@@ -181,9 +181,7 @@ class CoarseDraws:
 
     def mixture(self) -> CoarseMixture:
         """The coarse mixture of the passes that were set aside for it."""
-        found = coarse_mixture(self.passes, self.layer.groups.group_of, self.layer.laws)
-        device = self.layer.atoms.there.device
-        return found._replace(coefficients=found.coefficients.to(device), laws=found.laws.to(device))
+        return coarse_mixture(self.passes, self.layer.groups.group_of, self.layer.there.laws)
 
     def means(self, mixture: CoarseMixture, support: GaussianDecoder | None) -> Means:
         """What all draws say, with Gaussians beside the own passes for the lower end."""
@@ -253,12 +251,13 @@ class _Moments:
 
     def means(self, active: np.ndarray, draws: int) -> Means:
         """Over the active atoms, under the laws."""
-        weights = self.layer.laws[active]
-        values, variances = host(self.values)[:, active], host(self.variances)[:, active]
-        squares = variances * np.square(weights)
+        xp, there = self.layer.atoms.xp, self.layer.atoms.xp.asarray(active)
+        weights = self.layer.there.laws[there]
+        values, variances = self.values[:, there], self.variances[:, there]
+        squares = variances * xp.square(weights)
         wide = widening(squares, self.degrees[active])
-        errors = np.sqrt(squares.sum(1)) * wide
-        means = (values * weights).sum(1)
+        errors = np.sqrt(host(squares.sum(1))) * wide
+        means = host((values * weights).sum(1))
         return Means(
             values=means[:LOWER],
             errors=errors[:LOWER],
@@ -268,7 +267,7 @@ class _Moments:
             stratum_variances=variances[:LOWER],
             stratum_lower=values[LOWER],
             covariance=host(self.covariance),
-            left_out=np.sqrt(host(self.left_out)[active] @ np.square(weights)),
+            left_out=np.sqrt(host(self.left_out[there] @ xp.square(weights))),
             widening=wide[[INFORMATION, LOWER]].max(0),
             draws=draws,
         )

@@ -31,39 +31,40 @@ class Moments:
         n: atoms.
         d: width of the layer.
         passes: of an atom.
+        xp: where passes and moments are, see `ib_core.arrays`.
     """
 
-    def __init__(self, n: int, d: int, passes: int) -> None:
-        self.full = d <= FULL_WIDTH
-        self.axes: np.ndarray | None = None
+    def __init__(self, n: int, d: int, passes: int, xp: Any = np) -> None:
+        self.full, self.xp = d <= FULL_WIDTH, xp
+        self.axes: Any = None
         self.passes = np.ones(n)
         enough = 8 * (d + 2)
         whole = [count for count in COMPONENTS if count <= FEW or count * enough <= passes]
         counts = whole if self.full else COMPONENTS[:1]
-        self.means = {count: np.empty((count, n, d)) for count in counts}
-        self.spreads = {count: np.empty((count, n, d, d) if self.full else (count, n, d)) for count in counts}
+        self.means = {count: xp.empty((count, n, d)) for count in counts}
+        self.spreads = {count: xp.empty((count, n, d, d) if self.full else (count, n, d)) for count in counts}
 
     def add(self, atoms: np.ndarray, signals: Any) -> None:
         """Signals (b, passes, d) of the atoms with these indices (b,), in the place of what they had before."""
         self.passes[atoms] = signals.shape[1]
-        xp = namespace(signals)
+        xp = self.xp
+        at = xp.asarray(atoms)
         if not self.full:
             means = signals.mean(1)
             offsets = signals - means[:, None]
             if self.axes is None:
                 flat = offsets.reshape(-1, offsets.shape[2])
-                self.axes = host(xp.linalg.eigh(flat.T @ flat)[1])
-            axes = xp.asarray(self.axes)
-            self.means[1][0, atoms] = host(means @ axes)
-            self.spreads[1][0, atoms] = host(xp.square(offsets @ axes).mean(1))
+                self.axes = xp.linalg.eigh(flat.T @ flat)[1]
+            self.means[1][0, at] = means @ self.axes
+            self.spreads[1][0, at] = xp.square(offsets @ self.axes).mean(1)
             return
         parts = [signals]
         for count in self.means:
             for k, part in enumerate(parts):
                 means = part.mean(1)
                 offsets = part - means[:, None]
-                self.means[count][k, atoms] = host(means)
-                self.spreads[count][k, atoms] = host(offsets.swapaxes(1, 2) @ offsets) / part.shape[1]
+                self.means[count][k, at] = means
+                self.spreads[count][k, at] = offsets.swapaxes(1, 2) @ offsets / part.shape[1]
             if count < max(self.means):
                 parts = [half for part in parts for half in _halves(part)]
 
@@ -83,7 +84,7 @@ def _halves(signals: Any) -> list[Any]:
 class GaussianDecoder(NamedTuple):
     """log2 q_j(t), up to a constant, as a product of features of t with coefficients of each Gaussian of atom j."""
 
-    axes: np.ndarray | None
+    axes: Any  # (d, d), where the passes were; None where covariances are whole
     components: int
     coefficients: torch.Tensor  # (features, components N)
 
@@ -99,7 +100,7 @@ class GaussianDecoder(NamedTuple):
             row, column = np.triu_indices(d)
             products = points[:, row] * points[:, column]
         else:
-            points = points @ xp.asarray(self.axes)
+            points = points @ self.axes
             products = xp.square(points)
         ones = xp.full((len(points), 1), 1.0)
         return torch.as_tensor(xp.concatenate([products, points, ones], axis=1), device=self.coefficients.device)
@@ -163,33 +164,32 @@ class GaussianDecoder(NamedTuple):
         return ratios
 
 
-def gaussian_decoders(moments: Moments, device: str | None = None) -> list[GaussianDecoder]:
+def gaussian_decoders(moments: Moments) -> list[GaussianDecoder]:
     """Decoders of Gaussians with the moments of an atom's passes, or of parts of them, plus noise, in units of beta.
 
     A covariance from few passes is drawn towards the mean one, which counts as d + 2 passes.
     """
-    return [_decoder(moments, count, device) for count in moments.means]
+    return [_decoder(moments, count) for count in moments.means]
 
 
-def _decoder(moments: Moments, count: int, device: str | None) -> GaussianDecoder:
+def _decoder(moments: Moments, count: int) -> GaussianDecoder:
+    xp = moments.xp
     means = moments.means[count].reshape(-1, moments.means[count].shape[2])
     spreads = moments.spreads[count].reshape(len(means), *moments.spreads[count].shape[2:])
     d, passes = means.shape[1], moments.passes / count
     prior = d + 2.0
-    share = np.tile(passes / (passes + prior), count).reshape(-1, *[1] * (spreads.ndim - 1))
+    share = xp.asarray(np.tile(passes / (passes + prior), count)).reshape(-1, *[1] * (spreads.ndim - 1))
     spreads = share * spreads + (1 - share) * spreads.mean(0)
     if moments.full:
-        precision = np.linalg.inv(spreads + np.eye(d))
+        precision = xp.linalg.inv(spreads + xp.eye(d))
         row, column = np.triu_indices(d)
-        products = precision[:, row, column] * np.where(row == column, -0.5, -1.0)
-        slopes = np.einsum("nij,nj->ni", precision, means)
-        start = np.linalg.slogdet(precision)[1] / 2
+        products = precision[:, row, column] * xp.asarray(np.where(row == column, -0.5, -1.0))
+        slopes = xp.einsum("nij,nj->ni", precision, means)
+        start = xp.linalg.slogdet(precision)[1] / 2
     else:
         precision = 1 / (spreads + 1)
         products, slopes = precision / -2, precision * means
-        start = np.log(precision).sum(1) / 2
-    start -= np.einsum("ni,ni->n", slopes, means) / 2 + math.log(count)
-    coefficients = np.concatenate([products, slopes, start[:, None]], axis=1).T * math.log2(math.e)
-    return GaussianDecoder(
-        moments.axes, count, torch.from_numpy(np.ascontiguousarray(coefficients)).to(device or "cpu")
-    )
+        start = xp.log(precision).sum(1) / 2
+    start -= xp.einsum("ni,ni->n", slopes, means) / 2 + math.log(count)
+    coefficients = xp.concatenate([products, slopes, start[:, None]], axis=1).T * math.log2(math.e)
+    return GaussianDecoder(moments.axes, count, torch.as_tensor(coefficients).contiguous())

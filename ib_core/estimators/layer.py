@@ -66,7 +66,9 @@ class There(NamedTuple):
     """What the densities at points of known atoms take, where these points are."""
 
     laws: Any  # (N, K)
-    counts: Any  # (N, K)
+    # (N, K) whether a density counts: where the own atom has weight in the law, and under the first one everywhere, as
+    # others are held against it. Elsewhere it may lie so deep in a tail that only the slow exact way could give it.
+    counts: Any
     part: Any  # (N,) of the pool
     pool_group: Any  # (parts,)
     group: Any  # (N,)
@@ -108,21 +110,11 @@ class Layer:
     pool: Pool
     heavy: Heavy | None = None
 
-    @property
-    def counts(self) -> np.ndarray:
-        """(N, K) where a density counts: where the own atom has weight in the law.
-
-        Under the first one everywhere, as others are held against it. Elsewhere it may lie so deep in a tail that only
-        the slow exact way could give it.
-        """
-        counts = self.laws > 0
-        counts[:, 0] = True
-        return counts
-
-    @property
+    @cached_property
     def entropies(self) -> np.ndarray:
         """(K,) of H(X)."""
-        return np.abs(np.sum(self.laws * np.log(np.where(self.laws > 0, self.laws, 1.0)), axis=0))
+        laws, xp = self.there.laws, self.atoms.xp
+        return host(abs((laws * xp.log(xp.where(laws > 0, laws, 1.0))).sum(0)))
 
     @property
     def label_laws(self) -> np.ndarray:
@@ -185,10 +177,13 @@ class Layer:
         """What densities at points take, on the device, where there is one."""
         xp, law = self.atoms.xp, self.label_laws
         # A class without weight has no density; its draws count for nothing.
-        log_law = np.log(np.where(law > 0, law, 1.0))[self.groups.group_of]
+        log_law = np.log(np.where(law > 0, law, 1.0))
         place = np.full(self.atoms.n, -1) if self.heavy is None else self.heavy.place
-        found = self.laws, self.counts, self.pool.part, self.pool.groups.group_of, self.groups.group_of, log_law, place
-        return There(*(xp.asarray(each) for each in found))
+        given = self.laws, self.pool.part, self.pool.groups.group_of, self.groups.group_of, log_law, place
+        laws, part, pool_group, group, log_law, place = (xp.asarray(each) for each in given)
+        counts = laws > 0
+        counts[:, 0] = True
+        return There(laws, counts, part, pool_group, group, log_law[group], place)
 
     def logs(self, points: Any, atom: Any) -> Logs:
         """At points (m, d) of the atoms (m,)."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import norm
 
-from ib_core.arrays import namespace
+from ib_core.arrays import namespace, sums_from
 from ib_core.estimate import WIDTH, Estimate
 from ib_core.estimators.coarse_draws import Shared
 from ib_core.estimators.gaussian_decoder import GaussianDecoder, Moments, gaussian_decoders
@@ -38,7 +38,7 @@ class Ends(NamedTuple):
     label_upper: Estimate | None
     lower: Estimate | None
     lower_form: np.ndarray | None  # (K,)
-    lower_atoms: np.ndarray | None  # (active atoms, K) the parts of `lower`
+    lower_atoms: Any  # (active atoms, K) the parts of `lower`, where the draws were; None without one
     label_lower: Estimate | None
     n_draws: int
     remainder: float  # see `Kernel`
@@ -94,7 +94,8 @@ def exact_ends(layer: Layer) -> Ends:
     found = _run(layer, sampler, layer.atoms.there, variables)
     information, label = row(found, INFORMATION), row(found, LABEL) if layer.labelled else None
     starts = np.cumsum(sampler.draws.copies) - sampler.draws.copies
-    parts = np.add.reduceat(found.stratum_means[INFORMATION], starts) / sampler.draws.copies[:, None]
+    copies = layer.atoms.xp.asarray(sampler.draws.copies)[:, None]
+    parts = sums_from(found.stratum_means[INFORMATION], starts) / copies
     forms = np.full(len(layer.targets), "exact", dtype=object)
     none = np.zeros(len(layer.targets))
     return Ends(
@@ -133,9 +134,9 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
         return ends
     decoder: GaussianDecoder | None = None
     if n_passes >= LEAST_PASSES:
-        moments = Moments(layer.atoms.n, layer.atoms.d, n_passes)
-        moments.add(np.arange(layer.atoms.n), layer.atoms.centres)
-        decoder = gaussian_decoders(moments, layer.device)[0]
+        moments = Moments(layer.atoms.n, layer.atoms.d, n_passes, layer.atoms.xp)
+        moments.add(np.arange(layer.atoms.n), layer.atoms.there)
+        decoder = gaussian_decoders(moments)[0]
 
     def below(points: Any, atom: Any) -> Any:
         logs = layer.logs(points, atom)
@@ -159,7 +160,9 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
     return ends._replace(
         lower=Estimate(values[pick], errors[pick]),
         lower_form=np.array(names, dtype=object)[best],
-        lower_atoms=np.stack([found.stratum_means[rows[form], :, k] for k, form in enumerate(best)], axis=1),
+        lower_atoms=layer.atoms.xp.stack(
+            [found.stratum_means[rows[form], :, k] for k, form in enumerate(best)], axis=1
+        ),
         label_lower=row(found, LABEL) if layer.labelled else None,
         n_draws=ends.n_draws + found.draws,
         lower_sampled=found,

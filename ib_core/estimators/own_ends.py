@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ib_core.arrays import namespace
+from ib_core.arrays import host, namespace
 from ib_core.estimate import Estimate
 from ib_core.estimators.coarse_control import Control, fitted_control, variances
 from ib_core.estimators.coarse_draws import CoarseDraws, Shared
@@ -95,7 +95,7 @@ def _meet(layer: Layer, own: OwnPasses, drawn: Round, coarse: CoarseDraws | None
     They know nothing of those that coarse draws lie around.
     """
     fitted = min(own.n_passes - (0 if coarse is None else coarse.each), FITTED)
-    moments = Moments(layer.atoms.n, layer.atoms.d, fitted)
+    moments = Moments(layer.atoms.n, layer.atoms.d, fitted, layer.atoms.xp)
     drawn.place(layer)
     for part, atoms, signals, heavy in met(layer, own):
         drawn_around = coarse.each_heavy if heavy and coarse is not None else 0
@@ -105,7 +105,7 @@ def _meet(layer: Layer, own: OwnPasses, drawn: Round, coarse: CoarseDraws | None
             coarse.meet(atoms, signals, part.start)
     if coarse is not None:
         coarse.meet_heavy()
-    return gaussian_decoders(moments, layer.device) if own.n_passes >= LEAST_PASSES else []
+    return gaussian_decoders(moments) if own.n_passes >= LEAST_PASSES else []
 
 
 def _samplers(layer: Layer, plan: _Plan) -> tuple[Sampler, Sampler]:
@@ -236,9 +236,9 @@ def _pooled_error(passes: np.ndarray, draws: Draws, found: Sampled, posterior: i
     To first order a pass s of atom j moves it by -w_j/n_x (1 - E[u_j(t) | s]), t around s, with u_j = w_j p_j / p: the
     variance is sum_j w_j^2 Var(u_j) / n_x, and at most a quarter of sum_j w_j^2 / n_x, as u_j lies in [0, 1].
     """
-    counts = passes[draws.active][:, None]
-    variance = np.full(found.stratum_means[posterior].shape, 0.25)
+    weights, xp = draws.weights_there, draws.xp
+    counts, variance = xp.asarray(passes[draws.active])[:, None], xp.full(tuple(weights.shape), 0.25)
     if found.units >= LEAST_PASSES:
-        seen = found.stratum_variances[posterior] * found.units * draws.seen[:, None]
-        variance = np.minimum(variance, seen)
-    return np.sqrt((np.square(draws.weights) * variance / counts).sum(0))
+        seen = found.stratum_variances[posterior] * found.units * xp.asarray(draws.seen)[:, None]
+        variance = xp.minimum(variance, seen)
+    return np.sqrt(host((xp.square(weights) * variance / counts).sum(0)))

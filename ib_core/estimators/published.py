@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ib_core.arrays import copied, host, largest, moving_sums, namespace, sums_from
 from ib_core.bounds.passes import passes_deviation_joint
 from ib_core.channels.closed_forms import noise_entropy
 from ib_core.estimate import WIDTH, Estimate
@@ -96,9 +97,10 @@ def published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, determ
 def _most_of_power(layer: Layer) -> np.ndarray:
     """(K,) d/2 ln(1 + P/d) with P the power of the signals around their mean, in units of beta^2: the most that a
     deterministic layer of this power tells, and 0 where all signals are equal."""
-    signals = layer.atoms.centres[:, 0].astype(np.float64)
-    signals -= signals[:1]
-    power = (layer.laws.T @ (signals**2).sum(1)) - ((layer.laws.T @ signals) ** 2).sum(1)
+    signals = layer.atoms.there[:, 0]
+    signals = signals - signals[:1]
+    laws = layer.there.laws.swapaxes(0, 1)
+    power = host((laws @ (signals**2).sum(1)) - ((laws @ signals) ** 2).sum(1))
     return layer.atoms.d / 2 * np.log1p(np.maximum(power, 0.0) * (1 + 1e-9) / layer.atoms.d)
 
 
@@ -131,7 +133,7 @@ def _proven(layer: Layer, ends: Ends, upper: Estimate) -> tuple[Estimate, Estima
     found, weights = ends.lower_sampled, layer.laws[layer.laws.any(1)]
     # Terms n w_i x_ir of equal weight, one for each atom and pass, independent and bounded.
     n, units = weights.shape[0], found.units
-    means, variances = found.stratum_means[0], np.nan_to_num(found.stratum_variances[0])
+    means, variances = host(found.stratum_means[0]), np.nan_to_num(host(found.stratum_variances[0]))
     second = np.square(n * weights) * (np.square(means) + variances * (units - 1))
     count = n * units
     variance = np.maximum(second.mean(0) - np.square((n * weights * means).mean(0)), 0.0) * count / max(count - 1, 1)
@@ -141,7 +143,7 @@ def _proven(layer: Layer, ends: Ends, upper: Estimate) -> tuple[Estimate, Estima
     return upper, Estimate(ends.lower.value, margin / WIDTH)
 
 
-def _others_error(laws: np.ndarray, passes: np.ndarray, overlap: np.ndarray) -> np.ndarray:
+def _others_error(laws: Any, passes: Any, overlap: Any) -> Any:
     """(N, K) standard error of i(x) for the passes of all other atoms in p; 0 for atoms without weight in that law.
 
     To first order a pass s of atom j moves it by w_j / n_j (1 - E[u_i(t) | s] / w_i), t around s, u_i = w_i p_i / p. So
@@ -150,50 +152,50 @@ def _others_error(laws: np.ndarray, passes: np.ndarray, overlap: np.ndarray) -> 
     max_j (w_j / n_j) E_i[u_i (1 - u_i)] / w_i.
 
     Args:
-        laws: (N, K).
+        laws: (N, K), where the draws were, like what follows.
         passes: (N,) of each atom.
         overlap: (N, K) of E_i[u_i (1 - u_i)].
     """
-    share = laws / passes[:, None]
+    xp, share = namespace(laws), laws / passes[:, None]
     first = share.argmax(0)
-    most = np.broadcast_to(share.max(0), share.shape).copy()
-    pick = (first, np.arange(laws.shape[1]))
-    others = share.copy()
+    most = copied(xp.broadcast_to(largest(share), share.shape))
+    pick = (first, xp.arange(laws.shape[1]))
+    others = copied(share)
     others[pick] = 0.0
-    most[pick] = others.max(0)
-    return np.sqrt(np.divide(most * overlap, laws, out=np.zeros_like(laws), where=laws > 0))
+    most[pick] = largest(others)
+    return xp.sqrt(xp.where(laws > 0, most * overlap / xp.where(laws > 0, laws, 1.0), 0.0))
 
 
 def _by_atom(layer: Layer, ends: Ends, scalar: bool, column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pointwise information, its errors and the lower end's parts, in the caller's order of atoms and laws."""
-    draws, found = ends.draws, ends.upper
+    draws, found, xp = ends.draws, ends.upper, layer.atoms.xp
     copies = np.ones(len(draws.active), int) if draws.sampled else draws.copies
     starts = np.cumsum(copies) - copies
 
-    def of_atoms(strata: np.ndarray, power: int) -> np.ndarray:
+    def of_atoms(strata: Any, power: int) -> Any:
         if len(strata) == len(starts):
             return strata
-        return np.add.reduceat(strata, starts) / (copies**power)[:, None]
+        return sums_from(strata, starts) / xp.asarray(copies**power)[:, None]
 
     means = of_atoms(found.stratum_means[INFORMATION], 1)
     variances = of_atoms(found.stratum_variances[INFORMATION], 2)
     # Few draws of one atom may agree by chance: no error is below that of its neighbours in space.
     window = min(NEIGHBOURS, len(variances))
     if found.units == 1:  # then only neighbours show any spread
-        variances = np.square(means - means[np.roll(np.arange(len(means)), 1)]) / 2
-    kernel = np.ones(window)
-    share = np.convolve(np.ones(len(variances)), kernel, "same")
-    around = np.stack([np.convolve(each, kernel, "same") / share for each in variances.T], axis=1)
+        variances = xp.square(means - means[np.roll(np.arange(len(means)), 1)]) / 2
+    around = moving_sums(variances, window) / moving_sums(xp.full((len(variances), 1), 1.0), window)
     freedom = np.array(float(window * max(found.units - 1, 1)))
-    errors = np.sqrt(np.maximum(variances, around)) * max(float(quantile(freedom)) / WIDTH, 1.0)
+    errors = xp.sqrt(xp.maximum(variances, around)) * max(float(quantile(freedom)) / WIDTH, 1.0)
+    active = xp.asarray(draws.active)
     if ends.pooled_passes is not None:
-        overlap = np.maximum(of_atoms(found.stratum_means[OVERLAP], 1), 0.0)
-        errors = np.hypot(errors, _others_error(layer.laws[draws.active], ends.pooled_passes[draws.active], overlap))
-    parts = np.full((3, layer.atoms.n, layer.laws.shape[1]), np.nan)
-    at = layer.order[draws.active]
-    parts[0, at], parts[1, at] = means, errors
+        overlap = xp.maximum(of_atoms(found.stratum_means[OVERLAP], 1), 0.0)
+        passes = xp.asarray(ends.pooled_passes)[active]
+        errors = xp.hypot(errors, _others_error(layer.there.laws[active], passes, overlap))
+    parts = xp.full((3, layer.atoms.n, layer.laws.shape[1]), np.nan)
+    parts[0, active], parts[1, active] = means, errors
     if ends.lower_atoms is not None:
-        parts[2, at] = ends.lower_atoms
-    parts[:, ~layer.counts[np.argsort(layer.order)]] = np.nan
-    chosen = parts[:, :, column[0]] if scalar else parts[:, :, column]
+        parts[2, active] = ends.lower_atoms
+    parts[:, ~layer.there.counts] = np.nan
+    places = xp.asarray(np.argsort(layer.order))  # of the caller's atoms
+    chosen = host(parts[:, places][:, :, column[0]] if scalar else parts[:, places][:, :, xp.asarray(column)])
     return chosen[0], chosen[1], chosen[2]

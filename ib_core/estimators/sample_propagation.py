@@ -37,6 +37,7 @@ from ib_core.mixture.own_passes import OwnPasses, blocks, own_passes
 
 __all__ = ["LayerInformation", "layer_information"]
 
+COMPARED = 64  # weights of a law that tell it from most others
 PROVEN_PASSES = 16  # of the own ones, around which a proven lower end is averaged
 
 
@@ -148,9 +149,10 @@ def _layer(
     order = spatial_order(host(passes.mean(1)), label_of)
     bounds = np.searchsorted(label_of[order], np.arange(label_of.max() + 2))
     atoms = Atoms(passes[order], beta, device=device)
-    groups = Groups(laws[order], [slice(a, b) for a, b in pairwise(bounds)], label_of[order])
+    laws = laws[order]
+    groups = Groups(laws, [slice(a, b) for a, b in pairwise(bounds)], label_of[order])
     pool = Pool(atoms, groups, np.arange(len(passes)))
-    return Layer(atoms=atoms, laws=laws[order], groups=groups, order=order, device=device, pool=pool, **options)
+    return Layer(atoms=atoms, laws=laws, groups=groups, order=order, device=device, pool=pool, **options)
 
 
 def _ends(layer: Layer, own: OwnPasses | None, fresh: np.ndarray | None, deterministic: bool) -> Ends:
@@ -168,9 +170,17 @@ def _ends(layer: Layer, own: OwnPasses | None, fresh: np.ndarray | None, determi
 
 def _distinct_columns(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct columns of (N, K), and for each column which of them it is: equal laws are one."""
-    seen: dict[bytes, int] = {}
-    column = np.array([seen.setdefault(law.tobytes(), len(seen)) for law in columns.T])
-    return columns[:, np.unique(column, return_index=True)[1]], column
+    alike: dict[bytes, list[int]] = {}  # by some of their weights
+    first: list[int] = []
+    column = np.empty(columns.shape[1], int)
+    for k, some in enumerate(columns[:: max(1, len(columns) // COMPARED)].T):
+        others = alike.setdefault(some.tobytes(), [])
+        same = [j for j in others if np.array_equal(columns[:, first[j]], columns[:, k])]
+        if not same:
+            others.append(len(first))
+            first.append(k)
+        column[k] = same[0] if same else len(first) - 1
+    return np.ascontiguousarray(columns[:, first]), column
 
 
 def _targets(target_stderr: float | np.ndarray, column: np.ndarray) -> np.ndarray:

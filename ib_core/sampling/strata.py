@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy import special
 
 from ib_core.arrays import copied, host, namespace
 from ib_core.estimate import WIDTH
@@ -36,10 +36,9 @@ class Strata:
     Engineering, 4.1; Avramidis and Wilson, splitting, Annals of Operations Research 45 (1993).
     """
 
-    def __init__(self, weights: np.ndarray, full: int, units: list[Unit]) -> None:
+    def __init__(self, weights: Any, full: int, units: list[Unit]) -> None:
         xp = self.xp = namespace(units[0][0])
-        self.weights, self.full, self.units = xp.asarray(weights), full, 0
-        weights = self.weights
+        self.weights, self.full, self.units = weights, full, 0
         values, controls = (xp.stack(part) for part in zip(*units, strict=True))
         halves = slice(1, None, 2), slice(0, None, 2)
         self.begun = len(units)
@@ -142,7 +141,7 @@ def widening(parts: Any, degrees: np.ndarray) -> np.ndarray:
 
 def quantile(freedom: np.ndarray) -> np.ndarray:
     """Of Student's t with so many degrees of freedom, at the level of WIDTH normal standard deviations."""
-    return t.ppf(norm.cdf(WIDTH), np.minimum(freedom, 1e9))
+    return special.stdtrit(np.minimum(freedom, 1e9), special.ndtr(WIDTH))
 
 
 def _regression(values: Any, controls: Any, weights: Any) -> Any:

@@ -122,12 +122,31 @@ class Sampled:
 
     means: np.ndarray  # (V, K)
     errors: np.ndarray  # (V, K) standard errors
-    stratum_means: np.ndarray  # (V, strata, K)
-    stratum_variances: np.ndarray  # (V, strata, K) of the stratum means, from few degrees of freedom each
+    stratum_means: Any  # (V, strata, K), where the draws were
+    stratum_variances: Any  # (V, strata, K) of the stratum means, from few degrees of freedom each
     spreads: list[Spread]  # of the first variables
     draws: int
     units: int
     reached: np.ndarray  # (K,)
+
+
+class _Parts(NamedTuple):
+    """What the errors of V means under K columns are made of.
+
+    Attributes:
+        covariance: (full, K, K), see `Strata`.
+        variance, widening: (V, K), likewise.
+        events: (V, K) standard errors for events of which there was no instance.
+    """
+
+    covariance: np.ndarray
+    variance: np.ndarray
+    widening: np.ndarray
+    events: np.ndarray
+
+    def errors(self) -> np.ndarray:
+        """(V, K)."""
+        return np.sqrt(self.variance * np.square(self.widening) + np.square(self.events))
 
 
 class Sampler:
@@ -175,10 +194,12 @@ class Sampler:
 
     def chosen(self) -> list[Chosen]:
         """The blocks of the next round; none where the target is met or nothing is left to draw."""
-        if self.blocks >= self.wanted and self.strata and self._needed() > 1:
-            # Few degrees of freedom become more with every unit: they are not planned for.
-            more = self._needed(MOST_WIDENING)
-            self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * more * self.blocks)))
+        if self.blocks >= self.wanted and self.strata:
+            parts = self._parts()
+            if self._needed(parts) > 1:
+                # Few degrees of freedom become more with every unit: they are not planned for.
+                more = self._needed(parts, MOST_WIDENING)
+                self.wanted = int(min(self.most, max(self.blocks + 1, MARGIN * more * self.blocks)))
         last = min(self.wanted, self.blocks + self.per_round)
         return [self.draws.block(block) for block in range(self.blocks, last)]
 
@@ -192,23 +213,24 @@ class Sampler:
             return
         self.first += units
         if len(self.first) >= self.needed:
-            self.strata = Strata(self.draws.weights, self.full, self.first)
+            self.strata = Strata(self.draws.weights_there, self.full, self.first)
             self.first = []
 
     def errors(self) -> np.ndarray:
         """(V, K) standard errors, see Spread."""
-        variance, events = self._parts()
-        return np.sqrt(variance + np.square(events))
+        return self._parts().errors()
 
-    def _parts(self, most: float = math.inf) -> tuple[np.ndarray, np.ndarray]:
-        """(V, K) variance, widened at most so much, and the standard error for events that were not seen."""
+    def _parts(self) -> "_Parts":
+        """Of the errors so far."""
         assert self.strata is not None
-        variance = np.maximum(self.strata.spread()[1], 0.0) * np.square(np.minimum(self.strata.widening(), most))
-        return variance, self._events(self.strata.units, len(variance))
+        covariance, variance = self.strata.spread()
+        events = self._events(self.strata.units, len(variance))
+        return _Parts(covariance, np.maximum(variance, 0.0), self.strata.widening(), events)
 
-    def _needed(self, most: float = math.inf) -> float:
+    def _needed(self, parts: "_Parts", most: float = math.inf) -> float:
         """How many times as many units would do, with errors that are widened at most so much."""
-        return self._more(*(part[: self.judged] for part in self._parts(most)))
+        variance = parts.variance * np.square(np.minimum(parts.widening, most))
+        return self._more(variance[: self.judged], parts.events[: self.judged])
 
     def _events(self, units: int, variables: int) -> np.ndarray:
         """(V, K) standard error for events of which there was no instance in so many units."""
@@ -216,7 +238,8 @@ class Sampler:
             return np.tile((self.draws.shares / units).max(0), (variables, 1))
         seen = self.draws.weights_there, self.xp.asarray(self.draws.seen * units)
         events = np.tile(Unseen(*seen, loss=False).errors(), (variables, 1))
-        events[self.lower] = Unseen(*seen, loss=True).errors()
+        if self.lower:
+            events[self.lower] = Unseen(*seen, loss=True).errors()
         return events
 
     def _more(self, variance: np.ndarray, events: np.ndarray) -> float:
@@ -233,16 +256,17 @@ class Sampler:
 
     def result(self) -> Sampled:
         """What the draws so far say."""
-        strata, errors = self.strata, self.errors()
+        strata, parts = self.strata, self._parts()
         assert strata is not None
-        covariance, _ = strata.spread()
-        widening, shares = strata.widening(), self.draws.shares / strata.units
+        errors, shares = parts.errors(), self.draws.shares / strata.units
         return Sampled(
             means=strata.means(),
             errors=errors,
-            stratum_means=host(strata.stratum_means()),
-            stratum_variances=host(strata.stratum_variances()),
-            spreads=[Spread(covariance[v], widening[v], shares, self.draws.sampled) for v in range(self.full)],
+            stratum_means=strata.stratum_means(),
+            stratum_variances=strata.stratum_variances(),
+            spreads=[
+                Spread(parts.covariance[v], parts.widening[v], shares, self.draws.sampled) for v in range(self.full)
+            ],
             draws=strata.units * (self.draws.points // self.draws.units),
             units=strata.units,
             reached=np.all(np.hypot(errors[: self.judged], self.besides) <= self.targets, axis=0),

@@ -144,6 +144,21 @@ def laws() -> None:
         print(f"{count:>4}  " + "  ".join(cells), flush=True)
 
 
+def apart() -> None:
+    """Layers whose atoms lie apart, with and without the lists of blocks that are near."""
+    from ib_core.mixture.kernels.fused.sums import FusedSums
+
+    print("\natoms apart, one law, 16384 of each: log totals, ns per pair\n   d   beta  listed     all")
+    for d, beta in ((2, 0.05), (7, 0.05), (7, 0.005), (10, 0.02), (16, 0.02), (16, 0.005)):
+        problem, cells = Problem(N, N, d, 1, 1, beta), []
+        for listed in (True, False):
+            sums = FusedSums(problem.atoms.there)
+            if not listed:
+                sums._near = lambda laws, size: None  # type: ignore[method-assign]
+            cells.append(f"{problem.line(sums)[0]:8.5f}")
+        print(f"{d:>4} {beta:>6} {cells[0]}{cells[1]}", flush=True)
+
+
 def whole(cpu: bool) -> None:
     """Whole estimates, set-up included."""
     print("\nlayer_information, us per draw: (N, n_x, d, beta, K)")
@@ -219,6 +234,7 @@ def main() -> None:
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
     densities()
     laws()
+    apart()
     whole(arguments.cpu)
     if arguments.mnist is not None:
         mnist(arguments.mnist)

@@ -118,6 +118,24 @@ def test_a_point_has_the_same_bits_in_every_run_and_place(d, beta, count):
     assert torch.equal(whole, log_totals(again, points, groups, own))
 
 
+@pytest.mark.parametrize("count", [1, 5, 40])
+@pytest.mark.parametrize(("d", "beta"), [(2, 0.02), (3, 0.001), (7, 0.02), (10, 0.005), (16, 0.01)])
+def test_blocks_that_are_too_far_are_left_out_and_change_nothing(d, beta, count, monkeypatch):
+    signals, group_of, slices = layer("tanh", d, beta, n=16384)
+    atoms, groups = Atoms(signals, beta, device="cuda"), Groups(laws(16384, count), slices, group_of)
+    rng = np.random.default_rng(0)
+    atom = torch.from_numpy(np.sort(rng.integers(16384, size=5000))).cuda()
+    points = atoms.there[atom, 0] + torch.from_numpy(rng.normal(size=(5000, d))).cuda()
+    own = atoms.own(points, atom, torch.from_numpy(group_of).cuda()[atom])
+    found = log_totals(atoms, points, groups, own)
+    assert None not in atoms.sums._boxes.values()
+    order = torch.from_numpy(rng.permutation(5000)).cuda()
+    mixed = log_totals(atoms, points[order], groups, OwnAtom(*(field[order] for field in own)))
+    assert torch.equal(found[:, order], mixed)
+    monkeypatch.setattr(type(atoms.sums), "_near", lambda kernel, laws, size: None)
+    torch.testing.assert_close(log_totals(atoms, points, groups, own), found, rtol=1e-13, atol=0)
+
+
 @pytest.mark.parametrize(("d", "n"), [(1, 1), (3, 5), (7, 120), (10, 1000), (64, 300), (784, 20)])
 @pytest.mark.parametrize("left_out", [False, True])
 def test_points_against_their_own_passes(d, n, left_out):

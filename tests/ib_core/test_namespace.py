@@ -12,7 +12,9 @@ from ib_core.arrays import (
     argsort,
     arrays_of,
     copied,
+    counted,
     host,
+    moving_sums,
     namespace,
     normals,
     resident,
@@ -30,6 +32,7 @@ CALLS = {
     "elementwise": lambda xp, a, b: [xp.square(a), xp.exp(a), xp.log(xp.square(b)), xp.log1p(xp.square(a))],
     "scalars": lambda xp, a, b: [xp.minimum(a, 0.3), xp.maximum(a, -0.3), xp.minimum(a, b), xp.maximum(a, b)],
     "logaddexp": lambda xp, a, b: [xp.logaddexp(a, b), xp.logaddexp(a, -1.0), xp.logaddexp(xp.log(a * 0.0), b)],
+    "hypot": lambda xp, a, b: [xp.hypot(a, b)],
     "where": lambda xp, a, b: [xp.where(a > 0, a, b), xp.where(a > 0, a, 0.0), xp.isfinite(a / (b * 0.0 + 1.0))],
     "joined": lambda xp, a, b: [xp.stack([a, b], axis=1), xp.concatenate([a, b], axis=1), xp.concatenate([a, b])],
     "made": lambda xp, a, b: [xp.zeros((2, 3)), xp.full((2,), 7.0), xp.eye(3), xp.arange(2, 5), xp.zeros_like(a)],
@@ -83,6 +86,22 @@ def test_sums_of_parts_are_those_of_slices(shape):
     parts = [values[..., a:b, :].sum(-2) for a, b in zip(starts, [*starts[1:], shape[-2]], strict=True)]
     for xp in (np, XP):
         np.testing.assert_allclose(host(sums_from(xp.asarray(values), starts)), np.stack(parts, axis=-2), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "window"), [(9, 4), (9, 5), (3, 3), (2, 1)])
+def test_moving_sums_are_over_neighbours(n, window):
+    values, before = RNG.normal(size=(n, 2)), window // 2
+    truth = [values[max(0, i - before) : i - before + window].sum(0) for i in range(n)]
+    for xp in (np, XP):
+        np.testing.assert_allclose(host(moving_sums(xp.asarray(values), window)), truth, rtol=1e-12)
+
+
+def test_different_integers_are_counted():
+    for xp in (np, XP):
+        assert [host(each).tolist() for each in counted(xp.asarray(np.array([7, 2, 7, 5, 7, 2])))] == [
+            [2, 5, 7],
+            [2, 1, 3],
+        ]
 
 
 def test_what_is_copied_stays():

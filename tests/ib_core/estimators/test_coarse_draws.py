@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import multivariate_normal
 from test_coverage import check_brackets, families, flips, gaussian, laws, neuron_chain
 
+from ib_core.arrays import host
 from ib_core.estimators.coarse_mixture import coarse_mixture
 from ib_core.estimators.sample_propagation import layer_information
 from ib_core.mixture.density import log_density
@@ -134,6 +137,40 @@ def test_the_coarse_mixture_is_close_to_the_density_where_passes_overlap():
         one = np.where(groups == 1, weights[:, k], 0)
         truth = log_density(points, flat, 1.0, weights=np.repeat(one, 32) / 32 / one.sum()) + np.log(2 * np.pi)
         assert np.abs(parts[:, k] - np.log(one.sum()) - truth).max() < 0.05
+
+
+def cut(points: np.ndarray, atoms: np.ndarray, pieces: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Points and their atoms, halved along their longest axis again and again."""
+    if pieces == 1:
+        return [(points, atoms)]
+    order = np.argsort((points - points.mean(0)) @ np.linalg.eigh(np.cov(points.T))[1][:, -1])
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    return [piece for half in halves for piece in cut(points[half], atoms[half], pieces // 2)]
+
+
+@pytest.mark.parametrize("there", [np.asarray, torch.from_numpy])
+def test_pieces_of_the_coarse_mixture_have_the_moments_and_weights_of_their_passes(there):
+    rng = np.random.default_rng(0)
+    groups = np.repeat([0, 1, 2], [10, 118, 2])
+    passes, weights = rng.normal(size=(130, 4, 2)) @ [[3.0, 1.0], [0.0, 0.5]], rng.dirichlet(np.ones(130), size=3).T
+    mixture = coarse_mixture(there(passes), groups, there(weights))
+    # Until less than eight passes are in one of them.
+    assert [part.stop - part.start for part in mixture.slices] == [8, 64, 2]
+    points, truth = rng.normal(size=(50, 2)) * 3, []
+    for group, count in enumerate((8, 64, 2)):
+        found = np.zeros((50, 3))
+        for piece, atoms in cut(
+            passes[groups == group].reshape(-1, 2), np.repeat(np.flatnonzero(groups == group), 4), count
+        ):
+            density = multivariate_normal(piece.mean(0), np.cov(piece.T, bias=True) + np.eye(2)).pdf(points)
+            found += density[:, None] * weights[atoms].sum(0) / 4
+        truth.append(np.log(found) + np.log(2 * np.pi))
+    group = rng.integers(3, size=50)
+    totals, parts = (host(each) for each in mixture.logs(there(points), there(group)))
+    least = host(mixture.least)  # which no density is said to be below
+    np.testing.assert_allclose(totals, np.maximum(np.logaddexp.reduce(truth), least), atol=1e-4)
+    assert np.abs(parts - np.maximum(np.stack(truth)[group, np.arange(50)], least)).max() < 1e-4
+    assert (totals > least).mean() > 0.5
 
 
 def test_far_away_the_coarse_mixture_stays_finite():

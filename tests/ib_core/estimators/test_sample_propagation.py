@@ -16,7 +16,7 @@ from ib_core.channels.closed_forms import (
     noise_entropy,
 )
 from ib_core.estimate import Estimate
-from ib_core.estimators.sample_propagation import layer_information
+from ib_core.estimators.sample_propagation import _distinct_columns, layer_information
 from ib_core.mixture.own_passes import OwnPasses
 
 
@@ -296,6 +296,15 @@ def test_equal_columns_have_equal_bits_and_no_difference():
     assert result.change(0, 2) == ((0.0, 0.0), (0.0, 0.0))
     assert result.change_bracket(0, 2) == (0.0, 0.0)
     np.testing.assert_array_equal(result.pointwise[:, 0], result.pointwise[:, 2])
+
+
+def test_laws_that_differ_in_two_weights_alone_are_not_equal():
+    law = np.random.default_rng(0).dirichlet(np.ones(500))
+    other = law.copy()
+    other[[33, 34]] = other[[34, 33]]
+    distinct, column = _distinct_columns(np.stack([law, other, law, other], axis=1))
+    assert column.tolist() == [0, 1, 0, 1]
+    np.testing.assert_array_equal(distinct, np.stack([law, other], axis=1))
 
 
 def test_differences_of_nearby_laws_are_far_sharper_than_their_values():

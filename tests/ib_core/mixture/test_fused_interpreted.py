@@ -115,6 +115,48 @@ for d, beta, count in ((3, 0.1, 1), (3, 0.1, 5), (16, 0.5, 20)):
         assert torch.equal(whole, resident_log_totals(kernel, points, groups, own))
 """
 
+APART = """
+from ib_core.mixture.kernels.fused import near
+n, near.WORTH = 2500, 0.8  # few atoms are never far apart enough
+for d, beta, count in ((2, 0.01, 1), (18, 0.003, 1), (7, 0.003, 3)):
+    means = np.tanh(2 * rng.normal(size=(n, d)))
+    group_of = rng.integers(2, size=n)
+    order = spatial_order(means, group_of)
+    means, group_of = means[order], group_of[order]
+    centres = torch.from_numpy((means[:, None] + beta * rng.normal(size=(n, 2, d))) / beta)
+    ends = np.searchsorted(group_of, [0, 1, 2])
+    groups = Groups(rng.dirichlet(np.ones(n), size=count).T, [slice(*ends[:2]), slice(*ends[1:])], group_of)
+    atom = torch.from_numpy(rng.integers(n, size=200)).sort().values
+    points = centres[atom, 0] + torch.from_numpy(rng.normal(size=(200, d)))
+    points[:5] = centres[-5:, 1] + torch.from_numpy(rng.normal(size=(5, d)))  # far from their own
+    points[5:7] += 1e6  # beyond what sums are right for
+    squares = (centres[atom] - points[:, None]).square().sum(2) / 2
+    least = squares.amin(1)
+    own = OwnAtom(atom, torch.from_numpy(group_of)[atom], least, (least[:, None] - squares).exp().sum(1))
+    kernel, every = FusedSums(centres), FusedSums(centres)
+    every._near = lambda laws, size: None
+    for known in (None, own):
+        found = resident_log_totals(kernel, points, groups, known)
+        truth = resident_log_totals(every, points, groups, known)
+        np.testing.assert_allclose(found, truth, rtol=1e-14)  # the order of the blocks is another
+        order = torch.from_numpy(rng.permutation(200))
+        some = None if known is None else OwnAtom(*(field[order] for field in known))
+        assert torch.equal(found[:, order], resident_log_totals(kernel, points[order], groups, some))
+    (boxes,) = kernel._boxes.values()  # there is one
+    start = torch.zeros(200)
+    start[9] = math.nan
+    lists = near.near(boxes, points, least, start, 64)
+    # By hand: the blocks of a part that some point of a tile is near to.
+    gaps = torch.maximum(boxes.low[None] - points[:, None], points[:, None] - boxes.high[None]).clamp(min=0)
+    close = (gaps.square().sum(2) / 2 - least[:, None] <= near.LIMIT) | torch.isnan(start)[:, None]
+    for part, (a, b) in enumerate(zip(boxes.first[:-1].tolist(), boxes.first[1:].tolist())):
+        for tile in range(4):
+            wanted = torch.nonzero(close[64 * tile : 64 * (tile + 1), a:b].any(0))[:, 0]
+            assert lists.blocks[part, tile, : lists.counts[part, tile]].tolist() == wanted.tolist()
+    assert lists.counts[:, 1:].sum() < 0.8 * 3 * len(boxes.low)
+assert near.boxes_of(torch.from_numpy(rng.normal(size=(2, n, 3))), [0, 300, 2500], 64) is None  # all lie together
+"""
+
 OWN_PASSES = """
 from ib_core.mixture.kernels.fused.own import fused_own_sums
 from ib_core.mixture.own_sums import own_sums
@@ -140,6 +182,7 @@ SCRIPTS = {
     "densities": DENSITIES + LAWS,
     "resident": RESIDENT,
     "same bits": SAME_BITS,
+    "apart": APART,
     "own passes": OWN_PASSES,
     "normals": NORMALS,
 }
@@ -154,7 +197,7 @@ def test_interpreted_kernels_are_within_their_errors_of_the_twin(script):
 COMPILED = """
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
-from ib_core.mixture.kernels.fused import own, points, reduce
+from ib_core.mixture.kernels.fused import near, own, points, reduce
 from ib_core.mixture.kernels.fused.sums import tiles
 from ib_core.philox.kernel import _fill
 
@@ -166,8 +209,9 @@ def built(kernel, kinds, constants, **options):
 def pointers(kind, *names):
     return dict.fromkeys(names, kind)
 
-sizes = pointers("i32", "m", "n", "d", "passes", "laws", "width", "n_parts")
-common = sizes | pointers("*i32", "own", "bounds", "own_group", "part_group") | {"out": "*fp64", "weights": "*fp64"}
+sizes = pointers("i32", "m", "n", "d", "passes", "laws", "width", "n_parts", "most")
+common = sizes | pointers("*i32", "own", "bounds", "own_group", "part_group", "blocks", "counts", "first")
+common |= pointers("*fp64", "out", "weights")
 for form, width in (("float64", 10), ("float64", 64), ("columns", 16), ("near", 16), ("apart", 256)):
     coordinate, number = ("*fp64", "*fp64") if form == "float64" else ("*fp16", "*fp32")
     kinds = common | pointers(coordinate, "points", "centres")
@@ -180,14 +224,17 @@ for form, width in (("float64", 10), ("float64", 64), ("columns", 16), ("near", 
         kernel = reduce.one_law if how == "one" else reduce.reduce
         if how != "one":
             constants |= dict(HOW=how, ONE_PASS=False, K=lanes)
-        asm = built(kernel, kinds, constants, num_warps=cut.warps, num_stages=cut.stages)
-        assert asm["cubin"] and ("ex2.approx" in asm["ptx"]) == (how != "most")
-        # Products are tensor-core instructions, in float64 on cards that have them.
-        assert ("mma" in asm["ptx"]) == (form != "float64" or CAPABILITY < 120)
+        for listed in (False, True)[: 1 + (how in ("one", "many"))]:
+            asm = built(kernel, kinds, constants | {"LISTED": listed}, num_warps=cut.warps, num_stages=cut.stages)
+            assert asm["cubin"] and ("ex2.approx" in asm["ptx"]) == (how != "most")
+            # Products are tensor-core instructions, in float64 on cards that have them.
+            assert ("mma" in asm["ptx"]) == (form != "float64" or CAPABILITY < 120)
 kinds = common | pointers("*fp64", "points", "offset") | pointers("fp32", "grid", "reach")
 for half in (False, True):
     kind = pointers("*fp16" if half else "*fp64", "scaled") | pointers("*fp32" if half else "*fp64", "start", "rest")
     assert built(points.prepare, kinds | kind, dict(SCALE=1.4, HALF=half, COLUMNS=half, P=64, D=16))["cubin"]
+kinds |= pointers("*fp64", "low", "high", "start")
+assert built(near._near, kinds, dict(LIMIT=near.LIMIT, P=64, B=near.BLOCKS))["cubin"]
 kinds |= pointers("*fp64", "parts", "own_value", "logs") | pointers("*i8", "empty", "wanted", "good")
 kinds |= pointers("fp32", "smallest", "largest")
 assert built(points.finish, kinds, dict(OWN=True, GROUPS=True, WANTED=True, P=64))["cubin"]

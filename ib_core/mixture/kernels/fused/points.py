@@ -51,6 +51,7 @@ def prepare(
             tl.store(at, value.to(tl.float16), mask=within)
             tl.store(at + width, tl.where(column == 0, left.to(tl.float16)[:, None], 0.0).to(tl.float16), mask=within)
             tl.store(at + 2 * width, tl.zeros((P, 8), dtype=tl.float16), mask=within)
+            tl.store(start + i, whole.to(tl.float32), mask=i < m)
         else:
             tl.store(start + i, whole.to(tl.float32), mask=i < m)
             tl.store(rest + i, left.to(tl.float32), mask=i < m)

@@ -8,8 +8,8 @@ from ib_core.mixture.kernels.fused.exponents import exponents, first_slices
 
 @triton.jit
 def one_law(
-    points, start, start_rest, own, centres, norms, norms_rest, bounds, out, m, n, d, passes,
-    FORM: tl.constexpr, WHOLE: tl.constexpr, P: tl.constexpr, A: tl.constexpr, D: tl.constexpr,
+    points, start, start_rest, own, centres, norms, norms_rest, bounds, blocks, counts, out, m, n, d, passes, most,
+    FORM: tl.constexpr, WHOLE: tl.constexpr, LISTED: tl.constexpr, P: tl.constexpr, A: tl.constexpr, D: tl.constexpr,
 ):  # fmt: skip
     """out (parts, m) = sum_jk 2^(start_i - norm_jk + t_i . s_jk) over the atoms j of a part but the own one.
 
@@ -22,6 +22,7 @@ def one_law(
         centres: (passes, n, d), or (passes, n, 3, d).
         norms, norms_rest: (passes, n).
         bounds: (parts + 1,) int32 where the parts begin.
+        blocks, counts, most: the blocks of A atoms that count, see `Lists`; where not LISTED all do.
         WHOLE: d <= D.
         FORM: see `exponents`.
     """
@@ -40,29 +41,36 @@ def one_law(
     t = points + begin_i * size + (r * size)[:, None] + q
     t0, t1, t2 = first_slices(t, here, d, q, FORM, WHOLE, D)
     offsets = (c * size)[None, :] + q[:, None]
-    # Blocks that hold own atoms of the tile come last, and so does one that is not full.
-    blocks, partial = (high - low + A - 1) // A, tl.where((high - low) % A > 0, 1, 0)
-    meet = tl.minimum(tl.maximum(tl.min(mine, 0) - low, 0) // A, blocks)
-    until = tl.minimum(tl.maximum(tl.max(mine, 0) - low + A, 0) // A, blocks)
-    meet = tl.where(until > meet, meet, blocks - partial)
-    until = tl.where(partial > 0, blocks, tl.maximum(until, meet))
-    met = until - meet
     total = tl.zeros((P,), dtype=tl.float64)
     zero = tl.full((), 0, tl.int64)
-    for step in range((blocks - met) * passes):
-        block = step // passes
-        first = low + (block + tl.where(block >= meet, met, 0)) * A
-        at = (zero + step - block * passes) * n + first
-        there = first + c < high
-        e = exponents(
-            t, t0, t1, t2, begin, begin_rest, here, centres + at * size + offsets, norms + at + c, norms_rest + at + c,
-            there, d, q, FORM, WHOLE, P, A, D,
-        )  # fmt: skip
-        total += tl.sum(tl.exp2(e), 1).to(tl.float64)
+    row = part.to(tl.int64) * tl.num_programs(0) + tl.program_id(0)
+    if LISTED:
+        meet, met = 0, tl.load(counts + row)
+    else:
+        # Blocks that hold own atoms of the tile come last, and so does one that is not full.
+        every, partial = (high - low + A - 1) // A, tl.where((high - low) % A > 0, 1, 0)
+        meet = tl.minimum(tl.maximum(tl.min(mine, 0) - low, 0) // A, every)
+        until = tl.minimum(tl.maximum(tl.max(mine, 0) - low + A, 0) // A, every)
+        meet = tl.where(until > meet, meet, every - partial)
+        until = tl.where(partial > 0, every, tl.maximum(until, meet))
+        met = until - meet
+        for step in range((every - met) * passes):
+            block = step // passes
+            first = low + (block + tl.where(block >= meet, met, 0)) * A
+            at = (zero + step - block * passes) * n + first
+            there = first + c < high
+            e = exponents(
+                t, t0, t1, t2, begin, begin_rest, here, centres + at * size + offsets, norms + at + c,
+                norms_rest + at + c, there, d, q, FORM, WHOLE, P, A, D,
+            )  # fmt: skip
+            total += tl.sum(tl.exp2(e), 1).to(tl.float64)
     for step in range(met * passes):
         block = step // passes
+        at = (zero + step - block * passes) * n
+        if LISTED:
+            block = tl.load(blocks + row * most + block)
         first = low + (block + meet) * A
-        at = (zero + step - block * passes) * n + first
+        at += first
         there = first + c < high
         e = exponents(
             t, t0, t1, t2, begin, begin_rest, here, centres + at * size + offsets, norms + at + c, norms_rest + at + c,
@@ -75,9 +83,10 @@ def one_law(
 
 @triton.jit
 def reduce(
-    points, start, start_rest, own, centres, norms, norms_rest, weights, bounds, out, m, n, d, passes, laws,
-    HOW: tl.constexpr, FORM: tl.constexpr, WHOLE: tl.constexpr, ONE_PASS: tl.constexpr, K: tl.constexpr,
-    P: tl.constexpr, A: tl.constexpr, D: tl.constexpr,
+    points, start, start_rest, own, centres, norms, norms_rest, weights, bounds, blocks, counts, out,
+    m, n, d, passes, laws, most,
+    HOW: tl.constexpr, FORM: tl.constexpr, WHOLE: tl.constexpr, LISTED: tl.constexpr, ONE_PASS: tl.constexpr,
+    K: tl.constexpr, P: tl.constexpr, A: tl.constexpr, D: tl.constexpr,
 ):  # fmt: skip
     """Of e_ijk = start_i - norm_jk + t_i . s_jk in bits over the atoms j of one part: out (parts, K, m) of
     sum_j w_j sum_k 2^e_ijk without the own atom ("many" laws), out (parts, m) of max_jk e_ijk ("most"), or
@@ -102,7 +111,13 @@ def reduce(
     found = tl.zeros((P, K), dtype=tl.float64)
     largest = tl.full((P,), -float("inf"), tl.float32)
     zero = tl.full((), 0, tl.int64)
-    for first in range(low, high, A):
+    row, steps = part.to(tl.int64) * tl.num_programs(0) + tl.program_id(0), high - low
+    if LISTED:
+        steps = tl.load(counts + row) * A
+    for step in range(0, steps, A):
+        first = low + step
+        if LISTED:
+            first = low + tl.load(blocks + row * most + step // A) * A
         there = first + c < high
         at = zero + first
         if ONE_PASS:

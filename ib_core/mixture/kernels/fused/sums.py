@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ib_core.mixture.kernels.exact import EXPANDED_REACH
 from ib_core.mixture.kernels.fused.half import Half, half_of
+from ib_core.mixture.kernels.fused.near import Boxes, Lists, boxes_of, near
 from ib_core.mixture.kernels.fused.points import finish, prepare
 from ib_core.mixture.kernels.fused.reduce import one_law, reduce
 from ib_core.mixture.kernels.groups import Groups, OwnAtom
@@ -60,7 +61,8 @@ class Laws(NamedTuple):
     Attributes:
         weights: (N, K).
         empty: (C, K) which groups have none.
-        bounds: (parts + 1,) int32 where the parts of the atoms begin, each within a group.
+        ends: where the parts of the atoms begin and end, each within a group.
+        bounds: (parts + 1,) int32 of them.
         group: (parts,) int32 the group of each.
         norms: (n_x, N) half the squares in bits, less the logarithm of the weights where there is one law.
         split: the same for float16 slices.
@@ -68,6 +70,7 @@ class Laws(NamedTuple):
 
     weights: Tensor
     empty: Tensor
+    ends: list[int]
     bounds: Tensor
     group: Tensor
     norms: Tensor
@@ -77,6 +80,7 @@ class Laws(NamedTuple):
 class Prepared(NamedTuple):
     """Points as the loop takes them, in float64 or, with the rest of their start, in float16 slices."""
 
+    given: tuple[Tensor, Tensor]  # points and offset
     half: Half | None
     points: Tensor
     start: Tensor
@@ -101,6 +105,7 @@ class FusedSums(ResidentSums):
         self.norms = self.half_norms * LOG2_E
         self.half = half_of(self.centres, self.norms) if half else None
         self._prepared_laws: tuple[Groups, Laws] | None = None
+        self._boxes: dict[int, Boxes | None] = {}
 
     def numbers(self, groups: Groups) -> int:
         """Of float64 that each point takes."""
@@ -161,24 +166,24 @@ class FusedSums(ResidentSums):
             for group, part in enumerate(groups.slices):
                 size = part.stop - part.start
                 count = min(max(1, round(PARTS * size / len(weights))), max(1, size // LEAST_ATOMS))
-                ends += [part.start + round(size * (k + 1) / count) for k in range(count)]
+                ends += [int(part.start) + round(size * (k + 1) / count) for k in range(count)]
                 group_of += [group] * count
             norms = self.norms - torch.log2(weights[:, 0]) if weights.shape[1] == 1 else self.norms
             split = None if self.half is None else self.half.split(norms)
             if self.half is not None and split is not None and self.half.form == "columns":
                 self.half.put(*split)
             bounds, group_there = self._integers(ends), self._integers(group_of)
-            laws = Laws(weights.contiguous(), empty.to(torch.int8), bounds, group_there, norms, split)
-            self._prepared_laws = groups, laws
+            laws = Laws(weights.contiguous(), empty.to(torch.int8), ends, bounds, group_there, norms, split)
+            self._prepared_laws, self._boxes = (groups, laws), {}
         return self._prepared_laws[1]
 
     def _whole(self) -> Laws:
         """All atoms, of no law."""
         n = self.centres.shape[1]
         count = max(1, min(PARTS, n // LEAST_ATOMS))
-        bounds = self._integers([round(n * k / count) for k in range(count + 1)])
-        nothing = self.norms.new_zeros(1, 1)
-        return Laws(nothing, nothing, bounds, bounds[1:], self.norms, None)
+        ends = [round(n * k / count) for k in range(count + 1)]
+        bounds, nothing = self._integers(ends), self.norms.new_zeros(1, 1)
+        return Laws(nothing, nothing, ends, bounds, bounds[1:], self.norms, None)
 
     def _integers(self, values: list[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.int32, device=self.norms.device)
@@ -194,16 +199,16 @@ class FusedSums(ResidentSums):
             scaled = torch.empty(m, 3, width, dtype=torch.float16, device=points.device)
             start, rest = torch.empty(2, m, dtype=torch.float32, device=points.device)
         depth = min(64, triton.next_power_of_2(width))
-        rows = max(1, PREPARED // depth)
+        rows, points = max(1, PREPARED // depth), points.contiguous()
         prepare[(triton.cdiv(m, rows),)](
-            *(points.contiguous(), offset, scaled, start, rest, m, d, width, grid, reach),
+            *(points, offset, scaled, start, rest, m, d, width, grid, reach),
             *(scale, half is not None, columns, rows, depth),
         )
-        return Prepared(half, scaled, start, rest)
+        return Prepared((points, offset), half, scaled, start, rest)
 
     def _run(self, how: str, prepared: Prepared, own: Tensor | None, laws: Laws, out: Tensor) -> None:
         """The loop over all pairs, see `reduce`."""
-        half, points, start, rest = prepared
+        given, half, points, start, rest = prepared
         passes, n, d = self.centres.shape
         form, centres, norms, norms_rest = "float64", self.centres, laws.norms, laws.norms
         if half is not None and laws.split is not None:
@@ -213,11 +218,20 @@ class FusedSums(ResidentSums):
             own = torch.full((len(points),), -1, dtype=torch.int32, device=points.device)
         cut, k = tiles(form, d, how == "one"), laws.weights.shape[1]
         grid = triton.cdiv(len(points), cut.points), len(laws.group)
-        given, sizes = (points, start, rest, own, centres, norms, norms_rest), (len(points), n, d, passes)
+        boxes = self._near(laws, cut.atoms) if how in ("one", "many") else None
+        listed = Lists(laws.bounds, laws.bounds, 0) if boxes is None else near(boxes, *given, start, cut.points)
+        pairs, sizes = (points, start, rest, own, centres, norms, norms_rest), (len(points), n, d, passes)
+        kept = laws.bounds, listed.blocks, listed.counts, out
         block, held = (cut.points, cut.atoms, cut.depth), {"num_warps": cut.warps, "num_stages": cut.stages}
         if how == "one":
-            one_law[grid](*given, laws.bounds, out, *sizes, form, d <= cut.depth, *block, **held)
+            one_law[grid](*pairs, *kept, *sizes, listed.most, form, d <= cut.depth, boxes is not None, *block, **held)
             return
         lanes = max(16, triton.next_power_of_2(k)) if how == "many" else 1
-        sums = *given, laws.weights, laws.bounds, out, *sizes, k
-        reduce[grid](*sums, how, form, d <= cut.depth, passes == 1, lanes, *block, **held)
+        sums = *pairs, laws.weights, *kept, *sizes, k, listed.most
+        reduce[grid](*sums, how, form, d <= cut.depth, boxes is not None, passes == 1, lanes, *block, **held)
+
+    def _near(self, laws: Laws, size: int) -> Boxes | None:
+        """Boxes of blocks of that many atoms, where lists of them are worth their time; made once for the same laws."""
+        if size not in self._boxes:
+            self._boxes[size] = boxes_of(self.centres, laws.ends, size)
+        return self._boxes[size]
