@@ -210,8 +210,8 @@ def pointers(kind, *names):
     return dict.fromkeys(names, kind)
 
 sizes = pointers("i32", "m", "n", "d", "passes", "laws", "width", "n_parts", "most")
-common = sizes | pointers("*i32", "own", "bounds", "own_group", "part_group", "blocks", "counts", "first")
-common |= pointers("*fp64", "out", "weights")
+common = sizes | pointers("*i32", "bounds", "part_group", "blocks", "counts", "first")
+common |= pointers("*fp64", "out", "weights") | pointers("*i64", "own", "own_group")
 for form, width in (("float64", 10), ("float64", 64), ("columns", 16), ("near", 16), ("apart", 256)):
     coordinate, number = ("*fp64", "*fp64") if form == "float64" else ("*fp16", "*fp32")
     kinds = common | pointers(coordinate, "points", "centres")

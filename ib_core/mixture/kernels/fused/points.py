@@ -89,7 +89,7 @@ def finish(
 
     Args:
         part_group: (parts,) int32 the group of each part.
-        own, own_group: (m,) int32.
+        own, own_group: (m,).
         own_value: (m,) sum of the own atom.
         weights: (N, K).
         empty: (C, K) bool where a group has no weight, whose logarithm is -inf.

@@ -18,7 +18,7 @@ def one_law(
     Args:
         points: (m, d) float64, or (m, 3, d) float16 with d a multiple of D.
         start, start_rest: (m,).
-        own: (m,) int32 of the own atom; -1 is none.
+        own: (m,) of the own atom; -1 is none.
         centres: (passes, n, d), or (passes, n, 3, d).
         norms, norms_rest: (passes, n).
         bounds: (parts + 1,) int32 where the parts begin.
@@ -36,7 +36,7 @@ def one_law(
     if FORM != "float64":
         begin_rest = tl.load(start_rest + begin_i + r, mask=real, other=0.0)
         size = 3 * d
-    mine = tl.load(own + begin_i + r, mask=real, other=-1)
+    mine = tl.load(own + begin_i + r, mask=real, other=-1).to(tl.int32)
     low, high = tl.load(bounds + part), tl.load(bounds + part + 1)
     t = points + begin_i * size + (r * size)[:, None] + q
     t0, t1, t2 = first_slices(t, here, d, q, FORM, WHOLE, D)
@@ -103,7 +103,7 @@ def reduce(
     if FORM != "float64":
         begin_rest = tl.load(start_rest + begin_i + r, mask=real, other=0.0)
         size = 3 * d
-    mine = tl.load(own + begin_i + r, mask=real, other=-1)
+    mine = tl.load(own + begin_i + r, mask=real, other=-1).to(tl.int32)
     low, high = tl.load(bounds + part), tl.load(bounds + part + 1)
     t = points + begin_i * size + (r * size)[:, None] + q
     t0, t1, t2 = first_slices(t, here, d, q, FORM, WHOLE, D)

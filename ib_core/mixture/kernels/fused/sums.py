@@ -131,11 +131,11 @@ class FusedSums(ResidentSums):
         laws, offset = self._laws(groups), offset.contiguous()
         parts = offset.new_empty(len(laws.group), k, m)
         prepared = self._prepared(points, offset, None if careful else self.half)
-        atom = None if own is None else own.atom.to(torch.int32)
+        atom = None if own is None else own.atom.contiguous()
         self._run("one" if k == 1 else "many", prepared, atom, laws, parts)
         logs = offset.new_empty(layers, m, k)
         good = torch.empty(layers, m, k, dtype=torch.int8, device=offset.device)
-        group = laws.group if own is None or layers == 1 else own.group.to(torch.int32)
+        group = laws.group if own is None or layers == 1 else own.group.contiguous()
         value = offset if own is None else own.kernel if offset is own.offset else own.value(offset)
         finish[(triton.cdiv(m, FINISHED),)](
             *(parts, laws.group, len(laws.group), offset, laws.group if atom is None else atom, group, value),
@@ -215,7 +215,7 @@ class FusedSums(ResidentSums):
             form, d, centres = half.form, half.width, half.slices
             norms, norms_rest = laws.split
         if own is None:
-            own = torch.full((len(points),), -1, dtype=torch.int32, device=points.device)
+            own = torch.full((len(points),), -1, device=points.device)
         cut, k = tiles(form, d, how == "one"), laws.weights.shape[1]
         grid = triton.cdiv(len(points), cut.points), len(laws.group)
         boxes = self._near(laws, cut.atoms) if how in ("one", "many") else None
