@@ -8,6 +8,7 @@ from scipy.stats import t
 # Every interval that we publish is this many standard errors wide on either side.
 WIDTH = 3.0
 IN_WORDS = "three standard errors"
+ROUNDING = 1e-12  # of a bound and of 1 nat, by which numbers that are equal may differ as they are computed
 
 
 class Estimate(NamedTuple):
@@ -36,6 +37,7 @@ def holds(bound: Any, measured: Estimate, above: bool = True, error: Any = 0.0) 
         error: of the measurement besides its standard error, by which the interval is wider.
     """
     low, high = interval(measured)
+    error = error + ROUNDING * (1 + abs(bound))
     return low - error <= bound if above else high + error >= bound
 
 

@@ -1,6 +1,7 @@
 """The table of theorems is complete, the page made from it is up to date, and nothing else names a theorem."""
 
 import ast
+import math
 import re
 from pathlib import Path
 
@@ -81,6 +82,12 @@ def test_a_bound_is_violated_where_all_of_the_interval_lies_beyond_it(bound, abo
     assert bool(holds(bound, measured, above, error)) is expected
     every = holds(np.array([bound, np.inf]), measured, True, error)
     assert every.tolist() == [bool(holds(bound, measured, True, error)), True]
+
+
+def test_what_is_equal_but_for_rounding_is_no_violation():
+    exact = Estimate(math.log(3) - math.log(2), 0.0)
+    assert exact.value > math.log(1.5) and holds(math.log(1.5), exact) is True  # equal in real numbers
+    assert not holds(math.log(1.5) - 1e-9, exact) and holds(math.log(1.5) + 1e-15, exact, False)
 
 
 def test_the_words_for_the_width_are_its_number():
