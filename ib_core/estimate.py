@@ -8,7 +8,7 @@ from scipy.stats import t
 # Every interval that we publish is this many standard errors wide on either side.
 WIDTH = 3.0
 IN_WORDS = "three standard errors"
-ROUNDING = 1e-12  # of a bound and of 1 nat, by which numbers that are equal may differ as they are computed
+ROUNDING = 1e-12  # of what is measured and of 1 nat, by which numbers that are equal may differ as they are computed
 
 
 class Estimate(NamedTuple):
@@ -37,7 +37,7 @@ def holds(bound: Any, measured: Estimate, above: bool = True, error: Any = 0.0) 
         error: of the measurement besides its standard error, by which the interval is wider.
     """
     low, high = interval(measured)
-    error = error + ROUNDING * (1 + abs(bound))
+    error = error + ROUNDING * (1 + abs(measured.value))
     return low - error <= bound if above else high + error >= bound
 
 

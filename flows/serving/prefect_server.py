@@ -115,11 +115,12 @@ class PrivateServer(LocalServer):
     def close(self) -> None:
         """Release the server; the last client ends it and returns when it is gone."""
         # Alone on the lease? Then newcomers queue behind this lock until the old server is gone.
-        if self._lease.fd is not None and self._lease.acquire() and self.alive():
-            # Its own way out takes seconds on a loaded machine; SQLite's journal makes a kill as good.
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError, KeyError):
-                    os.kill(_last_server(self.root)["pid"], number)
+        pid = _last_server(self.root).get("pid")
+        if pid is not None and self._lease.fd is not None and self._lease.acquire() and self.alive():
+            # Its own way out takes seconds on a loaded machine; SQLite's journal makes a kill of its group as good.
+            for send, number in ((os.kill, signal.SIGTERM), (os.killpg, signal.SIGKILL)):
+                with contextlib.suppress(ProcessLookupError):
+                    send(pid, number)
                 deadline = time.monotonic() + CLOSE_S
                 while (alive := self.alive()) and time.monotonic() < deadline:
                     time.sleep(0.02)

@@ -82,6 +82,12 @@ class Shared(NamedTuple):
     upper_errors: np.ndarray
     lower_errors: np.ndarray
 
+    def without_strata(self) -> "Shared":
+        """The same for sums over laws: strata are large, and may lie on a device."""
+        none = np.empty((0, len(self.above)))
+        means = self.means._replace(stratum_values=none[None], stratum_variances=none[None], stratum_lower=none)
+        return self._replace(means=means)
+
     def error(self, upper: np.ndarray, lower: np.ndarray) -> float:
         """What these draws add to the standard error of the sum of `upper` (K,) times upper and `lower` lower ends."""
         share = upper * self.above + lower * self.below
@@ -142,7 +148,8 @@ class CoarseDraws:
             and (self.fitted <= own.n_passes // 8)
         )
         self.families: list[_Family] = []
-        self.passes = layer.atoms.xp.zeros((n, self.fitted, layer.atoms.d))
+        if self.worth:
+            self.passes = layer.atoms.xp.zeros((n, self.fitted, layer.atoms.d))
 
     def offsets(self) -> np.ndarray:
         """(N,) the first pass of each atom that dear draws may lie around."""

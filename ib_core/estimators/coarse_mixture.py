@@ -68,7 +68,7 @@ class CoarseMixture(NamedTuple):
         """The same on a device, with the Gaussians of other groups masked where the host would take slices."""
         xp = namespace(points)
         coefficients, laws = self.coefficients, self.laws
-        member = xp.zeros((len(self.slices), laws.shape[0]), torch.float32)
+        member = xp.zeros((len(self.slices), laws.shape[0] if group is not None else 0), torch.float32)
         for k, part in enumerate(self.slices):
             member[k, part] = 1.0
         totals = xp.empty((len(points), laws.shape[1]))
@@ -173,7 +173,9 @@ def _halved(flat: Any, order: Any, lengths: np.ndarray, chosen: np.ndarray) -> A
         if some.any():
             place, there = place[some], there[some]
             _, offsets, spreads = _moments(flat, order, place, there)
-            along = (offsets @ xp.linalg.eigh(spreads)[1][:, :, -1:])[:, :, 0]
+            axes = xp.linalg.eigh(spreads)[1][:, :, -1]
+            steepest = axes[xp.arange(len(axes)), abs(axes).argmax(1)]  # whose sign is left to the library
+            along = (offsets @ xp.where(steepest[:, None] < 0, -axes, axes)[:, :, None])[:, :, 0]
             sorting = argsort(xp.where(xp.asarray(there), along, np.inf))
             within = order[xp.asarray(place)][xp.arange(len(place))[:, None], sorting]
             found[xp.asarray(place[there])] = within[xp.asarray(there)]

@@ -16,6 +16,7 @@ FLOAT32_REACH = 1e4  # squared norm up to which a product in float32 costs a dec
 LEAST_BITS = -100.0
 DEVICE_NUMBERS = 2**26  # densities of one tile on a device
 ROWS = 64  # points of one tile: its densities at 4096 atoms are 2 MiB
+MATRICES = 2**14  # that are inverted at a time: batched algebra of cards has failed beyond 2^15
 SUPPORT = 0.03  # share of Gaussians in a density of passes, see `GaussianDecoder.supporting`
 LAMBDA = 3e-4  # share of the decoder that ignores t: it costs 3e-4 nats and holds ln q(x|t)/w above -8.2
 
@@ -32,15 +33,16 @@ class Moments:
         d: width of the layer.
         passes: of an atom.
         xp: where passes and moments are, see `ib_core.arrays`.
+        most: parts that they are cut into, at most.
     """
 
-    def __init__(self, n: int, d: int, passes: int, xp: Any = np) -> None:
+    def __init__(self, n: int, d: int, passes: int, xp: Any = np, most: int = COMPONENTS[-1]) -> None:
         self.full, self.xp = d <= FULL_WIDTH, xp
         self.axes: Any = None
         self.passes = np.ones(n)
         enough = 8 * (d + 2)
         whole = [count for count in COMPONENTS if count <= FEW or count * enough <= passes]
-        counts = whole if self.full else COMPONENTS[:1]
+        counts = [count for count in whole if count <= most] if self.full else COMPONENTS[:1]
         self.means = {count: xp.empty((count, n, d)) for count in counts}
         self.spreads = {count: xp.empty((count, n, d, d) if self.full else (count, n, d)) for count in counts}
 
@@ -167,29 +169,32 @@ class GaussianDecoder(NamedTuple):
 def gaussian_decoders(moments: Moments) -> list[GaussianDecoder]:
     """Decoders of Gaussians with the moments of an atom's passes, or of parts of them, plus noise, in units of beta.
 
-    A covariance from few passes is drawn towards the mean one, which counts as d + 2 passes.
+    A covariance from few passes is drawn towards the mean one, which counts as d + 2 passes. The moments are used up,
+    as those of many atoms are large.
     """
-    return [_decoder(moments, count) for count in moments.means]
+    return [_decoder(moments, count) for count in list(moments.means)]
 
 
 def _decoder(moments: Moments, count: int) -> GaussianDecoder:
-    xp = moments.xp
-    means = moments.means[count].reshape(-1, moments.means[count].shape[2])
-    spreads = moments.spreads[count].reshape(len(means), *moments.spreads[count].shape[2:])
-    d, passes = means.shape[1], moments.passes / count
-    prior = d + 2.0
+    xp, means, spreads = moments.xp, moments.means.pop(count), moments.spreads.pop(count)
+    d, passes = means.shape[2], moments.passes / count
+    means, spreads = means.reshape(-1, d), spreads.reshape(-1, *spreads.shape[2:])
+    prior, common = d + 2.0, spreads.mean(0)
     share = xp.asarray(np.tile(passes / (passes + prior), count)).reshape(-1, *[1] * (spreads.ndim - 1))
-    spreads = share * spreads + (1 - share) * spreads.mean(0)
-    if moments.full:
-        precision = xp.linalg.inv(spreads + xp.eye(d))
-        row, column = np.triu_indices(d)
-        products = precision[:, row, column] * xp.asarray(np.where(row == column, -0.5, -1.0))
-        slopes = xp.einsum("nij,nj->ni", precision, means)
-        start = xp.linalg.slogdet(precision)[1] / 2
-    else:
-        precision = 1 / (spreads + 1)
-        products, slopes = precision / -2, precision * means
-        start = xp.log(precision).sum(1) / 2
-    start -= xp.einsum("ni,ni->n", slopes, means) / 2 + math.log(count)
-    coefficients = xp.concatenate([products, slopes, start[:, None]], axis=1).T * math.log2(math.e)
-    return GaussianDecoder(moments.axes, count, torch.as_tensor(coefficients).contiguous())
+    parts = []
+    for first in range(0, len(means), MATRICES):
+        some = slice(first, first + MATRICES)
+        mean, spread = means[some], share[some] * spreads[some] + (1 - share[some]) * common
+        if moments.full:
+            precision = xp.linalg.inv(spread + xp.eye(d))
+            row, column = np.triu_indices(d)
+            products = precision[:, row, column] * xp.asarray(np.where(row == column, -0.5, -1.0))
+            slopes = xp.einsum("nij,nj->ni", precision, mean)
+            start = xp.linalg.slogdet(precision)[1] / 2
+        else:
+            precision = 1 / (spread + 1)
+            products, slopes = precision / -2, precision * mean
+            start = xp.log(precision).sum(1) / 2
+        start -= xp.einsum("ni,ni->n", slopes, mean) / 2 + math.log(count)
+        parts.append(xp.concatenate([products, slopes, start[:, None]], axis=1).T * math.log2(math.e))
+    return GaussianDecoder(moments.axes, count, torch.as_tensor(xp.concatenate(parts, axis=1)).contiguous())

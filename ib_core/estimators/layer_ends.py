@@ -134,9 +134,9 @@ def fresh_ends(layer: Layer, fresh: np.ndarray | None) -> Ends:
         return ends
     decoder: GaussianDecoder | None = None
     if n_passes >= LEAST_PASSES:
-        moments = Moments(layer.atoms.n, layer.atoms.d, n_passes, layer.atoms.xp)
+        moments = Moments(layer.atoms.n, layer.atoms.d, n_passes, layer.atoms.xp, most=1)
         moments.add(np.arange(layer.atoms.n), layer.atoms.there)
-        decoder = gaussian_decoders(moments)[0]
+        (decoder,) = gaussian_decoders(moments)
 
     def below(points: Any, atom: Any) -> Any:
         logs = layer.logs(points, atom)

@@ -236,7 +236,7 @@ def _pooled_error(passes: np.ndarray, draws: Draws, found: Sampled, posterior: i
     To first order a pass s of atom j moves it by -w_j/n_x (1 - E[u_j(t) | s]), t around s, with u_j = w_j p_j / p: the
     variance is sum_j w_j^2 Var(u_j) / n_x, and at most a quarter of sum_j w_j^2 / n_x, as u_j lies in [0, 1].
     """
-    weights, xp = draws.weights_there, draws.xp
+    weights, xp = draws.weights, draws.xp
     counts, variance = xp.asarray(passes[draws.active])[:, None], xp.full(tuple(weights.shape), 0.25)
     if found.units >= LEAST_PASSES:
         seen = found.stratum_variances[posterior] * found.units * xp.asarray(draws.seen)[:, None]

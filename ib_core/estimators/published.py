@@ -1,6 +1,7 @@
 """The ends under the caller's columns, atoms and units, with the bracket that they make."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ib_core.estimators.layer_ends import (
 )
 from ib_core.estimators.layer_information import LayerInformation, PublishedEnds
 from ib_core.sampling.strata import quantile
+from ib_core.sampling.until import Sampled
 
 NEIGHBOURS = 16  # atoms whose spread a pointwise error looks at, beside the few draws of its own
 DELTA = 1.35e-3  # probability beyond WIDTH standard deviations on one side
@@ -89,9 +91,22 @@ def published(layer: Layer, ends: Ends, column: np.ndarray, scalar: bool, determ
         remainder=ends.remainder,
         reached=columns.number(_reached(layer, upper, lower, ends.label_upper, ends.label_lower)),
         _ends=PublishedEnds(
-            ends.upper, lower, upper.stderr, ends.pooled_error, most, column, deterministic, ends.shared
+            _without_strata(ends.upper),
+            lower,
+            upper.stderr,
+            ends.pooled_error,
+            most,
+            column,
+            deterministic,
+            None if ends.shared is None else ends.shared.without_strata(),
         ),
     )
+
+
+def _without_strata(sampled: Sampled) -> Sampled:
+    """What sums over laws take: strata are large, and may lie on a device."""
+    none = np.empty((len(sampled.means), 0, sampled.means.shape[1]))
+    return replace(sampled, stratum_means=none, stratum_variances=none)
 
 
 def _most_of_power(layer: Layer) -> np.ndarray:

@@ -18,6 +18,7 @@ inequality for ln A_i and concavity of the entropy for the pooled mixture. Upper
 -ln is convex, so B may be replaced by its mean p; then a -> a ln(a / (w a + c)) is convex, so A_i may be.
 """
 
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -37,7 +38,6 @@ from ib_core.mixture.own_passes import OwnPasses, blocks, own_passes
 
 __all__ = ["LayerInformation", "layer_information"]
 
-COMPARED = 64  # weights of a law that tell it from most others
 PROVEN_PASSES = 16  # of the own ones, around which a proven lower end is averaged
 
 
@@ -170,17 +170,10 @@ def _ends(layer: Layer, own: OwnPasses | None, fresh: np.ndarray | None, determi
 
 def _distinct_columns(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct columns of (N, K), and for each column which of them it is: equal laws are one."""
-    alike: dict[bytes, list[int]] = {}  # by some of their weights
-    first: list[int] = []
-    column = np.empty(columns.shape[1], int)
-    for k, some in enumerate(columns[:: max(1, len(columns) // COMPARED)].T):
-        others = alike.setdefault(some.tobytes(), [])
-        same = [j for j in others if np.array_equal(columns[:, first[j]], columns[:, k])]
-        if not same:
-            others.append(len(first))
-            first.append(k)
-        column[k] = same[0] if same else len(first) - 1
-    return np.ascontiguousarray(columns[:, first]), column
+    seen: dict[bytes, int] = {}
+    keys = (blake2b(np.ascontiguousarray(law).data).digest() for law in columns.T)
+    column = np.array([seen.setdefault(key, len(seen)) for key in keys])
+    return np.ascontiguousarray(columns[:, np.unique(column, return_index=True)[1]]), column
 
 
 def _targets(target_stderr: float | np.ndarray, column: np.ndarray) -> np.ndarray:

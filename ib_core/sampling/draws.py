@@ -13,6 +13,7 @@ DEVICE_POINTS, DEVICE_VALUES = 2**16, 2**21  # on a device, which many points fi
 HEAVY = 4.0  # an atom with more than so many times the mean weight gets more draws
 VERY_HEAVY = 128.0
 MOST_CELLS = 2**12  # signals that all become strata: two draws around each are then cheap
+MATRICES = 2**14  # that are inverted at a time
 SHAPE_BYTES = 2**27  # of the atoms' own covariance matrices, beyond which a control is left out
 
 
@@ -97,11 +98,10 @@ class Draws:
             self.first = copy % self.signals if cells else rng.integers(self.signals)
         self.there = [self.xp.asarray(each) for each in (self.first, self.step, self.signals, self.atom)]
         self.points = self.units * self.repeat * len(self.atom)  # in a block
-        # Strata of the estimate, with their weights.
+        # Strata of the estimate, with their weights where the points are.
         self.stratum_atom = self.active if sampled else self.atom
         part = np.ones(n) if sampled else np.repeat(1 / self.copies, self.copies)
-        self.weights = weights[self.stratum_atom] * part[:, None]
-        self.weights_there = self.xp.asarray(self.weights)
+        self.weights = self.xp.asarray(weights[self.stratum_atom] * part[:, None])
         # What one independent event of a unit weighs, (atoms, K): a draw, or a signal.
         events = self.seen if sampled else self.copies
         self.shares = weights[self.active] / events[:, None]
@@ -183,6 +183,9 @@ def seen(signals: np.ndarray, most: np.ndarray, units: int) -> np.ndarray:
 def _inverse(matrices: Any) -> Any:
     """Of positive matrices; where float64 loses what is small beside what is large, the pseudo-inverse."""
     xp = namespace(matrices)
+    if matrices.ndim == 3 and len(matrices) > MATRICES:
+        parts = [matrices[first : first + MATRICES] for first in range(0, len(matrices), MATRICES)]
+        return xp.concatenate([_inverse(part) for part in parts])
     try:
         inverse = xp.linalg.inv(matrices)
     except xp.linalg.LinAlgError:

@@ -145,7 +145,7 @@ class _Parts(NamedTuple):
     events: np.ndarray
 
     def errors(self) -> np.ndarray:
-        """(V, K)."""
+        """(V, K) standard errors, see Spread."""
         return np.sqrt(self.variance * np.square(self.widening) + np.square(self.events))
 
 
@@ -213,12 +213,8 @@ class Sampler:
             return
         self.first += units
         if len(self.first) >= self.needed:
-            self.strata = Strata(self.draws.weights_there, self.full, self.first)
+            self.strata = Strata(self.draws.weights, self.full, self.first)
             self.first = []
-
-    def errors(self) -> np.ndarray:
-        """(V, K) standard errors, see Spread."""
-        return self._parts().errors()
 
     def _parts(self) -> "_Parts":
         """Of the errors so far."""
@@ -236,7 +232,7 @@ class Sampler:
         """(V, K) standard error for events of which there was no instance in so many units."""
         if not self.draws.sampled:
             return np.tile((self.draws.shares / units).max(0), (variables, 1))
-        seen = self.draws.weights_there, self.xp.asarray(self.draws.seen * units)
+        seen = self.draws.weights, self.xp.asarray(self.draws.seen * units)
         events = np.tile(Unseen(*seen, loss=False).errors(), (variables, 1))
         if self.lower:
             events[self.lower] = Unseen(*seen, loss=True).errors()

@@ -87,6 +87,7 @@ def test_a_bound_is_violated_where_all_of_the_interval_lies_beyond_it(bound, abo
 def test_what_is_equal_but_for_rounding_is_no_violation():
     exact = Estimate(math.log(3) - math.log(2), 0.0)
     assert exact.value > math.log(1.5) and holds(math.log(1.5), exact) is True  # equal in real numbers
+    assert holds(math.inf, exact) and not holds(-math.inf, exact) and not holds(math.inf, exact, False)
     assert not holds(math.log(1.5) - 1e-9, exact) and holds(math.log(1.5) + 1e-15, exact, False)
 
 

@@ -143,7 +143,8 @@ def cut(points: np.ndarray, atoms: np.ndarray, pieces: int) -> list[tuple[np.nda
     """Points and their atoms, halved along their longest axis again and again."""
     if pieces == 1:
         return [(points, atoms)]
-    order = np.argsort((points - points.mean(0)) @ np.linalg.eigh(np.cov(points.T))[1][:, -1])
+    axis = np.linalg.eigh(np.cov(points.T))[1][:, -1]
+    order = np.argsort((points - points.mean(0)) @ axis * np.sign(axis[np.abs(axis).argmax()]))
     halves = order[: len(order) // 2], order[len(order) // 2 :]
     return [piece for half in halves for piece in cut(points[half], atoms[half], pieces // 2)]
 

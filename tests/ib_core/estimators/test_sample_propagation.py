@@ -298,6 +298,12 @@ def test_equal_columns_have_equal_bits_and_no_difference():
     np.testing.assert_array_equal(result.pointwise[:, 0], result.pointwise[:, 2])
 
 
+def test_a_result_keeps_no_strata():
+    passes = noisy_chain(5, 0.2)[1]
+    ends = layer_information(passes, 0.2, fresh=noisy_chain(6, 0.2)[1])._ends
+    assert ends.upper.stratum_means.size == ends.upper.stratum_variances.size == 0
+
+
 def test_laws_that_differ_in_two_weights_alone_are_not_equal():
     law = np.random.default_rng(0).dirichlet(np.ones(500))
     other = law.copy()

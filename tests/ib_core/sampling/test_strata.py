@@ -179,6 +179,18 @@ def test_a_channel_of_its_signals_gives_every_copy_its_share_of_the_weight():
     assert draws.shares[7, 0] == pytest.approx(0.5 / 6)
 
 
+def test_many_matrices_are_inverted_some_at_a_time(monkeypatch):
+    passes = np.random.default_rng(0).normal(size=(7, 5, 3))
+    found = []
+    for size in (100, 2):
+        monkeypatch.setattr("ib_core.sampling.draws.MATRICES", size)
+        draws = Draws(Atoms(passes, 1.0), np.full(7, 5), np.full((7, 1), 1 / 7), True, 0, "test")
+        found.append(draws.own_precision)
+    spreads = np.stack([np.cov(each.T, bias=True) for each in passes]) + np.eye(3)
+    for each in found:
+        np.testing.assert_allclose(each, np.linalg.inv(spreads), rtol=1e-6)
+
+
 def test_unseen_events_that_add_information_are_shared_out_as_a_linear_programme_would():
     rng = np.random.default_rng(0)
     for _ in range(20):

@@ -14,8 +14,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ib_core.arrays import tile
+
 WORTH = 0.5  # share of blocks that are near a tile beyond which lists cost more than they save
-JUDGED, NUMBERS = 16, 2**26  # tiles that this share is judged by, and differences of one at most
+JUDGED, NUMBERS = 16, 2**24  # tiles that this share is judged by, and differences of one at most
 LIMIT = 150 * math.log(2)  # nats; powers of float32 end at 2^-149
 BLOCKS = 16  # of one step
 
@@ -67,10 +69,10 @@ def boxes_of(centres: Tensor, ends: list[int], size: int) -> Boxes | None:
     )
     close = centres.new_zeros(())  # tiles of a block's own atoms, as those of points that are drawn in their order are
     chosen = range(0, ends[-1], max(size, ends[-1] // JUDGED))
-    height = max(1, min(size, NUMBERS // low.numel()))
+    height = max(1, min(size, tile(NUMBERS) // low.numel()))
     for at in chosen:
-        tile = centres[0, at : at + height, None]
-        gaps = torch.maximum(low - tile, tile - high).clamp_(min=0)
+        some = centres[0, at : at + height, None]
+        gaps = torch.maximum(low - some, some - high).clamp_(min=0)
         close += (gaps.square().sum(2).amin(0) / 2 <= LIMIT).double().mean()
     if float(close) > WORTH * len(chosen):
         return None

@@ -31,6 +31,7 @@ IN_ONE_PRODUCT = 64  # laws whose sums are held in registers
 # Totals that are given well. Powers of float32 end at 1e-38 and 1e38, and exponents far from 0 lose digits: those of
 # float16 slices more, as six products are added up there.
 DOUBLE_RANGE, HALF_RANGE = (1e-25, 1e30), (1e-6, 1e6)
+LISTED_STAGES = 2  # more, which reading the number of a block takes before its centres can be read
 PREPARED, FINISHED = 1024, 64  # numbers and points of one program
 
 
@@ -224,6 +225,8 @@ class FusedSums(ResidentSums):
         kept = laws.bounds, listed.blocks, listed.counts, out
         block, held = (cut.points, cut.atoms, cut.depth), {"num_warps": cut.warps, "num_stages": cut.stages}
         if how == "one":
+            if boxes is not None and d <= cut.depth:
+                held["num_stages"] += LISTED_STAGES
             one_law[grid](*pairs, *kept, *sizes, listed.most, form, d <= cut.depth, boxes is not None, *block, **held)
             return
         lanes = max(16, triton.next_power_of_2(k)) if how == "many" else 1
