@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ib_core.arrays import argsort, copied, counted, host, least, namespace, sums_from, tile
+from ib_core.estimators.quadratic_logs import quadratic_coefficients, quadratic_features
 
 WIDEST = 16  # layers up to which there is one; in wider ones covariances cost more than they tell
 GAUSSIANS, FEWEST = 256, 8  # of all groups together, and of each
@@ -87,11 +88,9 @@ class CoarseMixture(NamedTuple):
 
 
 def _features(points: Any) -> Tensor:
-    """(m, features) in float32: products of coordinates, coordinates, and 1."""
-    xp, (row, column) = namespace(points), np.triu_indices(points.shape[1])
-    whole = xp.concatenate([points[:, row] * points[:, column], points, xp.full((len(points), 1), 1.0)], axis=1)
+    """(m, features) in float32."""
     with np.errstate(over="ignore"):
-        return torch.as_tensor(whole).float()
+        return torch.as_tensor(quadratic_features(points)).float()
 
 
 def coarse_mixture(passes: Any, group_of: np.ndarray, laws: Any) -> CoarseMixture:
@@ -118,15 +117,9 @@ def coarse_mixture(passes: Any, group_of: np.ndarray, laws: Any) -> CoarseMixtur
     for rows, place, there in _alike(lengths):
         means[rows], _, spreads[rows] = _moments(flat, order, place, there)
     means, spreads = means - centre, spreads + xp.eye(d)
-    precision = xp.linalg.inv(spreads)
-    row, column = np.triu_indices(d)
-    products = precision[:, row, column] * xp.asarray(np.where(row == column, -0.5, -1.0))
-    slopes = xp.einsum("nij,nj->ni", precision, means)
-    start = xp.linalg.slogdet(precision)[1] / 2 - xp.einsum("ni,ni->n", slopes, means) / 2
-    coefficients = xp.concatenate([products, slopes, start[:, None]], axis=1).T * math.log2(math.e)
     mixture = CoarseMixture(
         centre,
-        torch.as_tensor(coefficients).float().contiguous(),
+        torch.as_tensor(quadratic_coefficients(means, spreads)).float().contiguous(),
         torch.as_tensor(_weights(laws, order // size, lengths) / size).float(),
         [slice(a, b) for a, b in pairwise(ends.tolist())],
         xp.full(laws.shape[1], -np.inf),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ib_core.arrays import host, namespace, tile
+from ib_core.estimators.quadratic_logs import quadratic_coefficients, quadratic_features
 
 FULL_WIDTH = 16  # widest layer whose covariances are kept whole; wider ones keep variances along common axes
 COMPONENTS = (1, 2, 4, 8, 16)  # Gaussians of an atom that are tried where covariances are whole
@@ -16,7 +17,6 @@ FLOAT32_REACH = 1e4  # squared norm up to which a product in float32 costs a dec
 LEAST_BITS = -100.0
 DEVICE_NUMBERS = 2**26  # densities of one tile on a device
 ROWS = 64  # points of one tile: its densities at 4096 atoms are 2 MiB
-MATRICES = 2**14  # that are inverted at a time: batched algebra of cards has failed beyond 2^15
 SUPPORT = 0.03  # share of Gaussians in a density of passes, see `GaussianDecoder.supporting`
 LAMBDA = 3e-4  # share of the decoder that ignores t: it costs 3e-4 nats and holds ln q(x|t)/w above -8.2
 
@@ -97,15 +97,12 @@ class GaussianDecoder(NamedTuple):
 
     def features(self, points: Any) -> Tensor:
         """(m, features): products of coordinates (squares alone in wide layers), coordinates, and 1."""
-        xp, d = namespace(points), points.shape[1]
         if self.axes is None:
-            row, column = np.triu_indices(d)
-            products = points[:, row] * points[:, column]
+            found = quadratic_features(points)
         else:
-            points = points @ self.axes
-            products = xp.square(points)
-        ones = xp.full((len(points), 1), 1.0)
-        return torch.as_tensor(xp.concatenate([products, points, ones], axis=1), device=self.coefficients.device)
+            xp, turned = namespace(points), points @ self.axes
+            found = xp.concatenate([xp.square(turned), turned, xp.full((len(turned), 1), 1.0)], axis=1)
+        return torch.as_tensor(found, device=self.coefficients.device)
 
     def supporting(self, points: Any, atom: Any, log_own: Any) -> Any:
         """ln( (1 - lam) A_i(t) + lam q_i(t) ) of each point for the passes of its own atom i.
@@ -179,22 +176,15 @@ def _decoder(moments: Moments, count: int) -> GaussianDecoder:
     xp, means, spreads = moments.xp, moments.means.pop(count), moments.spreads.pop(count)
     d, passes = means.shape[2], moments.passes / count
     means, spreads = means.reshape(-1, d), spreads.reshape(-1, *spreads.shape[2:])
-    prior, common = d + 2.0, spreads.mean(0)
+    prior = d + 2.0
     share = xp.asarray(np.tile(passes / (passes + prior), count)).reshape(-1, *[1] * (spreads.ndim - 1))
-    parts = []
-    for first in range(0, len(means), MATRICES):
-        some = slice(first, first + MATRICES)
-        mean, spread = means[some], share[some] * spreads[some] + (1 - share[some]) * common
-        if moments.full:
-            precision = xp.linalg.inv(spread + xp.eye(d))
-            row, column = np.triu_indices(d)
-            products = precision[:, row, column] * xp.asarray(np.where(row == column, -0.5, -1.0))
-            slopes = xp.einsum("nij,nj->ni", precision, mean)
-            start = xp.linalg.slogdet(precision)[1] / 2
-        else:
-            precision = 1 / (spread + 1)
-            products, slopes = precision / -2, precision * mean
-            start = xp.log(precision).sum(1) / 2
-        start -= xp.einsum("ni,ni->n", slopes, mean) / 2 + math.log(count)
-        parts.append(xp.concatenate([products, slopes, start[:, None]], axis=1).T * math.log2(math.e))
-    return GaussianDecoder(moments.axes, count, torch.as_tensor(xp.concatenate(parts, axis=1)).contiguous())
+    spreads = share * spreads + (1 - share) * spreads.mean(0)
+    if moments.full:
+        coefficients = quadratic_coefficients(means, spreads + xp.eye(d))
+    else:
+        precision = 1 / (spreads + 1)
+        start = xp.log(precision).sum(1) / 2 - xp.einsum("ni,ni->n", precision * means, means) / 2
+        parts = [precision / -2, precision * means, start[:, None]]
+        coefficients = xp.concatenate(parts, axis=1).T * math.log2(math.e)
+    coefficients[-1] -= math.log2(count)
+    return GaussianDecoder(moments.axes, count, torch.as_tensor(coefficients).contiguous())

@@ -100,7 +100,7 @@ def halves(passes):
 
 @pytest.mark.parametrize(("d", "components"), [(2, 1), (2, 2), (2, 4), (2, 16), (20, 1)])
 def test_a_gaussian_decoder_is_that_of_the_moments_of_its_passes(d, components, monkeypatch):
-    monkeypatch.setattr("ib_core.estimators.gaussian_decoder.MATRICES", 3)  # several steps even here
+    monkeypatch.setattr("ib_core.estimators.quadratic_logs.MATRICES", 3)  # several steps even here
     # Each covariance is drawn towards the mean one, which counts as d + 2 passes; wide layers keep variances only.
     rng, n, weights = np.random.default_rng(d), 5, np.array([0.3, 0.3, 0.2, 0.1, 0.1])
     size = 640 if components > 4 else 60

@@ -85,7 +85,7 @@ def _near(
     points, offset, start, low, high, first, blocks, counts, m, d, most,
     LIMIT: tl.constexpr, P: tl.constexpr, B: tl.constexpr,
 ):  # fmt: skip
-    """Write down the blocks of a part of which a power 2^(offset - |t - s|^2 / 2) of the tile's points may not be 0.
+    """Write down the blocks of a part where exp(offset - |t - s|^2 / 2) of a point of the tile may not be 0 in float32.
 
     Points (m, d) whose start is NaN keep all blocks, so that their sums are NaN as well.
     """
